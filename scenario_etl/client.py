@@ -1,0 +1,498 @@
+"""Credentials, one request, and the walk from token to token: HTTP bytes -> Page."""
+
+import base64
+import hashlib
+import ipaddress
+import json
+import os
+import re
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+from urllib.parse import SplitResult, quote, urlencode, urljoin, urlsplit
+
+import requests
+import urllib3
+from requests.auth import AuthBase
+
+from scenario_etl.errors import APIError, AuthError, ConfigError, PaginationError, TransientError
+from scenario_etl.retry import FailedAttempt, Retry, TokenBucket, Waiting, is_retried, seconds_asked
+from scenario_etl.signed_urls import shown
+
+BASE_URL = "https://api.cloud.scenario.com/v1"
+CONNECT_TIMEOUT = 5.0  # seconds
+ANSWER_TIMEOUTS = 10  # an answer as a whole may take this many times the timeout on silence
+LARGEST_BODY = 32 * 2**20  # bytes, decompressed; the API's own gateway ends at 6 MB
+LARGEST_ERROR_BODY = 64 * 2**10  # bytes
+READ_SIZE = 64 * 2**10  # bytes
+MOST_REDIRECTS = 5
+MOST_EMPTY_PAGES = 10
+QUOTED_CHARACTERS = 200  # of the server's words in an error
+
+Token = str | Callable[[], str]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of a listing: its records as the API gave them, and the token of the next page, None at the end."""
+
+    records: list[Any]
+    next_token: str | None
+
+
+class Client:
+    """A connection to the Scenario API, and the credentials for it.
+
+    Args:
+        api_key: the key; None takes it from `SCENARIO_SDK_API_KEY`.
+        api_secret: its secret; None takes it from `SCENARIO_SDK_API_SECRET`.
+        bearer_token: a JWT, or a callable that gives a fresh one for each request (JWTs may expire after about 60 s);
+            None takes it from `SCENARIO_SDK_JWT` where the environment holds no key.
+        base_url: None takes it from `SCENARIO_BASE_URL`, or the vendor's. Plain http only to loopback.
+        timeout: the longest silence on the socket, in seconds; connecting may take 5 s at most, an answer as a whole
+            ten times `timeout`.
+        attempts: how often one request is sent at most.
+        deadline: seconds from the first attempt of a request to the start of its last.
+        requests_per_minute: pacing for each project, in bursts of up to 100 requests; None or 0 switches it off.
+        session: your own `requests.Session`, for its proxies, certificates, headers and adapters. Its hooks and its
+            `auth` are not used; it is left open.
+        sleep: what waits, given seconds.
+        clock: what tells the time for deadline and pacing, in seconds.
+
+    Raises:
+        ConfigError: a credential is missing, or an argument is wrong.
+
+    >>> from scenario_etl import Client, Emulator, extract_collections
+    >>> with Emulator(collections=3) as api, Client("demo", "demo", base_url=api.url) as client:
+    ...     len(extract_collections(client=client))
+    3
+
+    """
+
+    def __init__(
+        self,
+        api_key: str | None = None,
+        api_secret: str | None = None,
+        *,
+        bearer_token: Token | None = None,
+        base_url: str | None = None,
+        timeout: float = 60.0,
+        attempts: int = 8,
+        deadline: float = 300.0,
+        requests_per_minute: float | None = 100,
+        session: requests.Session | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.base_url = _checked_base_url(base_url or os.environ.get("SCENARIO_BASE_URL") or BASE_URL)
+        self._authorization = _authorization(api_key, api_secret, bearer_token)
+        _check_numbers(timeout=timeout, attempts=attempts, deadline=deadline)
+        if requests_per_minute is not None and not requests_per_minute >= 0:
+            raise ConfigError(f"requests_per_minute is {requests_per_minute}: give a positive number, or 0 for no pacing")
+        self._timeout = timeout
+        self._attempts = attempts
+        self._deadline = deadline
+        self._requests_per_minute = requests_per_minute
+        self._buckets: dict[str | None, TokenBucket] = {}
+        self._sleep = sleep
+        self._clock = clock
+        self._owns_session = session is None
+        self._session = session or requests.Session()
+        self._adapter = self._session.get_adapter(self.base_url)
+        # The look-ups in environment and files that requests would otherwise do anew for each call.
+        self._settings = self._session.merge_environment_settings(self.base_url, {}, True, None, None)
+
+    @property
+    def credentials(self) -> str:
+        """The kind of credentials in use, "API key" or "bearer token"; never themselves."""
+        return self._authorization.kind
+
+    def __repr__(self) -> str:
+        return f"<scenario_etl.Client {self.base_url} with {self.credentials}>"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections, unless the session is your own."""
+        if self._owns_session:
+            self._session.close()
+
+    def walk(
+        self, path: str, records_key: str, parameters: Mapping[str, str | int], on_wait: Waiting | None = None
+    ) -> "Walk":
+        """Return a Walk over the pages of a listing.
+
+        Args:
+            path: below the base URL, such as "/collections".
+            records_key: the key of the page's list of records.
+            parameters: the query, by the API's own names.
+            on_wait: called with a reason ("429") and seconds before each wait.
+
+        """
+        return Walk(self, path, records_key, parameters, on_wait)
+
+
+class Walk:
+    """One walk from token to token. Iterating over it makes the requests.
+
+    Only an absent, null or empty token ends a walk. One request is retried, never the walk.
+
+    Attributes:
+        pages: how many pages came.
+        requests: how many requests were sent, retries and redirects included.
+        tokens_sha256: SHA-256 over the chain of tokens, in hexadecimal.
+        retries: attempts beyond the first of each request.
+        seconds_waited: the time waited, for retries and pacing.
+
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        path: str,
+        records_key: str,
+        parameters: Mapping[str, str | int],
+        on_wait: Waiting | None = None,
+    ) -> None:
+        self.pages = 0
+        self.requests = 0
+        self._seconds_paced = 0.0
+        self._chain = hashlib.sha256()
+        self._client = client
+        self._records_key = records_key
+        self._on_wait = on_wait
+        self._url = f"{client.base_url}{path}?{urlencode(parameters)}".rstrip("?")
+        self._retry = Retry(client._attempts, client._deadline, client._sleep, client._clock, on_wait)
+        self._bucket = _bucket(client, parameters.get("projectId"))
+        # An `auth` of any kind keeps requests from reading .netrc; each request is authorized as it goes.
+        self._request = client._session.prepare_request(
+            requests.Request("GET", self._url, headers=_HEADERS, auth=lambda request: request)
+        )
+
+    @property
+    def retries(self) -> int:
+        return self._retry.retries
+
+    @property
+    def seconds_waited(self) -> float:
+        return self._retry.seconds_waited + self._seconds_paced
+
+    @property
+    def tokens_sha256(self) -> str:
+        return self._chain.hexdigest()
+
+    def __iter__(self) -> Iterator[Page]:
+        """Yield each page as it arrives.
+
+        Raises:
+            APIError: or its kinds TransientError and AuthError: a page did not come.
+            PaginationError: a token came twice, or ten empty pages came running.
+
+        """
+        url = self._url
+        seen: set[str] = set()
+        empty_pages = 0
+        while True:
+            page = self._page(url)
+            self.pages += 1
+            yield page
+            if page.next_token is None:
+                return
+            empty_pages = 0 if page.records else empty_pages + 1
+            self._check_progress(page.next_token, seen, empty_pages)
+            url = _with_token(self._url, page.next_token)
+
+    def _check_progress(self, token: str, seen: set[str], empty_pages: int) -> None:
+        if token in seen:
+            raise PaginationError(
+                f"{self._url}: page {self.pages} gave the token {shown(token)!r} a second time; the listing goes in a "
+                "circle. Nothing was written; report it to the vendor"
+            )
+        if empty_pages >= MOST_EMPTY_PAGES:
+            raise PaginationError(
+                f"{self._url}: {empty_pages} empty pages running, up to page {self.pages}, each with a token for one "
+                "more. Nothing was written; report it to the vendor"
+            )
+        seen.add(token)
+        self._chain.update(token.encode() + b"\n")
+
+    def _page(self, url: str) -> Page:
+        return self._retry(lambda: self._attempt(url))
+
+    def _attempt(self, url: str) -> Page:
+        """Return the page at `url`, following redirects within the origin and refreshing a bearer token once."""
+        refreshed = False
+        for _ in range(MOST_REDIRECTS + 1):
+            self._pace()
+            with self._send(url) as response:
+                status = response.status_code
+                if status == 200:
+                    return self._decode(self._read(response, LARGEST_BODY))
+                if status in {301, 302, 303, 307, 308}:
+                    url = self._redirected(response)
+                elif self._client._authorization.may_refresh(response) and not refreshed:
+                    refreshed = True
+                else:
+                    raise self._failure(response)
+        raise APIError(f"{self._asked}: more than {MOST_REDIRECTS} redirects; check the base URL")
+
+    @property
+    def _asked(self) -> str:
+        return f"GET {self._url} (page {self.pages + 1})"
+
+    def _pace(self) -> None:
+        seconds = self._bucket.take() if self._bucket else 0.0
+        if seconds:
+            self._seconds_paced += seconds
+            if self._on_wait:
+                self._on_wait("pacing", seconds)
+            self._client._sleep(seconds)
+
+    def _send(self, url: str) -> requests.Response:
+        self.requests += 1
+        self._request.url = url
+        self._client._authorization(self._request)
+        timeout = (min(CONNECT_TIMEOUT, self._client._timeout), self._client._timeout)
+        try:
+            return self._client._adapter.send(self._request, timeout=timeout, **self._client._settings)
+        except requests.RequestException as error:
+            raise self._unanswered("no answer", error) from error
+
+    def _redirected(self, response: requests.Response) -> str:
+        location = response.headers.get("Location", "")
+        target = urljoin(str(response.url), location)
+        if not location or _origin(urlsplit(target)) != _origin(urlsplit(self._client.base_url)):
+            raise APIError(
+                f"{self._asked}: {response.status_code} redirects to {shown(target) if location else 'nowhere'}; "
+                "credentials are sent to no other origin. Check the base URL",
+                status=response.status_code,
+            )
+        return target
+
+    def _read(self, response: requests.Response, limit: int, *, cut: bool = False) -> bytes:
+        """Return the decompressed body, taking it as it arrives, so that its size and its time stay bounded."""
+        longest = ANSWER_TIMEOUTS * self._client._timeout
+        deadline = self._client._clock() + longest
+        body = bytearray()
+        try:
+            while len(body) <= limit and (chunk := response.raw.read1(READ_SIZE, decode_content=True)):
+                body += chunk
+                if self._client._clock() > deadline:
+                    raise TimeoutError(f"not complete after {longest:g} s")
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            raise self._unanswered("the answer broke off", error, response.status_code) from error
+        if len(body) > limit and not cut:
+            raise APIError(
+                f"{self._asked}: the answer is larger than {limit // 2**20} MiB; ask for smaller pages (page_size)",
+                status=response.status_code,
+            )
+        return bytes(body[:limit])
+
+    def _decode(self, body: bytes) -> Page:
+        """Return the page in the body of a 200: a JSON object with the resource's list in it; nothing else is one."""
+        try:
+            document = json.loads(body)
+        except (ValueError, RecursionError) as error:
+            message = f"{self._asked}: 200, but its body is no JSON: {self._quoted(body)!r}"
+            raise FailedAttempt(TransientError(message, status=200), "no JSON") from error
+        records = document.get(self._records_key) if isinstance(document, dict) else None
+        if not isinstance(records, list):
+            message = (
+                f"{self._asked}: 200, but without a list {self._records_key!r}: {self._quoted(body)}. "
+                "Check the base URL, or report it to the vendor"
+            )
+            raise FailedAttempt(APIError(message, status=200), f"no {self._records_key}")
+        return Page(records, self._next_token(document.get("nextPaginationToken")))
+
+    def _next_token(self, token: object) -> str | None:
+        if token is None or token == "":
+            return None
+        if isinstance(token, str) and not re.search("[\ud800-\udfff]", token):
+            return token
+        raise PaginationError(
+            f"{self._asked}: nextPaginationToken is {shown(token)}, which no request can carry. Report it to the vendor"
+        )
+
+    def _failure(self, response: requests.Response) -> Exception:
+        """Return what to raise for an answer that is no page."""
+        status = response.status_code
+        body = self._read(response, LARGEST_ERROR_BODY, cut=True)
+        document = _json_object(body)
+        retry_after = seconds_asked(response.headers, document, time.time())
+        message = f"{self._asked}: {status} {self._quoted(response.reason)}: {self._quoted(_reason(document) or body)}"
+        message = message.rstrip(": ")
+        if is_retried(status):
+            return FailedAttempt(TransientError(message, status=status, retry_after=retry_after), str(status))
+        if status in {401, 403}:
+            return AuthError(f"{message}; {self._client._authorization.advice}", status=status)
+        return APIError(message, status=status, retry_after=retry_after)
+
+    def _unanswered(self, what: str, error: Exception, status: int | None = None) -> Exception:
+        """Return what to raise where no answer came, or half of one."""
+        cause = _innermost(error)
+        message = f"{self._asked}: {what}: {type(cause).__name__}: {self._quoted(str(cause))}"
+        if "CERTIFICATE_VERIFY_FAILED" in str(cause):
+            return APIError(f"{message}; the certificate is not trusted: set REQUESTS_CA_BUNDLE, or pass a session")
+        if isinstance(error, ValueError):  # InvalidURL, InvalidProxyURL, InvalidHeader
+            return APIError(message, status=status)
+        return FailedAttempt(TransientError(message, status=status), type(cause).__name__)
+
+    def _quoted(self, words: str | bytes | None) -> str:
+        """Return words of the server as they may be shown: one bounded line, without tags, URL queries and secrets."""
+        text = words.decode("utf-8", "replace") if isinstance(words, bytes) else words or ""
+        for secret in self._client._authorization.secrets:
+            text = text.replace(secret, "***")
+        return shown(re.sub(r"<[^<>]*>", " ", text), QUOTED_CHARACTERS)
+
+
+_HEADERS = {"Accept": "application/json", "Accept-Encoding": "gzip", "User-Agent": "scenario-etl"}
+
+
+class _Basic(AuthBase):
+    kind = "API key"
+    advice = "check SCENARIO_SDK_API_KEY and SCENARIO_SDK_API_SECRET, and the project"
+
+    def __init__(self, key: str, secret: str) -> None:
+        if ":" in key:
+            raise ConfigError("the API key contains a colon, which HTTP Basic authentication does not allow")
+        self._encoded = base64.b64encode(f"{key}:{secret}".encode()).decode()
+        self.secrets = (secret, self._encoded)
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers["Authorization"] = f"Basic {self._encoded}"
+        return request
+
+    def may_refresh(self, response: requests.Response) -> bool:
+        return False
+
+
+class _Bearer(AuthBase):
+    kind = "bearer token"
+    advice = "JWTs may expire after about 60 s: use an API key, or pass a callable that gives a fresh token"
+
+    def __init__(self, token: Token) -> None:
+        self._token = token
+        self._last = "" if callable(token) else _checked_token(token)
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        if callable(self._token):
+            self._last = _checked_token(_called(self._token))
+        request.headers["Authorization"] = f"Bearer {self._last}"
+        return request
+
+    def may_refresh(self, response: requests.Response) -> bool:
+        """Whether this is how the API's gateway says that a JWT has expired, and a fresh one can be had."""
+        kind = response.headers.get("x-amzn-errortype", "")
+        return callable(self._token) and response.status_code == 403 and kind.startswith("AccessDeniedException")
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        return (self._last,) if self._last else ()
+
+
+def _authorization(api_key: str | None, api_secret: str | None, bearer_token: Token | None) -> _Basic | _Bearer:
+    """Choose the credentials: an argument beats the environment, within it the key pair beats the JWT."""
+    if bearer_token is not None:
+        if api_key is not None or api_secret is not None:
+            raise ConfigError("an API key and a bearer token were given: give one of them")
+        return _Bearer(bearer_token)
+    key = api_key or os.environ.get("SCENARIO_SDK_API_KEY")
+    secret = api_secret or os.environ.get("SCENARIO_SDK_API_SECRET")
+    jwt = os.environ.get("SCENARIO_SDK_JWT")
+    if key and secret:
+        return _Basic(key, secret)
+    if jwt and api_key is None and api_secret is None:
+        return _Bearer(jwt)
+    missing = [n for n, v in (("SCENARIO_SDK_API_KEY", key), ("SCENARIO_SDK_API_SECRET", secret)) if not v]
+    raise ConfigError(
+        f"no credentials: {' and '.join(missing)} not set. Set SCENARIO_SDK_API_KEY and SCENARIO_SDK_API_SECRET (or "
+        "SCENARIO_SDK_JWT), or use the emulator, which needs no account (--demo)"
+    )
+
+
+def _called(token: Callable[[], str]) -> object:
+    try:
+        return token()
+    except Exception as error:
+        raise ConfigError(f"the callable for the bearer token failed: {type(error).__name__}") from error
+
+
+def _checked_token(token: object) -> str:
+    if not isinstance(token, str) or not re.fullmatch(r"[\x21-\x7e]+", token):
+        raise ConfigError("the bearer token is empty or holds characters that no HTTP header can carry")
+    return token
+
+
+def _checked_base_url(url: str) -> str:
+    parts = urlsplit(url)
+    try:
+        port_is_right = parts.port is None or parts.port > 0
+    except ValueError:
+        port_is_right = False
+    if parts.username is not None or parts.password is not None:
+        raise ConfigError("the base URL holds credentials: take them out, and set the SCENARIO_SDK_ variables")
+    if parts.scheme not in {"http", "https"} or not parts.hostname or not port_is_right or parts.query or parts.fragment:
+        raise ConfigError(f"the base URL {shown(url)!r} is none: give one like {BASE_URL}")
+    if parts.scheme == "http" and not _is_loopback(parts.hostname):
+        raise ConfigError(f"the base URL {shown(url)!r} would send the credentials unencrypted: use https")
+    try:
+        requests.Request("GET", url).prepare()
+    except ValueError as error:
+        raise ConfigError(f"the base URL {shown(url)!r} is none: {shown(str(error))}") from error
+    return url.rstrip("/")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _check_numbers(**numbers: float) -> None:
+    for name, number in numbers.items():
+        if not 0 < number < float("inf"):
+            raise ConfigError(f"{name} is {number}: give a positive number")
+    if numbers["attempts"] != int(numbers["attempts"]):
+        raise ConfigError(f"attempts is {numbers['attempts']}: give a whole number")
+
+
+def _bucket(client: Client, project: object) -> TokenBucket | None:
+    """Return the project's bucket, which all walks of a client share; None where pacing is off."""
+    if not client._requests_per_minute:
+        return None
+    key = None if project is None else str(project)
+    return client._buckets.setdefault(key, TokenBucket(client._requests_per_minute, client._clock))
+
+
+def _with_token(url: str, token: str) -> str:
+    return f"{url}{'&' if '?' in url else '?'}paginationToken={quote(token, safe='')}"
+
+
+def _origin(parts: SplitResult) -> tuple[str, str | None, int | None]:
+    return parts.scheme, parts.hostname, parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+
+
+def _innermost(error: BaseException) -> BaseException:
+    """Return the exception at the bottom of the ones that requests and urllib3 wrap around each other."""
+    inner = getattr(error, "reason", None) or next((a for a in error.args if isinstance(a, BaseException)), None)
+    return _innermost(inner) if isinstance(inner, BaseException) else error
+
+
+def _json_object(body: bytes) -> dict[str, Any]:
+    try:
+        document = json.loads(body)
+    except (ValueError, RecursionError):
+        return {}
+    return document if isinstance(document, dict) else {}
+
+
+def _reason(document: dict[str, Any]) -> str:
+    """Return the server's own words: error bodies have no single shape."""
+    fields = (document.get(name) for name in ("reason", "message", "Message", "error", "detail"))
+    return next((words for words in fields if isinstance(words, str) and words), "")

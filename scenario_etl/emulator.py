@@ -1,0 +1,513 @@
+"""A Scenario API on loopback, with faults. It imports nothing of this package, so that it cannot share a bug.
+
+It behaves as the vendor's reference and the types of the official client say; the tests let that client, scenario-sdk,
+list, create, retrieve, update and delete its collections.
+"""
+
+import base64
+import contextlib
+import hashlib
+import hmac
+import http.server
+import json
+import random
+import re
+import socket
+import struct
+import threading
+import time
+import zlib
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any, Self
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+PAGE_SIZES = {"collections": (10, 1, 100), "projects": (10, 1, 100)}  # default, least, most
+SINCE, UNTIL = datetime(2023, 2, 1, tzinfo=UTC), datetime(2026, 11, 1, tzinfo=UTC)  # the dates of the made-up team
+PROJECTS = ("Emberfall", "Skyward Isles", "Neon Harbor", "Live Ops")
+TEAM_ID = "team_GTrL3mq4SXWyMxkOHRxlpw"
+LONGEST_BODY = 2**20  # bytes of a request
+
+SUBJECTS = (
+    "Armor Sets", "Boss Concepts", "Card Frames", "Character Portraits", "Creature Sheets", "Dungeon Tiles", "Foliage",
+    "Idle Animations", "Item Icons", "Key Art", "Loading Screens", "Loot Crates", "Map Markers", "NPC Outfits",
+    "Particle Textures", "Potion Icons", "Prop Variants", "Shop Banners", "Skill Icons", "Skyboxes", "Splash Screens",
+    "Terrain Materials", "UI Buttons", "Vehicle Skins", "Weapon Turnarounds",
+)  # fmt: skip
+THEMES = (
+    "Ancient Ruins", "Arctic", "Autumn Festival", "Bioluminescent", "Clockwork", "Crystal Caves", "Cyber Alley",
+    "Desert Bazaar", "Dragon's Nest", "Frozen Keep", "Goblin Market", "Halloween", "Lunar New Year", "Mangrove Swamp",
+    "Pirate Cove", "Pixel Forest", "Season 4", "Steampunk", "Summer Event", "Sunken City", "Undead Legion", "Winter",
+)  # fmt: skip
+STAGES = ("", "", "", " v2", " v3", " (final)", " WIP", " - refs", " - approved")
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What goes wrong with one answer; a plain `Fault()` changes nothing.
+
+    Attributes:
+        status: answered instead of the real answer, with `body` and `headers`.
+        headers: added to the answer.
+        body: sent instead of the real one; bytes, text, or what JSON can hold.
+        cut: close the connection after so many bytes of the body, whose full length was announced.
+        reset: close the connection with a TCP reset and no answer.
+        token: given as the token of the next page; None leaves the real one.
+        latency: seconds to wait before the answer.
+
+    """
+
+    status: int | None = None
+    headers: dict[str, str] = field(default_factory=dict)
+    body: Any = None
+    cut: int | None = None
+    reset: bool = False
+    token: Any = None
+    latency: float = 0.0
+
+
+HTML = Fault(
+    status=200, headers={"Content-Type": "text/html"}, body="<!doctype html><title>Sign in</title><p>Sign in to go on"
+)
+
+
+@dataclass
+class Answer:
+    """A status, headers, and a body: what JSON can hold, or bytes."""
+
+    status: int
+    body: Any
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+class Emulator:
+    """A Scenario API with a made-up team, serving on loopback between `with` and its end.
+
+    The team is the same for the same arguments: a game studio's collections in four projects, most with a thumbnail.
+    The signed URLs have the form of the real ones and lead to the emulator, which serves a small PNG for each asset.
+
+    Args:
+        collections: how many, or the records themselves, as the API would give them.
+        api_key: the key to accept with `api_secret` (Basic).
+        api_secret: its secret.
+        bearer_token: a token to accept instead (Bearer); None accepts none.
+        seed: of the made-up data.
+        faults: one for each request to come, in order; None for a right answer. More can be added to `api.faults`.
+        latency: seconds before every answer.
+        now: the time at which URLs are signed and records changed; None for the machine's. Can be set later.
+        port: to serve on; 0 picks a free one.
+
+    Attributes:
+        url: the base URL, such as "http://127.0.0.1:40123/v1".
+        requests: method and path with query of every request to the API so far.
+
+    >>> import urllib.request
+    >>> with Emulator(collections=1) as api:
+    ...     api.url.startswith("http://127.0.0.1:")
+    True
+
+    """
+
+    def __init__(
+        self,
+        collections: int | Iterable[dict[str, Any]] = 250,
+        *,
+        api_key: str = "demo",
+        api_secret: str = "demo",  # noqa: S107 - of a made-up team
+        bearer_token: str | None = None,
+        seed: int = 0,
+        faults: Iterable[Fault | None] = (),
+        latency: float = 0.0,
+        now: datetime | None = None,
+        port: int = 0,
+    ) -> None:
+        basic = base64.b64encode(f"{api_key}:{api_secret}".encode()).decode()
+        self._accepted = {f"Basic {basic}"} | ({f"Bearer {bearer_token}"} if bearer_token else set())
+        self._seed = str(seed)
+        self._rows: list[Any] = list(range(collections) if isinstance(collections, int) else collections)
+        self._created = 0
+        self._lock = threading.Lock()
+        self.faults: deque[Fault | None] = deque(faults)
+        self.latency = latency
+        self.now = now
+        self.requests: list[tuple[str, str]] = []
+        self._server = _Server(("127.0.0.1", port), self)
+        self.origin = f"http://127.0.0.1:{self._server.server_address[1]}"
+        self.url = f"{self.origin}/v1"
+
+    def __enter__(self) -> Self:
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._server.shutdown()
+        self._thread.join()
+        self.close()
+
+    def serve_forever(self) -> None:
+        """Serve in this thread until it is interrupted."""
+        self._server.serve_forever()
+
+    def close(self) -> None:
+        """Free the port, and end the connections that are open."""
+        self._server.close_connections()
+        self._server.server_close()
+
+    def answer(self, method: str, target: str, authorization: str | None, body: bytes) -> Answer:
+        """Answer one request to the API, faults aside."""
+        parts = urlsplit(target)
+        query = dict(parse_qsl(parts.query, keep_blank_values=True))
+        if authorization not in self._accepted:
+            return _refusal(401, "Unauthorized")
+        project = query.get("projectId")
+        if project is not None and project not in self.project_ids:
+            return _refusal(403, "You are not a member of this project", name="ForbiddenError", details={})
+        for allowed, pattern, handler in _ROUTES:
+            match = re.fullmatch(pattern, parts.path)
+            if match and method == allowed:
+                with self._lock:
+                    return handler(self, *map(unquote, match.groups()), query=query, body=body)
+        return _refusal(404, f"Cannot {method} {parts.path}")
+
+    @property
+    def project_ids(self) -> list[str]:
+        """The ids of the team's projects; collections have one of them as their owner."""
+        return [f"proj_{_identifier(self._seed, 'project', number)}" for number in range(len(PROJECTS))]
+
+    def list_collections(self, query: dict[str, str], body: bytes) -> Answer:
+        project = query.get("projectId")
+        rows = self._rows
+        if project is not None:
+            rows = [row for row in rows if self._record(row, signed=False).get("ownerId") == project]
+        return self._page("collections", rows, query, self._record)
+
+    def create_collection(self, query: dict[str, str], body: bytes) -> Answer:
+        document = _json_object(body)
+        name = document.get("name")
+        if not isinstance(name, str) or not name:
+            return _refusal(400, "name is required")
+        self._created += 1
+        record = {
+            "id": f"collection_{_identifier(self._seed, 'created', self._created)}",
+            "name": name,
+            "ownerId": query.get("projectId") or self.project_ids[0],
+            "assetCount": 0,
+            "modelCount": 0,
+            "itemCount": 0,
+            "createdAt": _iso(self._time()),
+            "updatedAt": _iso(self._time()),
+        }
+        self._rows.append(record)
+        return Answer(200, {"collection": record})
+
+    def retrieve_collection(self, identifier: str, query: dict[str, str], body: bytes) -> Answer:
+        position = self._position(identifier)
+        if position is None:
+            return _refusal(404, "Collection not found")
+        return Answer(200, {"collection": self._record(self._rows[position])})
+
+    def update_collection(self, identifier: str, query: dict[str, str], body: bytes) -> Answer:
+        position = self._position(identifier)
+        if position is None:
+            return _refusal(404, "Collection not found")
+        changes = _json_object(body)
+        record = dict(self._record(self._rows[position], signed=False))
+        if "name" in changes:
+            if not isinstance(changes["name"], str) or not changes["name"]:
+                return _refusal(400, "name must be a string that is not empty")
+            record["name"] = changes["name"]
+        if "thumbnail" in changes:
+            record.pop("thumbnail", None)
+            if changes["thumbnail"] is not None:
+                record["thumbnail"] = {"assetId": str(changes["thumbnail"])}
+        record["updatedAt"] = _iso(self._time())
+        self._rows[position] = record
+        return Answer(200, {"collection": self._record(record)})
+
+    def delete_collection(self, identifier: str, query: dict[str, str], body: bytes) -> Answer:
+        position = self._position(identifier)
+        if position is None:
+            return _refusal(404, "Collection not found")
+        del self._rows[position]
+        return Answer(200, {})
+
+    def list_teams(self, query: dict[str, str], body: bytes) -> Answer:
+        projects = [{k: v for k, v in p.items() if k not in {"users", "keys"}} for p in self._projects()]
+        team = {
+            "id": TEAM_ID,
+            "name": "Emberfall Studio",
+            "plan": "pro",
+            "type": "team",
+            "createdAt": _iso(SINCE),
+            "updatedAt": _iso(UNTIL),
+            "context": {"userRole": "key", "usersCount": 1, "keysCount": 1, "invitationsCount": 0},
+            "projects": projects,
+        }
+        return Answer(200, {"teams": [team]})
+
+    def list_projects(self, query: dict[str, str], body: bytes) -> Answer:
+        return self._page("projects", self._projects(), query, lambda project: project)
+
+    def picture(self, asset: str, query: dict[str, str]) -> Answer:
+        """Serve an asset's PNG; a signed URL that has expired is refused, as CloudFront does."""
+        if "Policy" in query and _expiry(query["Policy"]) < self._time().timestamp():
+            return Answer(403, b"<Error><Code>AccessDenied</Code></Error>", {"Content-Type": "application/xml"})
+        return Answer(200, _png(asset), {"Content-Type": "image/png"})
+
+    def _projects(self) -> list[dict[str, Any]]:
+        return [
+            {
+                "id": identifier,
+                "name": name,
+                "teamId": TEAM_ID,
+                "createdAt": _iso(SINCE),
+                "updatedAt": _iso(UNTIL),
+                "privacyMode": False,
+                "keys": [],
+                "users": [],
+            }
+            for identifier, name in zip(self.project_ids, PROJECTS, strict=True)
+        ]
+
+    def _page(self, name: str, rows: list[Any], query: dict[str, str], record: Callable[[Any], Any]) -> Answer:
+        default, least, most = PAGE_SIZES[name]
+        text = query.get("pageSize", str(default))
+        if not re.fullmatch(r"[0-9]{1,4}", text) or not least <= int(text) <= most:
+            return _refusal(400, f"pageSize must be a number from {least} to {most}")
+        size, offset = int(text), 0
+        if query.get("paginationToken"):
+            given = self._offset(query["paginationToken"])
+            if given is None:
+                return _refusal(400, "Invalid pagination token")
+            offset = given
+        body = {name: [record(row) for row in rows[offset : offset + size]]}
+        if offset + size < len(rows):
+            body["nextPaginationToken"] = self._token(offset + size, size)
+        return Answer(200, body)
+
+    def _token(self, offset: int, limit: int) -> str:
+        """Return an opaque token; as a captured real one, it holds an offset, in base64 with its `+`, `/` and `=`."""
+        content = json.dumps({"offset": offset, "limit": limit}, separators=(",", ":")).encode()
+        return base64.b64encode(content + hmac.digest(self._seed.encode(), content, "sha256")[:8]).decode()
+
+    def _offset(self, token: str) -> int | None:
+        """Return the offset in a token that this emulator gave, None for any other."""
+        with contextlib.suppress(ValueError, KeyError, TypeError):
+            content = base64.b64decode(token, validate=True)[:-8]
+            document = json.loads(content)
+            if hmac.compare_digest(self._token(document["offset"], document["limit"]), token):
+                return int(document["offset"])
+        return None
+
+    def _record(self, row: Any, *, signed: bool = True) -> dict[str, Any]:
+        """Return a collection as the API gives it; rows that nobody changed are made up when asked for."""
+        record: dict[str, Any] = self._made_up(row) if isinstance(row, int) else row
+        thumbnail = record.get("thumbnail") if isinstance(record, dict) else None
+        if signed and isinstance(thumbnail, dict) and thumbnail.keys() == {"assetId"}:
+            return {**record, "thumbnail": {**thumbnail, "url": self._signed_url(thumbnail["assetId"])}}
+        return record
+
+    def _made_up(self, number: int) -> dict[str, Any]:
+        dice = random.Random(f"{self._seed} {number}")  # noqa: S311 - data, no secret
+        created = SINCE + (UNTIL - SINCE) * dice.random()
+        updated = created + (UNTIL - created) * dice.random() ** 2
+        assets = 0 if dice.random() < 0.06 else int(dice.paretovariate(0.9) * 6) % 5000
+        models = dice.choice((0, 0, 0, 1, 1, 2, 3, 5))
+        record: dict[str, Any] = {
+            "id": self._collection_id(number),
+            "name": f"{dice.choice(THEMES)} {dice.choice(SUBJECTS)}{dice.choice(STAGES)}",
+            "ownerId": dice.choices(self.project_ids, (8, 5, 3, 2))[0],
+            "assetCount": assets,
+            "modelCount": models,
+            "itemCount": assets + models,
+            "createdAt": _iso(created),
+            "updatedAt": _iso(updated),
+        }
+        if assets and dice.random() < 0.95:
+            record["thumbnail"] = {"assetId": f"asset_{_identifier(self._seed, 'thumbnail', number)}"}
+        return record
+
+    def _collection_id(self, number: int) -> str:
+        return f"collection_{_identifier(self._seed, 'collection', number)}"
+
+    def _position(self, identifier: str) -> int | None:
+        ids = (self._collection_id(row) if isinstance(row, int) else row.get("id") for row in self._rows)
+        return next((position for position, found in enumerate(ids) if found == identifier), None)
+
+    def _signed_url(self, asset: str) -> str:
+        resource = f"{self.origin}/assets-transform/{asset}?p=100"
+        expires = int(_window_end(self._time()).timestamp())
+        condition = {"DateLessThan": {"AWS:EpochTime": expires}}
+        policy = json.dumps({"Statement": [{"Resource": resource, "Condition": condition}]}, separators=(",", ":"))
+        signature = hashlib.shake_256(f"{self._seed} {asset} {expires}".encode()).digest(256)
+        return f"{resource}&Policy={_url_safe(policy.encode())}&Key-Pair-Id=K36FIAB9LE2OLR&Signature={_url_safe(signature)}"
+
+    def _time(self) -> datetime:
+        return self.now or datetime.now(UTC)
+
+
+_ROUTES: tuple[tuple[str, str, Callable[..., Answer]], ...] = (
+    ("GET", "/v1/collections", Emulator.list_collections),
+    ("POST", "/v1/collections", Emulator.create_collection),
+    ("GET", "/v1/collections/([^/]+)", Emulator.retrieve_collection),
+    ("PUT", "/v1/collections/([^/]+)", Emulator.update_collection),
+    ("DELETE", "/v1/collections/([^/]+)", Emulator.delete_collection),
+    ("GET", "/v1/teams", Emulator.list_teams),
+    ("GET", "/v1/projects", Emulator.list_projects),
+)
+
+
+class _Server(http.server.ThreadingHTTPServer):
+    daemon_threads = True
+    block_on_close = False
+    request_queue_size = 128
+
+    def __init__(self, address: tuple[str, int], emulator: Emulator) -> None:
+        self.emulator = emulator
+        self._open: set[socket.socket] = set()
+        super().__init__(address, _Handler)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        self._open.add(request)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        self._open.discard(request)
+        super().shutdown_request(request)
+
+    def close_connections(self) -> None:
+        for connection in list(self._open):
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing of clients that leave early."""
+
+
+class _Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: _Server
+
+    def _handle(self) -> None:
+        emulator = self.server.emulator
+        body = self.rfile.read(min(int(self.headers.get("Content-Length") or 0), LONGEST_BODY))
+        parts = urlsplit(self.path)
+        picture = re.fullmatch("/(?:thumbnails|assets-transform)/([^/]+)", parts.path)
+        if picture:
+            self._send(emulator.picture(picture[1], dict(parse_qsl(parts.query))), Fault())
+            return
+        emulator.requests.append((self.command, self.path))
+        fault = (emulator.faults.popleft() if emulator.faults else None) or Fault()
+        time.sleep(emulator.latency + fault.latency)
+        if fault.reset:
+            self._reset()
+            return
+        if fault.status is not None:
+            self._send(Answer(fault.status, b"" if fault.body is None else fault.body), fault)
+            return
+        answer = emulator.answer(self.command, self.path, self.headers.get("Authorization"), body)
+        if fault.token is not None and answer.status == 200:
+            answer.body["nextPaginationToken"] = fault.token
+        if fault.body is not None:
+            answer.body = fault.body
+        self._send(answer, fault)
+
+    do_GET = do_POST = do_PUT = do_DELETE = _handle
+
+    def _send(self, answer: Answer, fault: Fault) -> None:
+        body = answer.body.encode() if isinstance(answer.body, str) else answer.body
+        if not isinstance(body, bytes):
+            body = json.dumps(body, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "surrogatepass")
+        self.send_response(answer.status)
+        for name, value in ({"Content-Type": "application/json"} | answer.headers | fault.headers).items():
+            self.send_header(name, value)
+        if answer.status != 204:
+            self.send_header("Content-Length", str(len(body)))
+        if fault.cut is not None:
+            body = body[: fault.cut]
+            self.close_connection = True
+        self.end_headers()
+        if answer.status != 204:
+            self.wfile.write(body)
+
+    def _reset(self) -> None:
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.close_connection = True
+        self.connection.close()
+
+    def log_message(self, format: str, *arguments: Any) -> None:  # noqa: A002 - the standard library's name
+        """Say nothing: `Emulator.requests` tells."""
+
+
+def _refusal(status: int, reason: str, **more: Any) -> Answer:
+    return Answer(status, {"reason": reason, **more})
+
+
+def _json_object(body: bytes) -> dict[str, Any]:
+    with contextlib.suppress(ValueError):
+        document = json.loads(body or b"{}")
+        if isinstance(document, dict):
+            return document
+    return {}
+
+
+def _identifier(*parts: object) -> str:
+    """Return 22 characters that look random and are the same for the same parts, as the API's ids are."""
+    digest = hashlib.blake2b(" ".join(map(str, parts)).encode(), digest_size=16).digest()
+    return base64.urlsafe_b64encode(digest).rstrip(b"=").decode().replace("-", "x").replace("_", "z")
+
+
+def _iso(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
+
+
+def _url_safe(content: bytes) -> str:
+    """Return base64 as CloudFront has it in URLs: `-_~` for `+=/`."""
+    return base64.b64encode(content).decode().translate(str.maketrans("+=/", "-_~"))
+
+
+def _expiry(policy: str) -> float:
+    with contextlib.suppress(ValueError, KeyError, TypeError, IndexError):
+        document = json.loads(base64.b64decode(policy.translate(str.maketrans("-_~", "+=/"))))
+        return float(document["Statement"][0]["Condition"]["DateLessThan"]["AWS:EpochTime"])
+    return 0.0
+
+
+def _window_end(now: datetime) -> datetime:
+    """Return when a URL signed now expires, by the vendor's calendar, always at 23:59:59 UTC.
+
+    Signed on day 1-7 of a month, it expires on the 14th; 8-14, the 21st; 15-21, the last day; 22-31, the 7th of the
+    next month.
+    """
+    first = now.astimezone(UTC).replace(day=1, hour=23, minute=59, second=59, microsecond=0)
+    next_month = (first + timedelta(days=31)).replace(day=1)
+    day = now.astimezone(UTC).day
+    if day <= 7:
+        return first.replace(day=14)
+    if day <= 14:
+        return first.replace(day=21)
+    return next_month - timedelta(days=1) if day <= 21 else next_month.replace(day=7)
+
+
+def _png(asset: str, side: int = 96) -> bytes:
+    """Return a PNG (RGB, 8 bits) of a mirrored 6x6 pattern on a gradient, in colours that the asset's id decides."""
+    digest = hashlib.shake_256(asset.encode()).digest(64)
+    back, shade, front = digest[0:3], digest[3:6], [255 - value // 3 for value in digest[6:9]]
+    lines = []
+    for y in range(side):
+        row = [back[i] + (shade[i] - back[i]) * y // side for i in range(3)]
+        line = b"".join(
+            bytes(front if digest[16 + (y * 6 // side) * 3 + min(x, 5 - x)] > 140 else row) * (side // 6)
+            for x in range(6)
+        )
+        lines.append(b"\0" + line)
+    header = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
+    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(b"".join(lines))), (b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(_chunk(kind, content) for kind, content in chunks)
+
+
+def _chunk(kind: bytes, content: bytes) -> bytes:
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))

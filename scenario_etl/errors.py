@@ -1,0 +1,86 @@
+"""What can go wrong, sorted by what the caller should do about it.
+
+::
+
+    ScenarioError
+    ├── ConfigError         a credential or argument is missing or wrong     fix it, run again   78
+    ├── APIError            the API answers wrongly; waiting does not help   report it           69
+    │   ├── TransientError  attempts used up, or told to wait too long       run again later     75
+    │   └── AuthError       401 or 403                                       fix the key         77
+    ├── PaginationError     the walk goes nowhere                            report it           65
+    ├── SchemaError         a value does not fit its column                  change resources.py 65
+    ├── GuardError          the new snapshot is not plausible                look at it          65
+    └── DestinationError    the output could not be written                  free space, rights  74
+
+The numbers are the exit codes of the command line, taken from ``sysexits.h``. Every message stands alone: what was
+asked, what came, what to do. Across the Arrow C stream only the message survives.
+"""
+
+
+class ScenarioError(Exception):
+    """The root of every error that this package raises on purpose."""
+
+    exit_code = 70
+
+
+class ConfigError(ScenarioError):
+    """A credential or an argument is missing or wrong; nothing was requested."""
+
+    exit_code = 78
+
+
+class APIError(ScenarioError):
+    """The API gave an answer that cannot be used, and that waiting does not mend.
+
+    Attributes:
+        status: the HTTP status, None where no answer came.
+        retry_after: the seconds that the server asked to wait, None where it did not say.
+        attempts: how many times the request was sent.
+
+    """
+
+    exit_code = 69
+
+    def __init__(
+        self, message: str, *, status: int | None = None, retry_after: float | None = None, attempts: int = 1
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.retry_after = retry_after
+        self.attempts = attempts
+
+
+class TransientError(APIError):
+    """A failure that passes by itself outlasted the attempts or the deadline: run again later."""
+
+    exit_code = 75
+
+
+class AuthError(APIError):
+    """The API refused the credentials (401, 403)."""
+
+    exit_code = 77
+
+
+class PaginationError(ScenarioError):
+    """The walk goes nowhere: a token came twice, or page after page was empty."""
+
+    exit_code = 65
+
+
+class SchemaError(ScenarioError):
+    """A value does not fit its column; the message names resource, column, record and value."""
+
+    exit_code = 65
+
+
+class GuardError(ScenarioError):
+    """A new snapshot is not plausible beside the last one, and was not published."""
+
+    exit_code = 65
+
+
+class DestinationError(ScenarioError):
+    """The output could not be written; what stood there before is untouched."""
+
+    exit_code = 74

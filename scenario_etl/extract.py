@@ -1,0 +1,440 @@
+"""The join: pages -> RecordBatches; and Scan, the hub that every output hangs on."""
+
+import os
+from collections.abc import Generator, Iterator
+from contextlib import AbstractContextManager, closing, nullcontext
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from importlib.metadata import version
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import pyarrow as pa
+
+from scenario_etl import parquet
+from scenario_etl.client import Client
+from scenario_etl.errors import ConfigError
+from scenario_etl.publish import published
+from scenario_etl.resources import RESOURCES
+from scenario_etl.schema import Reader, Resource
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+NEWEST_KEYS = 2**14  # keys that Keys holds in a set before it sorts them in with the others
+
+DtypeBackend = Literal["pyarrow", "numpy_nullable"]
+
+
+@dataclass(frozen=True, slots=True)
+class ScanReport:
+    """The facts of one finished walk; it exists only where the walk is complete.
+
+    Attributes:
+        resource: its name.
+        base_url: of the API.
+        project_id: the project that was asked for, None where the credentials imply it.
+        extracted_at: when the walk began, in UTC.
+        seconds: how long it took, waits included.
+        rows: in the result.
+        pages: that came, empty ones included.
+        requests: that were sent, retries and redirects included.
+        retries: requests sent again.
+        seconds_waited: for retries and pacing.
+        duplicates: records dropped because their key had come before.
+        missing_fields: how often a documented field was absent or null, by its dotted name.
+        unknown_fields: how often a field came that no column knows, by its dotted name.
+        tokens_sha256: SHA-256 over the chain of tokens, in hexadecimal.
+        path: of the file that was written, None where none was.
+        bytes: its size, None where none was written.
+
+    """
+
+    resource: str
+    base_url: str
+    project_id: str | None
+    extracted_at: datetime
+    seconds: float
+    rows: int
+    pages: int
+    requests: int
+    retries: int
+    seconds_waited: float
+    duplicates: int
+    missing_fields: dict[str, int] = field(default_factory=dict)
+    unknown_fields: dict[str, int] = field(default_factory=dict)
+    tokens_sha256: str = ""
+    path: str | None = None
+    bytes: int | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the facts by name, ready for JSON: dates in ISO 8601."""
+        facts = {name: getattr(self, name) for name in self.__slots__}
+        return facts | {"extracted_at": self.extracted_at.isoformat()}
+
+
+class Scan:
+    """A description of one walk over a resource: each use starts a fresh one, and nothing is requested before.
+
+    Any library that takes Arrow streams takes a Scan as it is: DuckDB, Polars, pandas, ADBC, Delta.
+
+    >>> from scenario_etl import Client, Emulator, scan
+    >>> with Emulator(collections=250) as api, Client("demo", "demo", base_url=api.url) as client:
+    ...     scan("collections", client=client).to_arrow().num_rows
+    250
+
+    """
+
+    def __init__(
+        self,
+        resource: Resource,
+        parameters: dict[str, str],
+        *,
+        client: Client | None,
+        page_size: int,
+        strict: bool,
+        progress: bool,
+    ) -> None:
+        self.resource = resource
+        self._parameters = parameters
+        self._given_client = client
+        self._page_size = page_size
+        self._strict = strict
+        self._progress = progress
+        self._report: ScanReport | None = None
+
+    def __repr__(self) -> str:
+        return f"<scenario_etl.Scan of {self.resource.name} {self._parameters or ''}".rstrip() + ">"
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The Arrow schema of every result, known before any request."""
+        return self.resource.schema
+
+    @property
+    def report(self) -> ScanReport | None:
+        """The facts of the last walk that was finished, None before."""
+        return self._report
+
+    def to_batches(self) -> Iterator[pa.RecordBatch]:
+        """Yield one RecordBatch a page, as they arrive.
+
+        What was yielded is the whole only once the iterator has ended without an error.
+
+        Raises:
+            ConfigError: there are no credentials.
+            APIError: or its kinds TransientError and AuthError: a page did not come.
+            PaginationError: the walk goes nowhere.
+            SchemaError: a value does not fit its column.
+
+        """
+        with self._client() as client:
+            yield from self._walk(client, self._page_size)
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        """Export a fresh walk as an Arrow C stream (Arrow PyCapsule interface); errors keep their text."""
+        return pa.RecordBatchReader.from_batches(self.schema, self.to_batches()).__arrow_c_stream__(requested_schema)
+
+    def to_arrow(self) -> pa.Table:
+        """Return the whole resource as a pyarrow.Table. Raises what `to_batches` raises."""
+        return pa.Table.from_batches(list(self.to_batches()), schema=self.schema).combine_chunks()
+
+    def to_pandas(self, dtype_backend: DtypeBackend | None = None) -> "pd.DataFrame":
+        """Return the whole resource as a DataFrame. Raises what `to_batches` raises.
+
+        Args:
+            dtype_backend: as in pandas; by default the columns are `str`, `Int64` and `datetime64[us, UTC]`, whether or
+                not a null occurs.
+
+        """
+        _check_dtype_backend(dtype_backend)
+        return _to_pandas(self.to_arrow(), dtype_backend)
+
+    def head(self, rows: int = 5) -> "pd.DataFrame":
+        """Return the first rows as a DataFrame, with as few requests as it takes.
+
+        It never passes for the whole: `report` stays as it was. Raises what `to_batches` raises.
+        """
+        if rows < 0:
+            raise ConfigError(f"head of {rows} rows: give 0 or more")
+        return _to_pandas(pa.Table.from_batches(self._first(rows), schema=self.schema), None)
+
+    def to_parquet(self, destination: str | os.PathLike[str]) -> ScanReport:
+        """Write the whole resource to a Parquet file, which appears whole or not at all.
+
+        Raises:
+            DestinationError: the file cannot be written, in most cases known before the first request.
+            ScenarioError: as `to_batches`; whatever stood at `destination` is untouched.
+
+        """
+        with self._client() as client:
+            with published(destination) as path:
+                parquet.write(
+                    path,
+                    self.schema,
+                    self._walk(client, self._page_size),
+                    dictionary_columns=[column.name for column in self.resource.columns if column.few_values],
+                    key_values=lambda: _key_values(_finished(self)),
+                )
+            size = os.stat(destination).st_size
+        self._report = replace(_finished(self), path=os.fspath(destination), bytes=size)
+        return self._report
+
+    def _client(self) -> AbstractContextManager[Client]:
+        return nullcontext(self._given_client) if self._given_client else Client()
+
+    def _first(self, rows: int) -> list[pa.RecordBatch]:
+        least = self.resource.page_sizes[0]
+        found: list[pa.RecordBatch] = []
+        with self._client() as client, closing(self._walk(client, max(least, min(rows, self._page_size)))) as batches:
+            while rows > 0 and (batch := next(batches, None)) is not None:
+                found.append(batch.slice(0, rows))
+                rows -= batch.num_rows
+        return found
+
+    def _walk(self, client: Client, page_size: int) -> Generator[pa.RecordBatch]:
+        extracted_at, started = datetime.now(UTC), monotonic()
+        reader, keys, rows = Reader(self.resource, strict=self._strict), Keys(), 0
+        with _progress_bar(self.resource.name, self._progress) as bar:
+            walk = client.walk(
+                self.resource.path, self.resource.records_key, {**self._parameters, "pageSize": page_size}, bar.wait
+            )
+            for page in walk:
+                batch = keys.without_repeated(reader.read(page.records), reader.keys(page.records))
+                rows += batch.num_rows
+                bar.add_page(batch.num_rows)
+                yield batch
+        self._report = ScanReport(
+            resource=self.resource.name,
+            base_url=client.base_url,
+            project_id=self._parameters.get("projectId"),
+            extracted_at=extracted_at,
+            seconds=round(monotonic() - started, 3),
+            rows=rows,
+            pages=walk.pages,
+            requests=walk.requests,
+            retries=walk.retries,
+            seconds_waited=round(walk.seconds_waited, 3),
+            duplicates=keys.repeated,
+            missing_fields=dict(reader.missing_fields),
+            unknown_fields=dict(reader.unknown_fields),
+            tokens_sha256=walk.tokens_sha256,
+        )
+
+
+def scan(
+    resource: str,
+    *,
+    client: Client | None = None,
+    page_size: int | None = None,
+    strict: bool = False,
+    progress: bool = False,
+    **filters: str | None,
+) -> Scan:
+    """Describe a walk over a resource, and request nothing yet.
+
+    Args:
+        resource: its name, such as "collections".
+        client: made from the environment for each use, and closed again, where None.
+        page_size: records to ask for with each request; the most that the API gives where None.
+        strict: whether a missing or an unknown field is a SchemaError, instead of counted and warned of.
+        progress: whether to show a bar, on stderr or in the notebook.
+        filters: what the resource declares; for collections `project_id`.
+
+    Raises:
+        ConfigError: an argument is wrong.
+
+    """
+    described = RESOURCES.get(resource)
+    if described is None:
+        raise ConfigError(f"there is no resource {resource!r}: choose {', '.join(RESOURCES)}")
+    least, most = described.page_sizes
+    if page_size is not None and (type(page_size) is not int or not least <= page_size <= most):
+        raise ConfigError(f"page_size is {page_size!r}: {resource} come {least} to {most} a page")
+    return Scan(
+        described,
+        _parameters(described, filters),
+        client=client,
+        page_size=page_size or most,
+        strict=strict,
+        progress=progress,
+    )
+
+
+def extract_collections(
+    *,
+    client: Client | None = None,
+    page_size: int | None = None,
+    strict: bool = False,
+    progress: bool = False,
+    **filters: str | None,
+) -> "pd.DataFrame":
+    """Return all collections as a DataFrame, one row each, with the thumbnail as flat columns.
+
+    The same as `scan("collections", ...).to_pandas()`; see `scan` for the arguments and `Scan.to_batches` for what is
+    raised.
+
+    >>> from scenario_etl import Client, Emulator, extract_collections
+    >>> with Emulator(collections=250) as api, Client("demo", "demo", base_url=api.url) as client:
+    ...     extract_collections(client=client).shape
+    (250, 10)
+
+    """
+    described = scan(
+        "collections", client=client, page_size=page_size, strict=strict, progress=progress, **filters
+    )
+    return described.to_pandas()
+
+
+def export_collections(
+    destination: str | os.PathLike[str],
+    *,
+    client: Client | None = None,
+    page_size: int | None = None,
+    strict: bool = False,
+    progress: bool = False,
+    **filters: str | None,
+) -> ScanReport:
+    """Write all collections to a Parquet file, which appears whole or not at all, and return the facts of the walk.
+
+    The same as `scan("collections", ...).to_parquet(destination)`; see there for what is raised.
+    """
+    described = scan(
+        "collections", client=client, page_size=page_size, strict=strict, progress=progress, **filters
+    )
+    return described.to_parquet(destination)
+
+
+class Keys:
+    """Remembers the keys of a walk by their 64-bit hash, in about 9 bytes each.
+
+    Two different keys of a million share a hash once in 40 million walks (n**2 / 2**65); the later row would then be
+    taken for a repeated one, and counted as such.
+
+    Attributes:
+        repeated: how many keys had come before.
+
+    """
+
+    def __init__(self) -> None:
+        self.repeated = 0
+        self._newest: set[int] = set()
+        self._sorted = np.empty(0, np.int64)
+
+    def without_repeated(self, batch: pa.RecordBatch, keys: list[Any]) -> pa.RecordBatch:
+        """Return the batch without the rows whose key has come before, in it or in an earlier one."""
+        hashes = list(map(hash, keys))
+        fresh = set(hashes)
+        known = self._known(hashes)
+        if known or len(fresh) < len(hashes):
+            batch = batch.take(_positions_of_first(hashes, known))
+        self.repeated += len(hashes) - batch.num_rows
+        self._newest |= fresh
+        if len(self._newest) > NEWEST_KEYS:
+            newest = np.fromiter(self._newest, np.int64, len(self._newest))
+            self._sorted = np.concatenate([self._sorted, np.sort(newest)])
+            self._sorted.sort(kind="stable")  # merges the two runs, in linear time
+            self._newest.clear()
+        return batch
+
+    def _known(self, hashes: list[int]) -> set[int]:
+        known = self._newest.intersection(hashes)
+        if self._sorted.size:
+            wanted = np.array(hashes, np.int64)
+            places = np.searchsorted(self._sorted, wanted)
+            found = self._sorted.take(places, mode="clip") == wanted
+            if found.any():
+                known.update(wanted[found].tolist())
+        return known
+
+
+def _positions_of_first(hashes: list[int], known: set[int]) -> pa.Array:
+    first: dict[int, int] = {}
+    for position, value in enumerate(hashes):
+        if value not in known:
+            first.setdefault(value, position)
+    return pa.array(np.fromiter(first.values(), np.int64, len(first)))
+
+
+class _Bar:
+    """Shows pages, rows and rows a second, and while it waits, why and how long."""
+
+    def __init__(self, name: str) -> None:
+        from tqdm.auto import tqdm  # noqa: PLC0415 - imported where it is seen only
+
+        self._bar = tqdm(desc=name, unit=" rows", dynamic_ncols=True)
+        self._pages = 0
+
+    def add_page(self, rows: int) -> None:
+        self._pages += 1
+        self._bar.set_postfix_str(f"{self._pages} pages", refresh=False)
+        self._bar.update(rows)
+
+    def wait(self, reason: str, seconds: float) -> None:
+        self._bar.set_postfix_str(f"{self._pages} pages; {reason}, waiting {seconds:.0f} s")
+
+    def close(self) -> None:
+        self._bar.close()
+
+
+class _NoBar:
+    def add_page(self, rows: int) -> None: ...
+
+    def wait(self, reason: str, seconds: float) -> None: ...
+
+    def close(self) -> None: ...
+
+
+def _progress_bar(name: str, shown: bool) -> "closing[_Bar | _NoBar]":
+    return closing(_Bar(name) if shown else _NoBar())
+
+
+def _parameters(resource: Resource, filters: dict[str, str | None]) -> dict[str, str]:
+    """Return the query for the filters, by the API's own names."""
+    unknown = filters.keys() - resource.filters.keys()
+    if unknown:
+        raise ConfigError(
+            f"{resource.name} have no filter {', '.join(sorted(unknown))}: choose {', '.join(resource.filters)}"
+        )
+    for name, value in filters.items():
+        if value is not None and (not isinstance(value, str) or not value):
+            raise ConfigError(f"{name} is {value!r}: give a string that is not empty")
+    return {resource.filters[name]: value for name, value in filters.items() if value is not None}
+
+
+def _finished(described: Scan) -> ScanReport:
+    assert described.report is not None  # noqa: S101 - asked after the last batch only
+    return described.report
+
+
+def _key_values(report: ScanReport) -> dict[str, str]:
+    """Return what the footer of a file tells of the walk that it came from."""
+    facts = {
+        "version": version("scenario-etl"),
+        "resource": report.resource,
+        "extracted_at": report.extracted_at.isoformat(),
+        "base_url": report.base_url,
+        "project_id": report.project_id or "",
+        "rows": report.rows,
+        "pages": report.pages,
+        "requests": report.requests,
+        "duplicates": report.duplicates,
+        "tokens_sha256": report.tokens_sha256,
+        "complete": "true",
+    }
+    return {f"scenario_etl.{name}": str(value) for name, value in facts.items()}
+
+
+def _check_dtype_backend(dtype_backend: str | None) -> None:
+    if dtype_backend not in {None, "pyarrow", "numpy_nullable"}:
+        raise ConfigError(f"dtype_backend is {dtype_backend!r}: choose 'pyarrow' or 'numpy_nullable', or leave it out")
+
+
+def _to_pandas(table: pa.Table, dtype_backend: DtypeBackend | None) -> "pd.DataFrame":
+    import pandas as pd  # noqa: PLC0415 - 0.4 s that only a DataFrame is worth
+
+    if dtype_backend == "pyarrow":
+        return table.to_pandas(types_mapper=pd.ArrowDtype)
+    strings = pd.StringDtype() if dtype_backend else pd.StringDtype(na_value=np.nan)
+    return table.to_pandas(types_mapper={pa.int64(): pd.Int64Dtype(), pa.string(): strings}.get)

@@ -1,0 +1,104 @@
+"""RecordBatches -> the bytes of one Parquet file, and reading it back."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from scenario_etl.errors import DestinationError
+
+ROW_GROUP_ROWS = 128 * 1024
+ROW_GROUP_BYTES = 32 * 2**20  # of Arrow memory
+JOINED_ROWS = 4096  # small batches are joined into one as soon as they hold so many rows
+READ_ROWS = 2048
+READ_BUFFER = 2**20  # bytes
+
+
+def write(
+    path: Path,
+    schema: pa.Schema,
+    batches: Iterable[pa.RecordBatch],
+    *,
+    dictionary_columns: Sequence[str] = (),
+    key_values: Callable[[], Mapping[str, str]] = dict,
+) -> None:
+    """Write batches to a Parquet file, then read it back.
+
+    The file has zstd compression, row groups of at most 131,072 rows or 32 MB of Arrow, dictionaries for
+    `dictionary_columns` only, a page index, page checksums and data pages of version 1.0. One row group is held in
+    memory at a time.
+
+    Args:
+        path: of the file to write; what is there is lost.
+        schema: of the file and of every batch.
+        batches: in the order of the rows.
+        dictionary_columns: the names of the columns with few values.
+        key_values: asked after the last batch; stored in the footer.
+
+    Raises:
+        DestinationError: what was read back is not what was written.
+        OSError: the file could not be written.
+
+    """
+    rows = 0
+    with pq.ParquetWriter(
+        path,
+        schema,
+        compression="zstd",
+        use_dictionary=list(dictionary_columns),
+        data_page_version="1.0",
+        write_page_index=True,
+        write_page_checksum=True,
+    ) as writer:
+        for group in _row_groups(schema, batches):
+            writer.write_table(group, row_group_size=max(1, group.num_rows))
+            rows += group.num_rows
+        writer.add_key_value_metadata(dict(key_values()))
+    _read_back(path, rows)
+
+
+def key_values(path: str | Path) -> dict[str, str]:
+    """Return the key-value pairs in a Parquet file's footer, Arrow's own schema left out."""
+    pairs = pq.read_metadata(path).metadata or {}
+    return {key.decode(): value.decode() for key, value in pairs.items() if key != b"ARROW:schema"}
+
+
+def _row_groups(schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
+    """Gather batches into tables of one row group each.
+
+    Batches of one page are joined every few dozen: many small buffers cost half as much memory again.
+    """
+    joined: list[pa.RecordBatch] = []
+    small: list[pa.RecordBatch] = []
+    rows = size = 0
+    for batch in batches:
+        for part in _parts(batch):
+            if rows + part.num_rows > ROW_GROUP_ROWS or size + part.nbytes > ROW_GROUP_BYTES:
+                if rows:
+                    yield pa.Table.from_batches([*joined, *small], schema=schema)
+                joined, small, rows, size = [], [], 0, 0
+            small.append(part)
+            rows += part.num_rows
+            size += part.nbytes
+            if sum(piece.num_rows for piece in small) >= JOINED_ROWS:
+                joined.append(pa.concat_batches(small))
+                small = []
+    if rows:
+        yield pa.Table.from_batches([*joined, *small], schema=schema)
+
+
+def _parts(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+    """Cut a batch that is larger than a row group; a page never is, the snapshot of a caller may be."""
+    for start in range(0, batch.num_rows, ROW_GROUP_ROWS):
+        yield batch.slice(start, ROW_GROUP_ROWS)
+
+
+def _read_back(path: Path, rows: int) -> None:
+    with pq.ParquetFile(path, page_checksum_verification=True, buffer_size=READ_BUFFER) as file:
+        try:
+            found = sum(batch.num_rows for batch in file.iter_batches(READ_ROWS, use_threads=False))
+        except (OSError, pa.ArrowException) as error:
+            raise DestinationError(f"{path.name} reads back damaged ({error}): check the disk") from error
+    if found != rows:
+        raise DestinationError(f"{path.name}: {rows} rows were written, {found} read back: check the disk")

@@ -1,0 +1,30 @@
+"""The endpoints and their columns: pure data. Edit this file to add either.
+
+The library, the command line and the documentation follow. Facts from the vendor's API reference and the types of its
+official client, scenario-sdk 2.4.0.
+"""
+
+from scenario_etl.schema import INTEGER, STRING, TIMESTAMP, Column, Resource
+
+COLLECTIONS = Resource(
+    name="collections",
+    path="/collections",
+    records_key="collections",
+    key=("id",),
+    page_sizes=(1, 100),
+    columns=(
+        Column("id", "id", STRING, nullable=False),
+        Column("name", "name", STRING),
+        Column("owner_id", "ownerId", STRING, few_values=True),
+        Column("asset_count", "assetCount", INTEGER),
+        Column("model_count", "modelCount", INTEGER),
+        Column("item_count", "itemCount", INTEGER),
+        Column("thumbnail_asset_id", "thumbnail.assetId", STRING),
+        Column("thumbnail_url", "thumbnail.url", STRING, signed_url=True),
+        Column("created_at", "createdAt", TIMESTAMP),
+        Column("updated_at", "updatedAt", TIMESTAMP),
+    ),
+    filters={"project_id": "projectId"},
+)
+
+RESOURCES = {resource.name: resource for resource in (COLLECTIONS,)}

@@ -1,0 +1,168 @@
+"""Which failures are tried again, how long to wait, when to stop; and when the next request may go."""
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+from typing import TypeVar
+
+import tenacity
+
+from scenario_etl.errors import APIError, TransientError
+
+FIRST_WAIT = 1.0  # seconds
+LONGEST_WAIT = 60.0  # seconds; the documented limit counts requests in windows of a minute
+BURST = 100  # requests that may go at once: the documented limit of one minute
+
+Waiting = Callable[[str, float], None]
+Result = TypeVar("Result")
+
+
+class FailedAttempt(Exception):  # noqa: N818 - a signal, no error: it never leaves this package
+    """One attempt failed in a way that may pass.
+
+    Attributes:
+        error: what to raise when no attempt is left.
+        reason: a word or two for the progress bar, such as "429".
+
+    """
+
+    def __init__(self, error: APIError, reason: str) -> None:
+        super().__init__(str(error))
+        self.error = error
+        self.reason = reason
+
+
+def is_retried(status: int) -> bool:
+    """Whether an HTTP status may pass by itself (RFC 9110 for 408 and 5xx, RFC 8470 for 425, RFC 6585 for 429)."""
+    return status in {408, 425, 429} or 500 <= status <= 599
+
+
+def seconds_asked(headers: Mapping[str, str], body: object, now: float) -> float | None:
+    """Return the seconds that the server asks to wait, None where it asks nothing that can be read.
+
+    `Retry-After` as seconds or a date (RFC 9110, 10.2.3), or `remainingSeconds` in the JSON body, at the top or under
+    `details`, as the API's 429 has it; the longest where several are given. `now` is in seconds since the epoch.
+    """
+    asked = [_seconds(headers.get("Retry-After", ""), now)]
+    if isinstance(body, dict):
+        details = body.get("details")
+        for place in (body, details if isinstance(details, dict) else {}):
+            asked.append(_number(place.get("remainingSeconds")))
+    return max((seconds for seconds in asked if seconds is not None), default=None)
+
+
+def _seconds(text: str, now: float) -> float | None:
+    try:
+        date = parsedate_to_datetime(text)
+    except ValueError:
+        return _number(text)
+    return max(0.0, date.replace(tzinfo=date.tzinfo or UTC).timestamp() - now)
+
+
+def _number(value: object) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        seconds = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return seconds if 0 <= seconds < math.inf else None
+
+
+class Retry:
+    """Runs one request at a time, again and again while it raises FailedAttempt and time is left.
+
+    Before each new attempt it waits for the longer of what the server asked and an exponential backoff with jitter
+    (1 s to 60 s), so that eight attempts outlast two of the API's one-minute windows. It stops after `attempts`, or
+    where the next attempt would start more than `deadline` seconds after the first.
+
+    Attributes:
+        retries: attempts beyond the first, over all requests so far.
+        seconds_waited: the time slept between attempts, over all requests so far.
+
+    """
+
+    def __init__(
+        self,
+        attempts: int,
+        deadline: float,
+        sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
+        on_wait: Waiting | None = None,
+    ) -> None:
+        self.retries = 0
+        self.seconds_waited = 0.0
+        self._deadline = deadline
+        self._clock = clock
+        self._started = clock()
+        self._on_wait = on_wait
+        self._backoff = tenacity.wait_exponential_jitter(initial=FIRST_WAIT, max=LONGEST_WAIT)
+        self._retrying = tenacity.Retrying(
+            retry=tenacity.retry_if_exception_type(FailedAttempt),
+            wait=self._wait,
+            stop=tenacity.stop_any(tenacity.stop_after_attempt(attempts), self._is_past_deadline),
+            sleep=sleep,
+            before_sleep=self._count,
+            retry_error_callback=self._give_up,
+        )
+
+    def __call__(self, attempt: Callable[[], Result]) -> Result:
+        """Return what `attempt()` returns; raise the error of its last failure, told how often it was tried."""
+        self._started = self._clock()
+        return self._retrying(attempt)
+
+    def _wait(self, state: tenacity.RetryCallState) -> float:
+        return max(_failure(state).error.retry_after or 0.0, self._backoff(state))
+
+    def _is_past_deadline(self, state: tenacity.RetryCallState) -> bool:
+        return self._clock() - self._started + state.upcoming_sleep > self._deadline
+
+    def _count(self, state: tenacity.RetryCallState) -> None:
+        self.retries += 1
+        self.seconds_waited += state.upcoming_sleep
+        if self._on_wait:
+            self._on_wait(_failure(state).reason, state.upcoming_sleep)
+
+    def _give_up(self, state: tenacity.RetryCallState) -> None:
+        failure = _failure(state)
+        elapsed = self._clock() - self._started
+        error = failure.error
+        asked = error.retry_after
+        if asked is not None and elapsed + asked > self._deadline:
+            limit = f"; it asked to wait {asked:,.0f} s, more than the deadline of {self._deadline:g} s leaves"
+        else:
+            limit = f", tried {state.attempt_number} times in {elapsed:.0f} s" if state.attempt_number > 1 else ""
+        advice = "; run again later" if isinstance(error, TransientError) else ""
+        raise type(error)(
+            f"{error}{limit}{advice}", status=error.status, retry_after=asked, attempts=state.attempt_number
+        ) from failure.__cause__
+
+
+def _failure(state: tenacity.RetryCallState) -> FailedAttempt:
+    failure = state.outcome.exception() if state.outcome else None
+    assert isinstance(failure, FailedAttempt)  # noqa: S101 - the only exception that is retried
+    return failure
+
+
+class TokenBucket:
+    """Says when the next request may go: `BURST` at once, then `requests_per_minute`, evenly.
+
+    The API documents one limit, 100 requests a minute a project. A walk of up to 100 pages runs unhindered.
+    """
+
+    def __init__(self, requests_per_minute: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._per_second = requests_per_minute / 60
+        self._size = max(1.0, min(float(BURST), requests_per_minute))
+        self._tokens = self._size
+        self._clock = clock
+        self._filled = clock()
+
+    def take(self) -> float:
+        """Take one token and return the seconds to wait before the request may go, 0.0 where it may go now."""
+        now = self._clock()
+        self._tokens = min(self._size, self._tokens + (now - self._filled) * self._per_second) - 1
+        self._filled = now
+        return max(0.0, -self._tokens / self._per_second)
+
