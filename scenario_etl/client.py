@@ -4,6 +4,7 @@ import base64
 import hashlib
 import ipaddress
 import json
+import logging
 import os
 import re
 import time
@@ -31,6 +32,8 @@ MOST_EMPTY_PAGES = 10
 QUOTED_CHARACTERS = 200  # of the server's words in an error
 
 Token = str | Callable[[], str]
+
+logger = logging.getLogger("scenario_etl")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +92,9 @@ class Client:
         self._authorization = _authorization(api_key, api_secret, bearer_token)
         _check_numbers(timeout=timeout, attempts=attempts, deadline=deadline)
         if requests_per_minute is not None and not requests_per_minute >= 0:
-            raise ConfigError(f"requests_per_minute is {requests_per_minute}: give a positive number, or 0 for no pacing")
+            raise ConfigError(
+                f"requests_per_minute is {requests_per_minute}: give a positive number, or 0 for no pacing"
+            )
         self._timeout = timeout
         self._attempts = attempts
         self._deadline = deadline
@@ -101,7 +106,8 @@ class Client:
         self._session = session or requests.Session()
         self._adapter = self._session.get_adapter(self.base_url)
         # The look-ups in environment and files that requests would otherwise do anew for each call.
-        self._settings = self._session.merge_environment_settings(self.base_url, {}, True, None, None)
+        settings = self._session.merge_environment_settings(self.base_url, {}, True, None, None)
+        self._settings: dict[str, Any] = dict(settings)
 
     @property
     def credentials(self) -> str:
@@ -145,9 +151,6 @@ class Walk:
     Attributes:
         pages: how many pages came.
         requests: how many requests were sent, retries and redirects included.
-        tokens_sha256: SHA-256 over the chain of tokens, in hexadecimal.
-        retries: attempts beyond the first of each request.
-        seconds_waited: the time waited, for retries and pacing.
 
     """
 
@@ -167,7 +170,7 @@ class Walk:
         self._records_key = records_key
         self._on_wait = on_wait
         self._url = f"{client.base_url}{path}?{urlencode(parameters)}".rstrip("?")
-        self._retry = Retry(client._attempts, client._deadline, client._sleep, client._clock, on_wait)
+        self._retry = Retry(client._attempts, client._deadline, client._sleep, client._clock, self._announce)
         self._bucket = _bucket(client, parameters.get("projectId"))
         # An `auth` of any kind keeps requests from reading .netrc; each request is authorized as it goes.
         self._request = client._session.prepare_request(
@@ -176,14 +179,17 @@ class Walk:
 
     @property
     def retries(self) -> int:
+        """Attempts beyond the first of each request."""
         return self._retry.retries
 
     @property
     def seconds_waited(self) -> float:
+        """The time waited, for retries and pacing."""
         return self._retry.seconds_waited + self._seconds_paced
 
     @property
     def tokens_sha256(self) -> str:
+        """SHA-256 over the chain of tokens, in hexadecimal."""
         return self._chain.hexdigest()
 
     def __iter__(self) -> Iterator[Page]:
@@ -232,7 +238,7 @@ class Walk:
             with self._send(url) as response:
                 status = response.status_code
                 if status == 200:
-                    return self._decode(self._read(response, LARGEST_BODY))
+                    return self._decode(self._read(response, LARGEST_BODY, whole=True))
                 if status in {301, 302, 303, 307, 308}:
                     url = self._redirected(response)
                 elif self._client._authorization.may_refresh(response) and not refreshed:
@@ -249,12 +255,17 @@ class Walk:
         seconds = self._bucket.take() if self._bucket else 0.0
         if seconds:
             self._seconds_paced += seconds
-            if self._on_wait:
-                self._on_wait("pacing", seconds)
+            self._announce("pacing", seconds)
             self._client._sleep(seconds)
+
+    def _announce(self, reason: str, seconds: float) -> None:
+        logger.info("page %d of %s: %s, waiting %.1f s", self.pages + 1, self._records_key, reason, seconds)
+        if self._on_wait:
+            self._on_wait(reason, seconds)
 
     def _send(self, url: str) -> requests.Response:
         self.requests += 1
+        logger.debug("GET %s", url)
         self._request.url = url
         self._client._authorization(self._request)
         timeout = (min(CONNECT_TIMEOUT, self._client._timeout), self._client._timeout)
@@ -274,8 +285,11 @@ class Walk:
             )
         return target
 
-    def _read(self, response: requests.Response, limit: int, *, cut: bool = False) -> bytes:
-        """Return the decompressed body, taking it as it arrives, so that its size and its time stay bounded."""
+    def _read(self, response: requests.Response, limit: int, *, whole: bool) -> bytes:
+        """Return the decompressed body, taking it as it arrives, so that its size and its time stay bounded.
+
+        A page must be whole; of the words in an error whatever came is enough.
+        """
         longest = ANSWER_TIMEOUTS * self._client._timeout
         deadline = self._client._clock() + longest
         body = bytearray()
@@ -285,8 +299,9 @@ class Walk:
                 if self._client._clock() > deadline:
                     raise TimeoutError(f"not complete after {longest:g} s")
         except (urllib3.exceptions.HTTPError, OSError) as error:
-            raise self._unanswered("the answer broke off", error, response.status_code) from error
-        if len(body) > limit and not cut:
+            if whole:
+                raise self._unanswered("the answer broke off", error, response.status_code) from error
+        if len(body) > limit and whole:
             raise APIError(
                 f"{self._asked}: the answer is larger than {limit // 2**20} MiB; ask for smaller pages (page_size)",
                 status=response.status_code,
@@ -321,7 +336,7 @@ class Walk:
     def _failure(self, response: requests.Response) -> Exception:
         """Return what to raise for an answer that is no page."""
         status = response.status_code
-        body = self._read(response, LARGEST_ERROR_BODY, cut=True)
+        body = self._read(response, LARGEST_ERROR_BODY, whole=False)
         document = _json_object(body)
         retry_after = seconds_asked(response.headers, document, time.time())
         message = f"{self._asked}: {status} {self._quoted(response.reason)}: {self._quoted(_reason(document) or body)}"
@@ -367,7 +382,7 @@ class _Basic(AuthBase):
         request.headers["Authorization"] = f"Basic {self._encoded}"
         return request
 
-    def may_refresh(self, response: requests.Response) -> bool:
+    def may_refresh(self, _: requests.Response) -> bool:
         return False
 
 
@@ -436,7 +451,13 @@ def _checked_base_url(url: str) -> str:
         port_is_right = False
     if parts.username is not None or parts.password is not None:
         raise ConfigError("the base URL holds credentials: take them out, and set the SCENARIO_SDK_ variables")
-    if parts.scheme not in {"http", "https"} or not parts.hostname or not port_is_right or parts.query or parts.fragment:
+    if (
+        parts.scheme not in {"http", "https"}
+        or not parts.hostname
+        or not port_is_right
+        or parts.query
+        or parts.fragment
+    ):
         raise ConfigError(f"the base URL {shown(url)!r} is none: give one like {BASE_URL}")
     if parts.scheme == "http" and not _is_loopback(parts.hostname):
         raise ConfigError(f"the base URL {shown(url)!r} would send the credentials unencrypted: use https")

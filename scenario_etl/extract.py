@@ -281,9 +281,7 @@ def extract_collections(
     (250, 10)
 
     """
-    described = scan(
-        "collections", client=client, page_size=page_size, strict=strict, progress=progress, **filters
-    )
+    described = scan("collections", client=client, page_size=page_size, strict=strict, progress=progress, **filters)
     return described.to_pandas()
 
 
@@ -300,9 +298,7 @@ def export_collections(
 
     The same as `scan("collections", ...).to_parquet(destination)`; see there for what is raised.
     """
-    described = scan(
-        "collections", client=client, page_size=page_size, strict=strict, progress=progress, **filters
-    )
+    described = scan("collections", client=client, page_size=page_size, strict=strict, progress=progress, **filters)
     return described.to_parquet(destination)
 
 
@@ -434,7 +430,7 @@ def _check_dtype_backend(dtype_backend: str | None) -> None:
 def _to_pandas(table: pa.Table, dtype_backend: DtypeBackend | None) -> "pd.DataFrame":
     import pandas as pd  # noqa: PLC0415 - 0.4 s that only a DataFrame is worth
 
-    if dtype_backend == "pyarrow":
-        return table.to_pandas(types_mapper=pd.ArrowDtype)
     strings = pd.StringDtype() if dtype_backend else pd.StringDtype(na_value=np.nan)
-    return table.to_pandas(types_mapper={pa.int64(): pd.Int64Dtype(), pa.string(): strings}.get)
+    nullable = {pa.int64(): pd.Int64Dtype(), pa.string(): strings}
+    frame: pd.DataFrame = table.to_pandas(types_mapper=pd.ArrowDtype if dtype_backend == "pyarrow" else nullable.get)
+    return frame

@@ -48,8 +48,8 @@ def seconds_asked(headers: Mapping[str, str], body: object, now: float) -> float
     asked = [_seconds(headers.get("Retry-After", ""), now)]
     if isinstance(body, dict):
         details = body.get("details")
-        for place in (body, details if isinstance(details, dict) else {}):
-            asked.append(_number(place.get("remainingSeconds")))
+        places = (body, details if isinstance(details, dict) else {})
+        asked += [_number(place.get("remainingSeconds")) for place in places]
     return max((seconds for seconds in asked if seconds is not None), default=None)
 
 
@@ -90,7 +90,7 @@ class Retry:
         deadline: float,
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
-        on_wait: Waiting | None = None,
+        on_wait: Waiting = lambda *_: None,
     ) -> None:
         self.retries = 0
         self.seconds_waited = 0.0
@@ -102,7 +102,7 @@ class Retry:
         self._retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(FailedAttempt),
             wait=self._wait,
-            stop=tenacity.stop_any(tenacity.stop_after_attempt(attempts), self._is_past_deadline),
+            stop=lambda state: state.attempt_number >= attempts or self._is_past_deadline(state),
             sleep=sleep,
             before_sleep=self._count,
             retry_error_callback=self._give_up,
@@ -122,8 +122,7 @@ class Retry:
     def _count(self, state: tenacity.RetryCallState) -> None:
         self.retries += 1
         self.seconds_waited += state.upcoming_sleep
-        if self._on_wait:
-            self._on_wait(_failure(state).reason, state.upcoming_sleep)
+        self._on_wait(_failure(state).reason, state.upcoming_sleep)
 
     def _give_up(self, state: tenacity.RetryCallState) -> None:
         failure = _failure(state)
@@ -165,4 +164,3 @@ class TokenBucket:
         self._tokens = min(self._size, self._tokens + (now - self._filled) * self._per_second) - 1
         self._filled = now
         return max(0.0, -self._tokens / self._per_second)
-

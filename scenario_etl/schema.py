@@ -212,9 +212,7 @@ def _integers(values: Sequence[Any]) -> pa.Array:
     if not types <= {int, float, type(None)}:
         raise ValueError
     numbers = values if types == {int} else [_whole(value) for value in values]
-    return pa.Array.from_buffers(
-        INTEGER, len(values), [_validity(values, types), pa.py_buffer(array("q", numbers))]
-    )
+    return pa.Array.from_buffers(INTEGER, len(values), [_validity(values, types), pa.py_buffer(array("q", numbers))])
 
 
 def _whole(value: float | None) -> int:

@@ -13,7 +13,7 @@ _BLANKS = re.compile(r"[\s\x00-\x1f\x7f-\x9f]+")
 
 
 def shown(value: object, limit: int = SHOWN_CHARACTERS) -> str:
-    """Return text, or any other value as JSON, in one line of at most `limit` characters, with URLs cut before their query.
+    """Return text, or any other value as JSON, as one line of at most `limit` characters without URL queries.
 
     >>> shown("see https://cdn.example/a.png?Policy=abc&Signature=def now")
     'see https://cdn.example/a.png?... now'

@@ -1,0 +1,261 @@
+"""The command line: the only module that prints and exits."""
+
+import json
+import logging
+import os
+import shutil
+import signal
+import sys
+from collections.abc import Callable, Generator
+from contextlib import contextmanager, nullcontext
+from datetime import UTC, datetime
+from time import monotonic
+from typing import Any, NoReturn
+
+import click
+
+from scenario_etl.client import Client
+from scenario_etl.emulator import Emulator
+from scenario_etl.errors import ScenarioError
+from scenario_etl.extract import ScanReport, scan
+from scenario_etl.publish import published
+from scenario_etl.resources import RESOURCES
+from scenario_etl.signed_urls import shown
+
+INTERRUPTED, TERMINATED, BROKEN_PIPE, INTERNAL = 130, 143, 141, 70
+CELL_CHARACTERS = 34  # of one value in the table of `head`
+
+EXIT_CODES = """\b
+Exit codes:
+  0    done
+  2    the command was typed wrongly (usage)
+  65   the data is not what it should be: a value does not fit, or the listing goes in a circle
+  69   the API answers wrongly, and waiting does not help
+  74   the output cannot be written
+  75   a failure that passes: run again later
+  77   the API refuses the credentials
+  78   a credential or an argument is missing or wrong
+  130  interrupted (Ctrl-C), 143 terminated (SIGTERM)
+"""
+
+logger = logging.getLogger("scenario_etl")
+
+Command = Callable[..., None]
+
+
+def options(*decorators: Callable[[Command], Command]) -> Callable[[Command], Command]:
+    """Return one decorator that adds several options, in the order in which `--help` shows them."""
+
+    def decorate(command: Command) -> Command:
+        for decorator in reversed(decorators):
+            command = decorator(command)
+        return command
+
+    return decorate
+
+
+connection_options = options(
+    click.option("--demo", is_flag=True, help="Run against the built-in emulator; no account needed."),
+    click.option("--base-url", metavar="URL", help="Of the API. Default: SCENARIO_BASE_URL, or the vendor's."),
+    click.option(
+        "--timeout", type=click.FloatRange(0, min_open=True), default=60.0, show_default=True, metavar="SECONDS",
+        help="The longest silence on the socket.",
+    ),
+    click.option("--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True),
+    click.option("-v", "--verbose", is_flag=True, help="Log every request; show tracebacks."),
+)  # fmt: skip
+walk_options = options(
+    click.option("--project-id", metavar="ID", help="Only this project. Default: what the key implies."),
+    click.option("--page-size", type=int, metavar="N", help="Records a request. Default: the most the API gives."),
+    click.option(
+        "--requests-per-minute", type=click.FloatRange(0), default=100.0, show_default=True, metavar="N",
+        help="The API allows 100 a project; 0 is unpaced.",
+    ),
+    click.option(
+        "--attempts", type=click.IntRange(1), default=8, show_default=True, metavar="N",
+        help="How often one request is sent at most.",
+    ),
+    click.option(
+        "--deadline", type=click.FloatRange(0, min_open=True), default=300.0, show_default=True, metavar="SECONDS",
+        help="From a request's first attempt to its last.",
+    ),
+    click.option("--strict", is_flag=True, help="Fail where a field is missing or unknown, instead of a warning."),
+    click.option("--progress/--no-progress", default=None, help="Show a bar. Default: where stderr is a terminal."),
+)  # fmt: skip
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}, epilog=EXIT_CODES)
+@click.version_option(package_name="scenario-etl")
+def cli() -> None:
+    r"""Scenario's collections as Parquet: complete, typed, or a clear error.
+
+    \b
+    Credentials come from the environment alone:
+      SCENARIO_SDK_API_KEY and SCENARIO_SDK_API_SECRET, or SCENARIO_SDK_JWT
+
+    \b
+    Without an account:
+      scenario-etl export collections collections.parquet --demo
+    """
+
+
+@cli.command(short_help="Write a resource to a Parquet file.")
+@click.argument("resource", type=click.Choice(tuple(RESOURCES)))
+@click.argument("destination", type=click.Path())
+@click.option("--report", metavar="FILE", help="Write the facts of the walk as JSON; - is stdout.")
+@walk_options
+@connection_options
+def export(resource: str, destination: str, report: str | None, **given: Any) -> None:
+    """Write all of RESOURCE to the Parquet file DESTINATION, whole or not at all.
+
+    On any failure, whatever stood at DESTINATION is untouched.
+    """
+    with opened(given) as client:
+        described = scan(resource, client=client, **walk_arguments(given))
+        with nullcontext() if report in {None, "-"} else published(str(report)) as report_path:
+            facts = described.to_parquet(destination)
+            text = json.dumps(facts.to_dict()) + "\n"
+            if report_path:
+                report_path.write_text(text)
+    logger.info(summary(facts))
+    if report == "-":
+        click.echo(text, nl=False)
+
+
+@cli.command(short_help="Show the first rows of a resource.")
+@click.argument("resource", type=click.Choice(tuple(RESOURCES)))
+@click.option("-n", "--rows", type=click.IntRange(0), default=10, show_default=True)
+@walk_options
+@connection_options
+def head(resource: str, rows: int, **given: Any) -> None:
+    """Show the first rows of RESOURCE, with as few requests as it takes."""
+    with opened(given) as client:
+        frame = scan(resource, client=client, **walk_arguments(given)).head(rows)
+    cells = frame.astype(object).where(frame.notna(), "").map(lambda cell: shown(str(cell), CELL_CHARACTERS))
+    click.echo(cells.to_string(index=False, line_width=shutil.get_terminal_size().columns))
+
+
+@cli.command(short_help="Try the credentials, with one request.")
+@click.option("--project-id", metavar="ID", help="Ask for this project.")
+@connection_options
+def check(project_id: str | None, **given: Any) -> None:
+    """Ask for one collection, once: says which base URL, which credentials, and whether they work."""
+    with opened(given | {"attempts": 1}) as client:
+        click.echo(f"base URL     {client.base_url}\ncredentials  {client.credentials}")
+        started = monotonic()
+        described = scan("collections", client=client, page_size=1, project_id=project_id)
+        next(described.to_batches())
+        click.echo(f"they work    answered in {1000 * (monotonic() - started):.0f} ms")
+
+
+@cli.command(short_help="Serve a Scenario API with a made-up team.")
+@click.option("--port", type=click.IntRange(0, 65535), default=0, help="0 picks a free one.", show_default=True)
+@click.option("--collections", type=click.IntRange(0), default=250, show_default=True, metavar="N")
+def emulator(port: int, collections: int) -> None:
+    r"""Serve a Scenario API with a made-up team on loopback, until interrupted.
+
+    Its base URL is the first line on stdout; key and secret are both "demo".
+
+    \b
+    In another shell:
+      export SCENARIO_BASE_URL=http://127.0.0.1:PORT/v1
+      export SCENARIO_SDK_API_KEY=demo SCENARIO_SDK_API_SECRET=demo
+      scenario-etl head collections
+    """
+    try:
+        api = Emulator(collections, port=port)
+    except OSError as error:
+        raise click.ClickException(f"cannot serve on port {port}: {error.strerror}") from error
+    click.echo(api.url)
+    try:
+        api.serve_forever()
+    finally:
+        api.close()
+
+
+@contextmanager
+def opened(given: dict[str, Any]) -> Generator[Client]:
+    """Yield the client that the options describe; with `--demo`, of an emulator that lives as long."""
+    start_logging(given["log_format"], given["verbose"])
+    if given["demo"] and given["base_url"]:
+        raise click.UsageError("--demo brings its own API: leave --base-url out")
+    arguments: dict[str, Any] = {
+        name: given[name] for name in ("timeout", "attempts", "deadline", "requests_per_minute") if name in given
+    }
+    with Emulator() if given["demo"] else nullcontext() as api:
+        if api:
+            arguments |= {"api_key": "demo", "api_secret": "demo", "base_url": api.url}
+        else:
+            arguments |= {"base_url": given["base_url"]}
+        with Client(**arguments) as client:
+            yield client
+
+
+def walk_arguments(given: dict[str, Any]) -> dict[str, Any]:
+    """Return the options that `scan` takes."""
+    progress = sys.stderr.isatty() if given["progress"] is None else given["progress"]
+    return {name: given[name] for name in ("project_id", "page_size", "strict")} | {"progress": progress}
+
+
+def summary(report: ScanReport) -> str:
+    """Return what a person wants to know of a finished export, in one line."""
+    waited = f", {report.retries} retries, {report.seconds_waited:.0f} s waited" if report.seconds_waited else ""
+    dropped = f", {report.duplicates} duplicates dropped" if report.duplicates else ""
+    return (
+        f"{report.path}: {report.rows:,} {report.resource}, {report.bytes or 0:,} bytes; "
+        f"{report.pages:,} pages in {report.seconds:.1f} s{waited}{dropped}"
+    )
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object a line: time (UTC), level, event, and a traceback where one is asked for."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line."""
+        time = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+        facts = {"time": time, "level": record.levelname.lower(), "event": record.getMessage()}
+        if record.exc_info:
+            facts["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(facts)
+
+
+def start_logging(form: str, verbose: bool) -> None:
+    """Send what the package says to stderr."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(JsonFormatter() if form == "json" else logging.Formatter("scenario-etl: %(message)s"))
+    logger.handlers = [handler]
+    logger.setLevel(logging.DEBUG if verbose else logging.INFO)
+
+
+def main() -> NoReturn:
+    """Run the command line, and exit with the code that the error's class names."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
+    verbose = bool({"-v", "--verbose"} & set(sys.argv))
+    try:
+        code = cli(standalone_mode=False) or 0
+        sys.stdout.flush()
+    except click.exceptions.Exit as error:
+        code = error.exit_code
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        code = fail("interrupted; nothing was written", INTERRUPTED)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that Python's last flush is silent
+        code = BROKEN_PIPE
+    except ScenarioError as error:
+        code = fail(str(error), error.exit_code, verbose)
+    except Exception as error:  # noqa: BLE001 - the last line of defence: no traceback reaches a user unasked
+        code = fail(
+            f"internal error, please report it (-v shows where): {type(error).__name__}: {error}", INTERNAL, verbose
+        )
+    sys.exit(code)
+
+
+def fail(message: str, code: int, verbose: bool = False) -> int:
+    """Say on stderr what went wrong, in one line, and return the exit code."""
+    if not logger.handlers:
+        start_logging("text", verbose)
+    logger.error("error: %s", " ".join(message.split()), exc_info=verbose)
+    return code

@@ -1,0 +1,219 @@
+import json
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from scenario_etl import Emulator
+from scenario_etl.emulator import Fault
+from tests.helpers import environment, record
+
+OLD = b"yesterday's file"
+
+
+@pytest.fixture
+def old(tmp_path: Path) -> Path:
+    path = tmp_path / "collections.parquet"
+    path.write_bytes(OLD)
+    return path
+
+
+@pytest.fixture
+def api():
+    with Emulator(250) as running:
+        yield running
+
+
+def test_export_writes_the_file_and_says_so_in_one_line(run, api, tmp_path: Path) -> None:
+    done = run("export", "collections", "collections.parquet", api=api)
+    assert (done.returncode, done.stdout) == (0, "")
+    assert done.stderr.startswith("scenario-etl: collections.parquet: 250 collections, ")
+    assert done.stderr.count("\n") == 1
+    assert pq.read_table(tmp_path / "collections.parquet").num_rows == 250
+
+
+def test_the_demo_needs_no_account(run, tmp_path: Path) -> None:
+    assert run("export", "collections", "collections.parquet", "--demo").returncode == 0
+    assert pq.read_table(tmp_path / "collections.parquet").num_rows == 250
+
+
+def test_the_report_is_one_json_object_on_stdout(run, api) -> None:
+    done = run("export", "collections", "c.parquet", "--report", "-", api=api)
+    report = json.loads(done.stdout)
+    assert (report["rows"], report["pages"], report["path"]) == (250, 3, "c.parquet")
+
+
+def test_the_report_can_be_a_file(run, api, tmp_path: Path) -> None:
+    assert run("export", "collections", "c.parquet", "--report", "report.json", api=api).returncode == 0
+    assert json.loads((tmp_path / "report.json").read_text())["rows"] == 250
+
+
+def test_a_report_that_cannot_be_written_is_known_before_any_request(run, api, old: Path) -> None:
+    done = run("export", "collections", old, "--report", "missing/report.json", api=api)
+    assert (done.returncode, api.requests, old.read_bytes()) == (74, [], OLD)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (("export", "assets", "c.parquet"), 2, "'assets' is not"),
+        (("export", "collections", "c.parquet", "--colour", "red"), 2, "No such option"),
+        (("export", "collections"), 2, "Missing argument"),
+        (("export", "collections", "c.parquet", "--page-size", "0"), 78, "page_size is 0"),
+        (("export", "collections", "c.parquet", "--page-size", "101"), 78, "page_size is 101"),
+        (("export", "collections", "c.parquet", "--attempts", "0"), 2, "0 is not in the range"),
+        (("export", "collections", "c.parquet", "--base-url", "http://api.example"), 78, "use https"),
+        (("export", "collections", "c.parquet", "--demo", "--base-url", "x"), 2, "--demo brings its own API"),
+        (("export", "collections", "missing/c.parquet"), 74, "there is no folder"),
+        (("export", "collections", "."), 74, "it is a folder"),
+        (("export", "collections", "/proc/c.parquet"), 74, "cannot write /proc/c.parquet"),
+        (("head", "collections", "--rows", "-1"), 2, "-1 is not in the range"),
+    ],
+)
+def test_what_is_wrong_is_known_before_any_request(run, api, arguments, code: int, words: str) -> None:
+    done = run(*arguments, api=api)
+    assert (done.returncode, api.requests, done.stdout) == (code, [], "")
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_wrong_key_is_one_request_exit_77_and_one_line_that_says_what_to_fix(run, api) -> None:
+    done = run("export", "collections", "c.parquet", api=api, SCENARIO_SDK_API_SECRET="wr0ng")
+    assert (done.returncode, len(api.requests), done.stderr.count("\n")) == (77, 1, 1)
+    assert "401 Unauthorized: Unauthorized; check SCENARIO_SDK_API_KEY and SCENARIO_SDK_API_SECRET" in done.stderr
+
+
+def test_no_key_is_exit_78_and_names_the_variables(run) -> None:
+    done = run("export", "collections", "c.parquet")
+    assert (done.returncode, done.stderr.count("\n")) == (78, 1)
+    assert "SCENARIO_SDK_API_KEY and SCENARIO_SDK_API_SECRET" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"id": ...}, "id of record number 2 of its page is null"),
+        ({"assetCount": 3.5}, "asset_count of record c2 is 3.5, not a whole number"),
+        ({"updatedAt": "yesterday"}, 'updated_at of record c2 is "yesterday", not an ISO 8601 date'),
+    ],
+)
+def test_a_wrong_record_is_exit_65_names_it_and_leaves_the_old_file(run, old: Path, changes, words: str) -> None:
+    with Emulator([record(), record(**({"id": "c2"} | changes))]) as api:
+        done = run("export", "collections", old, api=api)
+    assert (done.returncode, done.stderr.count("\n"), old.read_bytes()) == (65, 1, OLD)
+    assert words in done.stderr
+    assert os.listdir(old.parent) == ["collections.parquet"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_leaves_the_old_file_and_no_debris(api, old: Path, number: int) -> None:
+    api.faults.extend([None, Fault(status=503, headers={"Retry-After": "60"})])
+    with subprocess.Popen(
+        ["scenario-etl", "export", "collections", str(old)], env=environment(api), stderr=subprocess.PIPE, text=True
+    ) as process:
+        line = process.stderr.readline()  # it says that it waits
+        process.send_signal(number)
+        rest = process.stderr.read()
+    assert "503, waiting 60.0 s" in line
+    assert process.returncode == 128 + number
+    assert "Traceback" not in rest
+    assert (old.read_bytes(), os.listdir(old.parent)) == (OLD, ["collections.parquet"])
+
+
+def test_the_secret_appears_in_no_output_at_any_log_level(run, tmp_path: Path) -> None:
+    secret, encoded = "s3cr3t-of-mine", "ZGVtbzpzM2NyM3Qtb2YtbWluZQ=="
+    faults = [None, Fault(status=503), Fault(status=400, body={"reason": f"bad {secret} {encoded}"})]
+    with Emulator(250, api_secret=secret, faults=faults) as api:
+        for form in ("text", "json"):
+            api.faults.extend(faults)
+            done = run(
+                "export", "collections", "c.parquet", "-v", "--log-format", form, "--report", "-",
+                api=api, SCENARIO_SDK_API_SECRET=secret,
+            )  # fmt: skip
+            assert done.returncode == 69
+            assert "Traceback" in done.stderr
+            assert "bad *** ***" in done.stderr
+            api.faults.clear()
+            good = run(
+                "export", "collections", "c.parquet", "-v", "--report", "-", api=api, SCENARIO_SDK_API_SECRET=secret
+            )
+            everything = done.stderr + done.stdout + good.stderr + good.stdout
+            assert secret not in everything
+            assert encoded not in everything
+            assert encoded.encode() not in (tmp_path / "c.parquet").read_bytes()
+            assert secret.encode() not in (tmp_path / "c.parquet").read_bytes()
+
+
+def test_json_logs_are_one_object_a_line(run, api) -> None:
+    done = run("export", "collections", "c.parquet", "--log-format", "json", "-v", api=api)
+    lines = [json.loads(line) for line in done.stderr.splitlines()]
+    assert {"time", "level", "event"} <= lines[0].keys()
+    assert [line["level"] for line in lines] == ["debug"] * 3 + ["info"]
+
+
+def test_the_bar_can_be_switched_on_where_stderr_is_no_terminal(run, api) -> None:
+    assert "rows/s" in run("export", "collections", "c.parquet", "--progress", api=api).stderr
+    assert "rows/s" not in run("export", "collections", "c.parquet", api=api).stderr
+
+
+def test_head_shows_a_table_that_fits_the_terminal_without_signatures(run, api) -> None:
+    done = run("head", "collections", "--rows", "3", api=api, COLUMNS="100")
+    assert done.returncode == 0
+    assert max(map(len, done.stdout.splitlines())) <= 100
+    assert all(name in done.stdout for name in ("id", "item_count", "updated_at"))
+    assert "Signature" not in done.stdout
+    assert api.requests == [("GET", "/v1/collections?pageSize=3")]
+
+
+def test_head_into_a_closed_pipe_is_silent(api) -> None:
+    done = subprocess.run(
+        "scenario-etl head collections | true",
+        shell=True,
+        env=environment(api),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stderr == ""
+
+
+def test_check_says_what_is_used_and_that_it_works_with_one_request(run, api) -> None:
+    done = run("check", api=api)
+    assert done.returncode == 0
+    assert done.stdout.startswith(f"base URL     {api.url}\ncredentials  API key\nthey work    answered in ")
+    assert api.requests == [("GET", "/v1/collections?pageSize=1")]
+
+
+def test_check_tries_once_and_gives_the_exit_code_of_what_is_wrong(run, api) -> None:
+    assert run("check", api=api, SCENARIO_SDK_API_KEY="wrong").returncode == 77
+    api.faults.append(Fault(status=503))
+    assert run("check", api=api).returncode == 75
+    assert len(api.requests) == 2
+
+
+def test_the_emulator_prints_its_base_url_first_and_serves_until_terminated(run) -> None:
+    with subprocess.Popen(
+        ["scenario-etl", "emulator", "--port", "0", "--collections", "7"],
+        stdout=subprocess.PIPE,
+        text=True,
+        env=environment(),
+    ) as server:
+        url = server.stdout.readline().strip()
+        done = run("export", "collections", "c.parquet", "--report", "-", "--base-url", url,
+                   SCENARIO_SDK_API_KEY="demo", SCENARIO_SDK_API_SECRET="demo")  # fmt: skip
+        port = url.split(":")[2].split("/")[0]
+        taken = run("emulator", "--port", port)
+        server.terminate()
+    assert json.loads(done.stdout)["rows"] == 7
+    assert (taken.returncode, server.returncode) == (1, 143)
+    assert "cannot serve on port" in taken.stderr
+
+
+@pytest.mark.parametrize("command", [(), ("export",), ("head",), ("check",), ("emulator",)])
+def test_help_teaches(run, command) -> None:
+    done = run(*command, "--help")
+    assert done.returncode == 0
+    assert "Usage: scenario-etl" in done.stdout

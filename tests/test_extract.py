@@ -1,0 +1,329 @@
+import contextlib
+import json
+import logging
+import traceback
+from datetime import UTC, datetime
+from pathlib import Path
+
+import duckdb
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from scenario_etl import Client, Emulator, export_collections, extract_collections, scan
+from scenario_etl.emulator import HTML, Fault
+from scenario_etl.errors import ConfigError, DestinationError, ScenarioError, SchemaError, TransientError
+from scenario_etl.extract import NEWEST_KEYS, Keys
+from scenario_etl.parquet import key_values
+from scenario_etl.resources import COLLECTIONS
+from tests.helpers import FakeClock, answering, page, record
+
+TYPES = ["str"] * 3 + ["Int64"] * 3 + ["str"] * 2 + ["datetime64[us, UTC]"] * 2
+
+
+def records(count: int) -> list[dict]:
+    return [record(id=f"c{number}", assetCount=number) for number in range(count)]
+
+
+def split(rows: list, sizes: list[int]) -> list[dict]:
+    """Bodies of pages of these sizes, empty ones included, and of the rest."""
+    bodies = []
+    for number, size in enumerate(sizes):
+        bodies.append(page(*rows[:size], token=f"t{number}"))
+        rows = rows[size:]
+    return [*bodies, page(*rows)]
+
+
+@given(st.lists(st.integers(0, 5), max_size=9))
+def test_any_split_of_records_into_pages_gives_every_record_once_in_order(sizes) -> None:
+    frame = extract_collections(client=answering(*split(records(20), sizes))[0])
+    assert frame["id"].tolist() == [f"c{number}" for number in range(20)]
+
+
+transient = st.sampled_from(
+    [Fault(status=503), Fault(status=429, headers={"Retry-After": "2"}), Fault(reset=True), Fault(cut=20), HTML]
+)
+
+
+@settings(max_examples=40)
+@given(st.lists(st.none() | transient, max_size=7))
+def test_any_script_of_transient_faults_gives_the_same_table_as_none(faults) -> None:
+    clock = FakeClock()
+    with (
+        Emulator(30, faults=faults) as api,
+        Client("demo", "demo", base_url=api.url, sleep=clock.sleep, clock=clock) as client,
+    ):
+        described = scan("collections", client=client, page_size=10)
+        table = described.to_arrow()
+        api.faults.clear()
+        assert table.equals(described.to_arrow())
+
+
+anything = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    max_leaves=8,
+)
+pages = st.fixed_dictionaries(
+    {}, optional={"collections": anything | st.lists(st.just(record()) | anything), "nextPaginationToken": anything}
+)
+
+
+@given(anything | pages)
+def test_any_json_as_a_page_gives_the_declared_schema_or_a_scenario_error(body) -> None:
+    try:
+        table = scan("collections", client=answering((200, {}, body), page())[0]).to_arrow()
+    except ScenarioError:
+        return
+    assert table.schema == COLLECTIONS.schema
+
+
+@given(st.binary() | st.binary().map(lambda noise: json.dumps(page(record())).encode() + noise))
+def test_any_bytes_as_a_page_give_a_table_or_a_scenario_error(body) -> None:
+    with contextlib.suppress(ScenarioError):
+        scan("collections", client=answering((200, {}, body))[0]).to_arrow()
+
+
+FAILURES = [
+    (404, {}, b""),
+    (503, {}, b""),
+    (200, {}, b"<html>"),
+    page(record(assetCount=1.5)),
+    page(1),
+    page(token="t0"),
+]
+
+
+@given(st.sampled_from(FAILURES), st.integers(0, 4))
+def test_a_failure_anywhere_leaves_the_old_file_byte_for_byte(tmp_path_factory, failure, position: int) -> None:
+    folder = tmp_path_factory.mktemp("failure")
+    old = folder / "collections.parquet"
+    old.write_bytes(b"yesterday")
+    good = [page(record(id=f"c{i}"), token=f"t{i}") for i in range(position)]
+    client, _ = answering(*good, failure)
+    try:
+        export_collections(old, client=client)
+    except ScenarioError:
+        assert old.read_bytes() == b"yesterday"
+    else:
+        assert failure == page(token="t0")
+        assert position == 0
+    assert [path.name for path in folder.iterdir()] == ["collections.parquet"]
+
+
+def test_the_frame_has_real_types_with_and_without_nulls(connect) -> None:
+    with Emulator(250) as api:
+        frame = extract_collections(client=connect(api))
+    assert [str(kind) for kind in frame.dtypes] == TYPES
+    assert frame["thumbnail_url"].isna().any()
+    nulls = answering(page({"id": "c1"}))[0]
+    assert [str(kind) for kind in extract_collections(client=nulls).dtypes] == TYPES
+
+
+def test_an_empty_team_has_the_same_columns(connect) -> None:
+    with Emulator(0) as api:
+        frame = extract_collections(client=connect(api))
+    assert [str(kind) for kind in frame.dtypes] == TYPES
+    assert frame.shape == (0, 10)
+
+
+@pytest.mark.parametrize(
+    ("backend", "kind"), [("pyarrow", "int64[pyarrow]"), ("numpy_nullable", "Int64"), (None, "Int64")]
+)
+def test_the_dtype_backend_is_as_in_pandas(backend, kind: str) -> None:
+    frame = scan("collections", client=answering(page(record()))[0]).to_pandas(dtype_backend=backend)
+    assert str(frame["asset_count"].dtype) == kind
+
+
+def test_the_file_holds_the_table_and_tells_where_it_comes_from(connect, tmp_path: Path) -> None:
+    with Emulator(250) as api:
+        client = connect(api)
+        described = scan("collections", client=client, project_id=api.project_ids[1])
+        report = described.to_parquet(tmp_path / "c.parquet")
+        assert pq.read_table(tmp_path / "c.parquet").equals(described.to_arrow())
+    told = key_values(tmp_path / "c.parquet")
+    assert told == {
+        "scenario_etl.version": "0.1.0",
+        "scenario_etl.resource": "collections",
+        "scenario_etl.extracted_at": report.extracted_at.isoformat(),
+        "scenario_etl.base_url": api.url,
+        "scenario_etl.project_id": api.project_ids[1],
+        "scenario_etl.rows": str(report.rows),
+        "scenario_etl.pages": "1",
+        "scenario_etl.requests": "1",
+        "scenario_etl.duplicates": "0",
+        "scenario_etl.tokens_sha256": report.tokens_sha256,
+        "scenario_etl.complete": "true",
+    }
+    assert (report.path, report.bytes) == (str(tmp_path / "c.parquet"), (tmp_path / "c.parquet").stat().st_size)
+
+
+def test_a_repeated_record_is_dropped_the_first_kept_and_counted() -> None:
+    client, _ = answering(page(record(), record(name="other"), token="t"), page(record(id="c2"), record(name="third")))
+    described = scan("collections", client=client)
+    assert described.to_pandas()["name"].tolist() == ["Key Art", "Key Art"]
+    assert (described.report.rows, described.report.duplicates) == (2, 2)
+
+
+@given(st.lists(st.lists(st.integers(0, 50), max_size=8), max_size=20), st.integers(0, 20))
+def test_keys_keep_the_first_of_each(monkeypatch_limit, pages, limit: int) -> None:
+    monkeypatch_limit(limit)
+    keys, got = Keys(), []
+    for values in pages:
+        batch = keys.without_repeated(pa.record_batch({"k": pa.array(values, pa.int64())}), values)
+        got += batch["k"].to_pylist()
+    assert got == list(dict.fromkeys(value for values in pages for value in values))
+    assert keys.repeated == sum(map(len, pages)) - len(got)
+
+
+@pytest.fixture(scope="module")
+def monkeypatch_limit():
+    with pytest.MonkeyPatch.context() as patch:
+        yield lambda limit: patch.setattr("scenario_etl.extract.NEWEST_KEYS", limit)
+
+
+def test_keys_take_few_bytes_each() -> None:
+    keys = Keys()
+    for start in range(0, 200_000, 1000):
+        values = np.arange(start, start + 1000)
+        keys.without_repeated(pa.record_batch({"k": values}), [f"key {value}" for value in values])
+    assert len(keys._newest) <= NEWEST_KEYS
+    assert keys._sorted.nbytes <= 8 * 200_000
+    assert keys.repeated == 0
+
+
+def test_head_takes_as_few_requests_as_it_needs_and_never_passes_for_the_whole(connect) -> None:
+    with Emulator(250) as api:
+        described = scan("collections", client=connect(api))
+        assert described.head(3).shape == (3, 10)
+        assert api.requests == [("GET", "/v1/collections?pageSize=3")]
+        assert described.head(150).shape == (150, 10)
+        assert len(api.requests) == 3
+        assert described.head(0).shape == (0, 10)
+        assert len(api.requests) == 3
+    assert described.report is None
+    with pytest.raises(ConfigError):
+        described.head(-1)
+
+
+def test_head_goes_on_over_short_and_empty_pages() -> None:
+    client, _ = answering(*split(records(9), [1, 0, 2]))
+    assert len(scan("collections", client=client).head(5)) == 5
+
+
+def test_each_use_of_a_scan_is_a_fresh_walk(connect) -> None:
+    with Emulator(5) as api:
+        described = scan("collections", client=connect(api))
+        assert described.report is None
+        assert described.to_arrow().equals(described.to_arrow())
+        assert len(api.requests) == 2
+
+
+def test_a_stream_that_fails_raises_and_leaves_no_report() -> None:
+    client, _ = answering(page(record(), token="t"), (404, {}, {"reason": "gone"}))
+    described = scan("collections", client=client)
+    with pytest.raises(pa.ArrowInvalid, match=r"404.*gone"):
+        pa.RecordBatchReader.from_stream(described).read_all()
+    assert described.report is None
+
+
+def test_other_libraries_take_a_scan_as_it_is(connect) -> None:
+    with Emulator(250) as api:
+        described = scan("collections", client=connect(api))
+        total = described.to_arrow()["item_count"].to_numpy().sum()
+        assert duckdb.sql("SELECT sum(item_count) FROM described").fetchall() == [(total,)]
+        assert pl.DataFrame(described)["item_count"].sum() == total
+        assert pa.table(described)["item_count"].to_numpy().sum() == total
+        assert pd.DataFrame.from_arrow(described)["item_count"].sum() == total
+
+
+def test_to_batches_gives_one_batch_a_page_as_they_arrive() -> None:
+    client, adapter = answering(*split(records(6), [2, 0]))
+    batches = scan("collections", client=client).to_batches()
+    assert (next(batches).num_rows, len(adapter.requests)) == (2, 1)
+    assert [batch.num_rows for batch in batches] == [0, 4]
+
+
+@pytest.mark.parametrize(
+    ("resource", "arguments", "words"),
+    [
+        ("asset", {}, "there is no resource 'asset': choose collections"),
+        ("collections", {"colour": "red"}, "collections have no filter colour: choose project_id"),
+        ("collections", {"project_id": ""}, "project_id is ''"),
+        ("collections", {"project_id": 7}, "project_id is 7"),
+        ("collections", {"page_size": 0}, "page_size is 0: collections come 1 to 100 a page"),
+        ("collections", {"page_size": 101}, "page_size is 101"),
+        ("collections", {"page_size": "10"}, "page_size is '10'"),
+        ("collections", {"page_size": True}, "page_size is True"),
+    ],
+)
+def test_a_wrong_argument_is_refused_when_the_scan_is_described(resource, arguments, words) -> None:
+    with pytest.raises(ConfigError, match=words):
+        scan(resource, **arguments)
+
+
+def test_a_wrong_dtype_backend_is_refused_before_any_request() -> None:
+    client, adapter = answering(page())
+    with pytest.raises(ConfigError, match="numpy_nullable"):
+        scan("collections", client=client).to_pandas(dtype_backend="numpy")
+    assert adapter.requests == []
+
+
+def test_config_comes_before_destination_and_both_before_any_request(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no credentials"):
+        export_collections(tmp_path / "missing" / "c.parquet")
+    client, adapter = answering(page())
+    with pytest.raises(DestinationError):
+        export_collections(tmp_path / "missing" / "c.parquet", client=client)
+    assert adapter.requests == []
+
+
+def test_without_a_client_one_is_made_from_the_environment(monkeypatch) -> None:
+    with Emulator(3) as api:
+        monkeypatch.setenv("SCENARIO_BASE_URL", api.url)
+        monkeypatch.setenv("SCENARIO_SDK_API_KEY", "demo")
+        monkeypatch.setenv("SCENARIO_SDK_API_SECRET", "demo")
+        assert len(extract_collections()) == 3
+
+
+def test_the_report_tells_what_happened(connect) -> None:
+    with Emulator(250, faults=[None, Fault(status=429, headers={"Retry-After": "12"})]) as api:
+        described = scan("collections", client=connect(api))
+        described.to_arrow()
+    report = described.report
+    assert (report.rows, report.pages, report.requests, report.retries) == (250, 3, 4, 1)
+    assert report.seconds_waited == 12
+    assert abs((datetime.now(UTC) - report.extracted_at).total_seconds()) < 60
+    assert json.loads(json.dumps(report.to_dict()))["rows"] == 250
+
+
+def test_strict_reaches_the_records() -> None:
+    client, _ = answering(page(record(colour="red")))
+    with pytest.raises(SchemaError, match="strict"):
+        extract_collections(client=client, strict=True)
+
+
+def test_the_bar_shows_pages_rows_and_why_it_waits(connect, capsys) -> None:
+    with Emulator(250, faults=[None, Fault(status=429, headers={"Retry-After": "12"})]) as api:
+        extract_collections(client=connect(api), progress=True)
+    shown = capsys.readouterr().err
+    assert "1 pages; 429, waiting 12 s" in shown
+    assert "250 rows" in shown
+    assert "rows/s" in shown
+    assert "3 pages" in shown
+
+
+def test_a_failure_logs_and_shows_no_secret(caplog) -> None:
+    caplog.set_level(logging.DEBUG)
+    client, _ = answering((500, {}, {"reason": "secret-of-mine a2V5LW9mLW1pbmU6c2VjcmV0LW9mLW1pbmU="}))
+    described = scan("collections", client=client)
+    with pytest.raises(TransientError) as caught:
+        described.to_arrow()
+    text = caplog.text + repr(described) + repr(client) + "".join(traceback.format_exception(caught.value))
+    assert "secret-of-mine" not in text
+    assert "a2V5LW9mLW1pbmU6" not in text

@@ -1,0 +1,84 @@
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scenario_etl import parquet
+from scenario_etl.errors import DestinationError
+
+SCHEMA = pa.schema([("id", pa.string()), ("owner", pa.string())])
+
+
+def batch(rows: int, start: int = 0, text: str = "") -> pa.RecordBatch:
+    return pa.record_batch([[f"{text}{start + i}" for i in range(rows)], ["o"] * rows], schema=SCHEMA)
+
+
+def write(path: Path, *batches: pa.RecordBatch, **arguments) -> pq.FileMetaData:
+    parquet.write(path, SCHEMA, iter(batches), dictionary_columns=["owner"], **arguments)
+    return pq.read_metadata(path)
+
+
+def test_the_file_is_written_as_promised(tmp_path: Path) -> None:
+    metadata = write(tmp_path / "x", *[batch(100, 100 * i) for i in range(50)], key_values=lambda: {"a": "b"})
+    columns = [metadata.row_group(0).column(i) for i in range(2)]
+    assert metadata.num_row_groups == 1
+    assert {column.compression for column in columns} == {"ZSTD"}
+    assert [column.has_dictionary_page for column in columns] == [False, True]
+    assert all(column.has_offset_index and column.has_column_index for column in columns)
+    assert parquet.key_values(tmp_path / "x") == {"a": "b"}
+    assert pq.read_table(tmp_path / "x")["id"].to_pylist() == [str(i) for i in range(5000)]
+
+
+@given(st.lists(st.integers(0, 9000), max_size=6))
+def test_any_sizes_of_batches_are_the_same_rows_in_order(tmp_path_factory, sizes) -> None:
+    path = tmp_path_factory.mktemp("any") / "x"
+    starts = [sum(sizes[:i]) for i in range(len(sizes))]
+    write(path, *[batch(size, start) for size, start in zip(sizes, starts, strict=True)])
+    assert pq.read_table(path)["id"].to_pylist() == [str(i) for i in range(sum(sizes))]
+
+
+def test_row_groups_end_at_128k_rows(tmp_path: Path) -> None:
+    metadata = write(tmp_path / "x", batch(100_000), batch(100_000, 100_000), batch(300_000, 200_000))
+    sizes = [metadata.row_group(i).num_rows for i in range(metadata.num_row_groups)]
+    assert sum(sizes) == 500_000
+    assert max(sizes) <= 128 * 1024
+
+
+def test_row_groups_end_at_32_megabytes(tmp_path: Path) -> None:
+    metadata = write(tmp_path / "x", *[batch(100, 100 * i, "x" * 10_000) for i in range(100)])
+    assert metadata.num_row_groups == 4
+
+
+def test_no_rows_are_a_file_with_the_schema(tmp_path: Path) -> None:
+    assert write(tmp_path / "x").num_rows == 0
+    assert pq.read_schema(tmp_path / "x").equals(SCHEMA)
+
+
+def test_key_values_are_asked_after_the_last_batch(tmp_path: Path) -> None:
+    seen = []
+
+    def batches():
+        yield batch(1)
+        seen.append("last batch")
+
+    parquet.write(tmp_path / "x", SCHEMA, batches(), key_values=lambda: {"n": str(len(seen))})
+    assert parquet.key_values(tmp_path / "x") == {"n": "1"}
+
+
+def test_a_file_that_reads_back_damaged_is_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "x"
+    write(path, batch(5000, text="some text "))
+    content = bytearray(path.read_bytes())
+    content[1000] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(DestinationError, match="reads back damaged"):
+        parquet._read_back(path, 5000)
+
+
+def test_a_file_with_fewer_rows_than_written_is_an_error(tmp_path: Path) -> None:
+    write(tmp_path / "x", batch(5))
+    with pytest.raises(DestinationError, match="6 rows were written, 5 read back"):
+        parquet._read_back(tmp_path / "x", 6)

@@ -1,0 +1,66 @@
+"""What the README promises is run: every Python block and every console block, in order, in one place."""
+
+import doctest
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from scenario_etl import Emulator
+from tests.helpers import environment
+
+README = Path(__file__).parents[1] / "README.md"
+BLOCKS = re.findall(r"^```(python|console|sh)\n(.*?)^```$", README.read_text(), re.MULTILINE | re.DOTALL)
+
+
+@pytest.fixture(scope="module")
+def team(tmp_path_factory):
+    """An account as a reader has it: the emulator in the environment, an empty folder to work in."""
+    with Emulator(250) as api, pytest.MonkeyPatch.context() as patch:
+        for name, value in environment(api).items():
+            patch.setenv(name, value)
+        patch.chdir(tmp_path_factory.mktemp("reader"))
+        yield api
+
+
+@pytest.fixture(scope="module")
+def names() -> dict:
+    """The names that the Python blocks define for each other."""
+    return {}
+
+
+def test_there_is_something_to_run() -> None:
+    assert {kind for kind, _ in BLOCKS} == {"python", "console", "sh"}
+
+
+@pytest.mark.parametrize(
+    "code", [code for kind, code in BLOCKS if kind == "python"], ids=lambda code: code.split("\n")[0]
+)
+def test_every_python_block_runs(team, names, code: str, monkeypatch) -> None:
+    for name, value in environment(team).items():
+        monkeypatch.setenv(name, value)
+    exec(compile(code, "README.md", "exec"), names)
+
+
+@pytest.mark.parametrize(
+    "block", [code for kind, code in BLOCKS if kind == "console"], ids=lambda code: code.split("\n")[0]
+)
+def test_every_console_block_prints_what_it_shows(team, block: str) -> None:
+    for command, shown in re.findall(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", block, re.MULTILINE):
+        done = subprocess.run(command, shell=True, capture_output=True, text=True, check=False, env=environment(team))
+        assert done.returncode == 0, done.stderr
+        flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+        if shown:
+            assert doctest.OutputChecker().check_output(shown, done.stdout, flags), done.stdout
+
+
+def test_the_options_are_those_of_the_command_line() -> None:
+    table = README.read_text().split("## Options")[1].split("## ")[0]
+    documented = set(re.findall(r"--[a-z][a-z-]+", table.split("Credentials")[0]))
+    done = subprocess.run(
+        ["scenario-etl", "export", "--help"], capture_output=True, text=True, check=True, env=dict(os.environ)
+    )
+    offered = set(re.findall(r"--[a-z][a-z-]+", done.stdout)) - {"--help", "--verbose"}
+    assert documented == offered
