@@ -95,7 +95,8 @@ def _parts(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
 
 
 def _read_back(path: Path, rows: int) -> None:
-    with pq.ParquetFile(path, page_checksum_verification=True, buffer_size=READ_BUFFER) as file:
+    # Read through a small buffer, and nothing ahead: by default pyarrow holds the whole file in memory.
+    with pq.ParquetFile(path, page_checksum_verification=True, buffer_size=READ_BUFFER, pre_buffer=False) as file:
         try:
             found = sum(batch.num_rows for batch in file.iter_batches(READ_ROWS, use_threads=False))
         except (OSError, pa.ArrowException) as error:
