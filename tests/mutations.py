@@ -1,0 +1,150 @@
+"""`python -m tests.mutations`: break each rule of a trustworthy walk in turn, and see that a test notices.
+
+Each mutation is made in a copy of the checkout, so that the working tree stays as it is. Takes about ten minutes.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+ROOT = Path(__file__).parents[1]
+SUITES = (
+    [
+        f"tests/test_{name}.py"
+        for name in ("retry", "schema", "signed_urls", "parquet", "publish", "client", "extract", "cli")
+    ],
+    ["tests/faults"],
+)
+
+
+@dataclass(frozen=True)
+class Mutation:
+    """An edit that breaks a rule: `old` stands once in the module, `new` in its place is wrong."""
+
+    rule: str
+    module: str
+    old: str
+    new: str
+
+
+MUTATIONS = [
+    Mutation("1 a failed request is retried", "retry", "retry_if_exception_type(FailedAttempt)", "retry_never"),
+    Mutation("1 408 is retried", "retry", "{408, 425, 429}", "{425, 429}"),
+    Mutation("1 every 5xx is retried", "retry", "500 <= status <= 599", "500 <= status <= 504"),
+    Mutation("1 at most so many attempts", "retry", "state.attempt_number >= attempts or ", ""),
+    Mutation("1 the deadline ends it", "retry", " or self._is_past_deadline(state)", ""),
+    Mutation("1 never sooner than asked", "retry", "max(_failure(state).error.retry_after or 0.0, self._backoff(state))",
+             "self._backoff(state)"),
+    Mutation("1 the backoff holds", "retry", "max(_failure(state).error.retry_after or 0.0, self._backoff(state))",
+             "_failure(state).error.retry_after or self._backoff(state)"),
+    Mutation("1 remainingSeconds counts", "retry", 'place.get("remainingSeconds")', 'place.get("remaining")'),
+    Mutation("2 a page is a 200", "client", "if status == 200:", "if 200 <= status < 300:"),
+    Mutation("2 a body that is no JSON is retried", "client", 'raise FailedAttempt(TransientError(message, status=200), "no JSON")',
+             "raise TransientError(message, status=200)"),
+    Mutation("2 no list is no page", "client", "if not isinstance(records, list):", "records = records or []\n        if False:"),
+    Mutation("2 an empty page is not made of null", "client", "if not isinstance(records, list):",
+             "records = [] if records is None else records\n        if not isinstance(records, list):"),
+    Mutation("2 a broken answer is no page", "client", "            if whole:\n                raise self._unanswered",
+             "            if False:\n                raise self._unanswered"),
+    Mutation("2 redirects stay in the origin", "client",
+             'if not location or _origin(urlsplit(target)) != _origin(urlsplit(self._client.base_url)):', "if not location:"),
+    Mutation("2 redirects end", "client", "MOST_REDIRECTS = 5", "MOST_REDIRECTS = 50"),
+    Mutation("3 an empty string ends the walk", "client", 'if token is None or token == "":', "if token is None:"),
+    Mutation("3 zero does not end it", "client", 'if token is None or token == "":', "if not token:"),
+    Mutation("3 an empty page does not end it", "client", "            if page.next_token is None:",
+             "            if page.next_token is None or not page.records:"),
+    Mutation("3 a token comes once", "client", "        if token in seen:", "        if False:"),
+    Mutation("3 ten empty pages are enough", "client", "if empty_pages >= MOST_EMPTY_PAGES:", "if False:"),
+    Mutation("3 not nine", "client", "MOST_EMPTY_PAGES = 10", "MOST_EMPTY_PAGES = 9"),
+    Mutation("3 only running ones count", "client", "empty_pages = 0 if page.records else empty_pages + 1",
+             "empty_pages += not page.records"),
+    Mutation("3 tokens are percent-encoded", "client", "{quote(token, safe='')}", "{token}"),
+    Mutation("4 a repeated key is dropped", "extract", "if known or len(fresh) < len(hashes):", "if known:"),
+    Mutation("4 also of an earlier page", "extract", "known = self._newest.intersection(hashes)", "known: set[int] = set()"),
+    Mutation("4 also of long ago", "extract", "        if self._sorted.size:", "        if False:"),
+    Mutation("4 the first is kept", "extract", "first.setdefault(value, position)", "first[value] = position"),
+    Mutation("4 and counted", "extract", "self.repeated += len(hashes) - batch.num_rows", "pass"),
+    Mutation("5 a fraction is no count", "schema", "value.is_integer() and ", ""),
+    Mutation("5 true is no count", "schema", "if not types <= {int, float, type(None)}:", "if not types <= {int, float, bool, type(None)}:"),
+    Mutation("5 a float is exact up to 2^53", "schema", " and abs(value) <= LARGEST_EXACT_FLOAT", ""),
+    Mutation("5 a number is no name", "schema", "    if not types <= {str, type(None)}:\n        raise ValueError",
+             "    values = [value if value is None else str(value) for value in values]"),
+    Mutation("5 a key is never missing", "schema", 'if not column.nullable and (nulls or "" in values):', 'if not column.nullable and "" in values:'),
+    Mutation("5 a key is never empty", "schema", 'if not column.nullable and (nulls or "" in values):', "if not column.nullable and nulls:"),
+    Mutation("5 a record is an object", "schema", '        self._check_objects("", records, records, {dict})', "        records = [r for r in records if type(r) is dict]"),
+    Mutation("5 a thumbnail is an object", "schema", "            self._check_objects(name, objects[name], records, {dict, type(None)})",
+             "            objects[name] = [o if type(o) is dict else None for o in objects[name]]"),
+    Mutation("5 nulls stand where they were", "schema", "bytes(value is not None for value in values)", "bytes(value is not None for value in reversed(values))"),
+    Mutation("5 text is measured in bytes", "schema", "if len(encoded) == len(joined) else (len(text.encode()) for text in texts)", "if True else ()"),
+    Mutation("5 missing fields are counted", "schema", "        if nulls and column.nullable:", "        if False:"),
+    Mutation("5 unknown fields are counted", "schema", "            self._count_unknown(parent, values, records)", "            pass"),
+    Mutation("5 a shown value is short", "signed_urls", "line[: limit - 3] + \"...\"", "line"),
+    Mutation("6 the file appears at the end", "publish", "        yield temporary\n", "        os.replace(temporary, final)\n        temporary = final\n        yield temporary\n"),
+    Mutation("6 a failure leaves no debris", "publish", "            temporary.unlink(missing_ok=True)", "            pass"),
+    Mutation("6 what is written is read back", "parquet", "    _read_back(path, rows)\n", ""),
+    Mutation("6 with its checksums", "parquet", "page_checksum_verification=True", "page_checksum_verification=False"),
+    Mutation("6 a stream that fails raises", "extract", "        with self._client() as client:\n            yield from self._walk(client, self._page_size)",
+             "        with self._client() as client:\n            try:\n                yield from self._walk(client, self._page_size)\n            except Exception:\n                return"),
+    Mutation("7 secrets are taken out of the server's words", "client", 'text = text.replace(secret, "***")', "pass"),
+    Mutation("7 URLs are shown without their query", "signed_urls", 'r"\\1?..."', 'r"\\g<0>"'),
+    Mutation("7 plain http is for loopback", "client", 'if parts.scheme == "http" and not _is_loopback(parts.hostname):', "if False:"),
+    Mutation("7 .netrc is not asked", "client", ", auth=lambda request: request)", ")"),
+    Mutation("7 a bearer token is asked anew", "client", "if callable(self._token):\n            self._last", "if callable(self._token) and not self._last:\n            self._last"),
+    Mutation("a body is bounded", "client", "while len(body) <= limit and ", "while "),
+    Mutation("an answer's time is bounded", "client", "if self._client._clock() > deadline:", "if False:"),
+    Mutation("requests are paced", "client", "seconds = self._bucket.take() if self._bucket else 0.0", "seconds = 0.0"),
+    Mutation("the bucket has a bottom", "retry", "self._tokens + (now - self._filled) * self._per_second) - 1", "self._tokens + (now - self._filled) * self._per_second)"),
+]  # fmt: skip
+
+
+def notices(mutation: Mutation, copy: Path) -> bool:
+    """Whether a suite fails with the mutation in place; the copy is as it was afterwards."""
+    path = copy / "scenario_etl" / f"{mutation.module}.py"
+    right = path.read_text()
+    if right.count(mutation.old) != 1:
+        raise click.ClickException(f"{mutation.rule}: stands {right.count(mutation.old)} times in {mutation.module}.py")
+    path.write_text(right.replace(mutation.old, mutation.new))
+    try:
+        return any(fails(suite, copy) for suite in SUITES)
+    finally:
+        path.write_text(right)
+
+
+def fails(suite: list[str], copy: Path) -> bool:
+    """Whether a suite fails, or never ends."""
+    environment = os.environ | {"PYTHONPATH": str(copy), "PYTHONDONTWRITEBYTECODE": "1"}
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *suite]
+    try:
+        done = subprocess.run(command, cwd=copy, env=environment, capture_output=True, timeout=300, check=False)
+    except subprocess.TimeoutExpired:
+        return True
+    return done.returncode != 0
+
+
+@click.command()
+@click.argument("words", default="")
+def main(words: str) -> None:
+    """Make every mutation whose rule has WORDS in it; exits with 1 where one goes unnoticed."""
+    chosen = [mutation for mutation in MUTATIONS if words in mutation.rule]
+    unnoticed = 0
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / "copy"
+        shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(".git", ".venv", "*cache*", "__pycache__"))
+        if any(fails(suite, copy) for suite in SUITES):
+            raise click.ClickException("the suite fails without any mutation")
+        for mutation in chosen:
+            noticed = notices(mutation, copy)
+            unnoticed += not noticed
+            click.echo(f"{'noticed' if noticed else 'UNNOTICED':10} {mutation.rule} ({mutation.module}.py)")
+    click.echo(f"{len(chosen) - unnoticed} of {len(chosen)} mutations noticed")
+    sys.exit(bool(unnoticed))
+
+
+if __name__ == "__main__":
+    main()
