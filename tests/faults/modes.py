@@ -242,7 +242,10 @@ MANY_EMPTY = [(f"e{i}", [], f"e{i + 1}") for i in range(8)]
 
 MODES = [
     # status codes
-    *[Mode("status codes", f"{code} once", status(code), times=1) for code in (408, 425, 429, 500, 501, 502, 503, 504, 599)],
+    *[
+        Mode("status codes", f"{code} once", status(code), times=1)
+        for code in (408, 425, 429, 500, 501, 502, 503, 504, 599)
+    ],
     Mode("status codes", "429, Retry-After 2", status(429, {"Retry-After": "2"}), times=1, asked=2),
     Mode("status codes", "429, Retry-After as a date", in_two_seconds, times=1, asked=2),
     Mode("status codes", "503, Retry-After 2", status(503, {"Retry-After": "2"}), times=1, asked=2),
