@@ -3,6 +3,7 @@
 HTTP bytes -> Page(records, next_token)        client.py: credentials, retries, the walk from token to token
            -> RecordBatch, declared schema     schema.py: every value checked, every column typed
            -> Scan -> DataFrame, Parquet, ...  extract.py: the hub that every output hangs on
+           -> dated snapshots and changes      snapshots.py: what a scheduler calls
 """
 
 from scenario_etl.client import Client
@@ -19,6 +20,8 @@ from scenario_etl.errors import (
     TransientError,
 )
 from scenario_etl.extract import Scan, ScanReport, export_collections, extract_collections, scan
+from scenario_etl.signed_urls import signed_url_expiry
+from scenario_etl.snapshots import SnapshotReport, changes, read_snapshot, snapshot
 
 __all__ = [
     "APIError",
@@ -33,8 +36,13 @@ __all__ = [
     "ScanReport",
     "ScenarioError",
     "SchemaError",
+    "SnapshotReport",
     "TransientError",
+    "changes",
     "export_collections",
     "extract_collections",
+    "read_snapshot",
     "scan",
+    "signed_url_expiry",
+    "snapshot",
 ]

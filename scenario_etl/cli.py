@@ -6,21 +6,26 @@ import os
 import shutil
 import signal
 import sys
-from collections.abc import Callable, Generator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack, contextmanager, nullcontext
 from datetime import UTC, datetime
-from time import monotonic
-from typing import Any, NoReturn
+from time import monotonic, time
+from typing import TYPE_CHECKING, Any, NoReturn, get_args
+from uuid import uuid4
 
 import click
 
+from scenario_etl import snapshots
 from scenario_etl.client import Client
 from scenario_etl.emulator import Emulator
 from scenario_etl.errors import ScenarioError
 from scenario_etl.extract import ScanReport, scan
 from scenario_etl.publish import published
 from scenario_etl.resources import RESOURCES
-from scenario_etl.signed_urls import shown
+from scenario_etl.signed_urls import SignedURLs, shown
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 INTERRUPTED, TERMINATED, BROKEN_PIPE, INTERNAL = 130, 143, 141, 70
 CELL_CHARACTERS = 34  # of one value in the table of `head`
@@ -83,6 +88,22 @@ walk_options = options(
     click.option("--progress/--no-progress", default=None, help="Show a bar. Default: where stderr is a terminal."),
 )  # fmt: skip
 
+report_options = options(
+    click.option("--report", metavar="FILE", help="Write the facts of the run as JSON; - is stdout."),
+    click.option("--metrics-file", metavar="FILE", help="Write them in Prometheus' text format, for node_exporter."),
+)
+
+
+def signed_urls_option(default: str) -> Callable[[Command], Command]:
+    """Return the option of the form of signed URLs, whose default depends on the command."""
+    return click.option(
+        "--signed-urls",
+        type=click.Choice(get_args(SignedURLs)),
+        default=default,
+        show_default=True,
+        help="As the API gives them, their durable form, or none.",
+    )
+
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}, epilog=EXIT_CODES)
 @click.version_option(package_name="scenario-etl")
@@ -102,24 +123,86 @@ def cli() -> None:
 @cli.command(short_help="Write a resource to a Parquet file.")
 @click.argument("resource", type=click.Choice(tuple(RESOURCES)))
 @click.argument("destination", type=click.Path())
-@click.option("--report", metavar="FILE", help="Write the facts of the walk as JSON; - is stdout.")
+@signed_urls_option("keep")
+@report_options
 @walk_options
 @connection_options
-def export(resource: str, destination: str, report: str | None, **given: Any) -> None:
-    """Write all of RESOURCE to the Parquet file DESTINATION, whole or not at all.
+def export(resource: str, destination: str, **given: Any) -> None:
+    r"""Write all of RESOURCE to the Parquet file DESTINATION, whole or not at all.
 
-    On any failure, whatever stood at DESTINATION is untouched.
+    DESTINATION is a path, or a URI of an object store (s3://, gs://, abfss://), whose credentials come from its own
+    environment. On any failure, whatever stood there is untouched.
+
+    \b
+      scenario-etl export collections collections.parquet
+      scenario-etl export collections s3://bucket/collections.parquet --report -
     """
     with opened(given) as client:
         described = scan(resource, client=client, **walk_arguments(given))
-        with nullcontext() if report in {None, "-"} else published(str(report)) as report_path:
+        with reporting(given) as tell:
             facts = described.to_parquet(destination)
-            text = json.dumps(facts.to_dict()) + "\n"
-            if report_path:
-                report_path.write_text(text)
-    logger.info(summary(facts))
-    if report == "-":
-        click.echo(text, nl=False)
+            tell(facts.to_dict())
+    finish(summary(facts), facts.to_dict(), given)
+
+
+@cli.command(name="snapshot", short_help="Add today's snapshot of a resource to a lake.")
+@click.argument("resource", type=click.Choice(tuple(RESOURCES)))
+@click.argument("lake", type=click.Path())
+@click.option("--date", metavar="DATE", help="Of the snapshot, as 2026-11-23. Default: today, in UTC.")
+@click.option(
+    "--max-shrink",
+    type=click.FloatRange(0, 1),
+    default=0.5,
+    show_default=True,
+    metavar="SHARE",
+    help="The largest share of the last snapshot's rows that may be gone.",
+)
+@click.option("--accept-shrink", is_flag=True, help="Publish whatever is gone.")
+@click.option("--keep", type=click.IntRange(1), metavar="N", help="Remove older snapshots than the newest N.")
+@click.option(
+    "--lock-timeout",
+    type=click.FloatRange(0),
+    default=0.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="Wait so long for another run on a local lake.",
+)
+@signed_urls_option("public")
+@report_options
+@walk_options
+@connection_options
+def add_snapshot(resource: str, lake: str, **given: Any) -> None:
+    r"""Publish all of RESOURCE as today's snapshot in LAKE, and what changed since the one before.
+
+    LAKE is a folder, or the URI of a prefix in an object store. A second run on the same day replaces the snapshot. One
+    in which too many rows are gone is not published (exit 65).
+
+    \b
+      LAKE/RESOURCE/snapshot_date=2026-11-23/part-0.parquet
+      LAKE/RESOURCE_changes/snapshot_date=2026-11-23/part-0.parquet
+    """
+    own = ("date", "max_shrink", "accept_shrink", "keep", "lock_timeout")
+    with opened(given) as client, reporting(given) as tell:
+        arguments = walk_arguments(given) | {name: given[name] for name in own}
+        facts = snapshots.snapshot(resource, lake, client=client, **arguments)
+        tell(facts.to_dict())
+    changed = f"; {facts.added:,} added, {facts.updated:,} updated, {facts.deleted:,} deleted"
+    finish(summary(facts.scan) + changed, facts.to_dict(), given)
+
+
+@cli.command(name="changes", short_help="Tell what changed in a lake.")
+@click.argument("resource", type=click.Choice(tuple(RESOURCES)))
+@click.argument("lake", type=click.Path())
+@click.option("--date", metavar="DATE", help="Show the rows of this date, instead of the counts of each.")
+def show_changes(resource: str, lake: str, date: str | None) -> None:
+    """Tell how many rows of RESOURCE were added, updated and deleted with each snapshot in LAKE."""
+    if date:
+        frame = snapshots.changes(lake, resource, since=date, until=date).to_pandas()
+        show(frame.assign(changed_columns=frame["changed_columns"].map(", ".join)))
+        return
+    click.echo(f"{'date':10} {'added':>9} {'updated':>9} {'deleted':>9}")
+    for day in snapshots.count_changes(lake, resource):
+        click.echo(f"{day['date']} {day['added']:9,} {day['updated']:9,} {day['deleted']:9,}")
 
 
 @cli.command(short_help="Show the first rows of a resource.")
@@ -131,6 +214,11 @@ def head(resource: str, rows: int, **given: Any) -> None:
     """Show the first rows of RESOURCE, with as few requests as it takes."""
     with opened(given) as client:
         frame = scan(resource, client=client, **walk_arguments(given)).head(rows)
+    show(frame)
+
+
+def show(frame: "pd.DataFrame") -> None:
+    """Print a table that fits the terminal, without the queries of URLs."""
     cells = frame.astype(object).where(frame.notna(), "").map(lambda cell: shown(str(cell), CELL_CHARACTERS))
     click.echo(cells.to_string(index=False, line_width=shutil.get_terminal_size().columns))
 
@@ -193,8 +281,50 @@ def opened(given: dict[str, Any]) -> Generator[Client]:
 
 def walk_arguments(given: dict[str, Any]) -> dict[str, Any]:
     """Return the options that `scan` takes."""
+    names = ("project_id", "page_size", "strict", "signed_urls")
     progress = sys.stderr.isatty() if given["progress"] is None else given["progress"]
-    return {name: given[name] for name in ("project_id", "page_size", "strict")} | {"progress": progress}
+    return {name: given[name] for name in names if name in given} | {"progress": progress}
+
+
+@contextmanager
+def reporting(given: dict[str, Any]) -> Iterator[Callable[[dict[str, Any]], None]]:
+    """Yield what writes the facts of a run to the files that were asked for; whether it can is known at once."""
+    forms = {given["report"]: as_json, given["metrics_file"]: as_metrics}
+    with ExitStack() as stack:
+        paths = {stack.enter_context(published(name)): form for name, form in forms.items() if name not in (None, "-")}
+
+        def tell(facts: dict[str, Any]) -> None:
+            for path, form in paths.items():
+                path.write_text(form(facts))
+
+        yield tell
+
+
+def finish(message: str, facts: dict[str, Any], given: dict[str, Any]) -> None:
+    """Say that all is done."""
+    logger.info(message, extra={"event": "finished", "facts": facts})
+    if given["report"] == "-":
+        click.echo(as_json(facts), nl=False)
+
+
+def as_json(facts: dict[str, Any]) -> str:
+    """Return facts as one JSON object, with a line's end."""
+    return json.dumps(facts) + "\n"
+
+
+def as_metrics(facts: dict[str, Any]) -> str:
+    """Return facts in Prometheus' text format, each metric by resource; the time of success is now."""
+    metrics = {
+        "last_success_timestamp_seconds": ("When the last run succeeded.", time()),
+        "rows": ("Rows of the last run.", facts["rows"]),
+        "duration_seconds": ("How long the last run took.", facts["seconds"]),
+    }
+    label = f'{{resource="{facts["resource"]}"}}'
+    lines = []
+    for name, (meaning, value) in metrics.items():
+        metric = f"scenario_etl_{name}"
+        lines += [f"# HELP {metric} {meaning}", f"# TYPE {metric} gauge", f"{metric}{label} {value}"]
+    return "\n".join(lines) + "\n"
 
 
 def summary(report: ScanReport) -> str:
@@ -208,15 +338,22 @@ def summary(report: ScanReport) -> str:
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a line: time (UTC), level, event, and a traceback where one is asked for."""
+    """One JSON object a line: time (UTC), level, event, run id, message, and the event's facts."""
+
+    run_id = uuid4().hex
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line."""
-        time = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
-        facts = {"time": time, "level": record.levelname.lower(), "event": record.getMessage()}
+        line: dict[str, Any] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "event": getattr(record, "event", "log"),
+            "run_id": self.run_id,
+            "message": record.getMessage(),
+        }
         if record.exc_info:
-            facts["traceback"] = self.formatException(record.exc_info)
-        return json.dumps(facts)
+            line["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(line | getattr(record, "facts", {}))
 
 
 def start_logging(form: str, verbose: bool) -> None:
@@ -257,5 +394,7 @@ def fail(message: str, code: int, verbose: bool = False) -> int:
     """Say on stderr what went wrong, in one line, and return the exit code."""
     if not logger.handlers:
         start_logging("text", verbose)
-    logger.error("error: %s", " ".join(message.split()), exc_info=verbose)
+    facts = {"exit_code": code}
+    text = " ".join(message.split())
+    logger.error("error: %s", text, exc_info=verbose, extra={"event": "failed", "facts": facts})
     return code

@@ -10,6 +10,7 @@ import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Self
 from urllib.parse import SplitResult, quote, urlencode, urljoin, urlsplit
 
@@ -48,8 +49,8 @@ class Client:
     """A connection to the Scenario API, and the credentials for it.
 
     Args:
-        api_key: the key; None takes it from `SCENARIO_SDK_API_KEY`.
-        api_secret: its secret; None takes it from `SCENARIO_SDK_API_SECRET`.
+        api_key: the key; None takes it from `SCENARIO_SDK_API_KEY`, or the file that `SCENARIO_SDK_API_KEY_FILE` names.
+        api_secret: its secret; None takes it from `SCENARIO_SDK_API_SECRET`, or `SCENARIO_SDK_API_SECRET_FILE`.
         bearer_token: a JWT, or a callable that gives a fresh one for each request (JWTs may expire after about 60 s);
             None takes it from `SCENARIO_SDK_JWT` where the environment holds no key.
         base_url: None takes it from `SCENARIO_BASE_URL`, or the vendor's. Plain http only to loopback.
@@ -259,7 +260,9 @@ class Walk:
             self._client._sleep(seconds)
 
     def _announce(self, reason: str, seconds: float) -> None:
-        logger.info("page %d of %s: %s, waiting %.1f s", self.pages + 1, self._records_key, reason, seconds)
+        facts = {"page": self.pages + 1, "resource": self._records_key, "reason": reason, "seconds": round(seconds, 1)}
+        message = "page %(page)d of %(resource)s: %(reason)s, waiting %(seconds).1f s"
+        logger.info(message, facts, extra={"event": "waiting", "facts": facts})
         if self._on_wait:
             self._on_wait(reason, seconds)
 
@@ -416,8 +419,8 @@ def _authorization(api_key: str | None, api_secret: str | None, bearer_token: To
         if api_key is not None or api_secret is not None:
             raise ConfigError("an API key and a bearer token were given: give one of them")
         return _Bearer(bearer_token)
-    key = api_key or os.environ.get("SCENARIO_SDK_API_KEY")
-    secret = api_secret or os.environ.get("SCENARIO_SDK_API_SECRET")
+    key = api_key or _variable_or_file("SCENARIO_SDK_API_KEY")
+    secret = api_secret or _variable_or_file("SCENARIO_SDK_API_SECRET")
     jwt = os.environ.get("SCENARIO_SDK_JWT")
     if key and secret:
         return _Basic(key, secret)
@@ -428,6 +431,17 @@ def _authorization(api_key: str | None, api_secret: str | None, bearer_token: To
         f"no credentials: {' and '.join(missing)} not set. Set SCENARIO_SDK_API_KEY and SCENARIO_SDK_API_SECRET (or "
         "SCENARIO_SDK_JWT), or use the emulator, which needs no account (--demo)"
     )
+
+
+def _variable_or_file(name: str) -> str | None:
+    """Return the value of a variable, or what the file holds that the variable with `_FILE` names: a mounted secret."""
+    value, path = os.environ.get(name), os.environ.get(f"{name}_FILE")
+    if value or not path:
+        return value
+    try:
+        return Path(path).read_text().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{name}_FILE names {path}, which cannot be read: {type(error).__name__}") from error
 
 
 def _called(token: Callable[[], str]) -> object:

@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
+from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -18,6 +19,7 @@ from scenario_etl.errors import ConfigError
 from scenario_etl.publish import published
 from scenario_etl.resources import RESOURCES
 from scenario_etl.schema import Reader, Resource
+from scenario_etl.signed_urls import SignedURLs, is_form, with_signed_urls
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -95,6 +97,7 @@ class Scan:
         page_size: int,
         strict: bool,
         progress: bool,
+        signed_urls: SignedURLs,
     ) -> None:
         self.resource = resource
         self._parameters = parameters
@@ -102,6 +105,7 @@ class Scan:
         self._page_size = page_size
         self._strict = strict
         self._progress = progress
+        self._signed_urls = signed_urls
         self._report: ScanReport | None = None
 
     def __repr__(self) -> str:
@@ -129,7 +133,7 @@ class Scan:
             SchemaError: a value does not fit its column.
 
         """
-        with self._client() as client:
+        with self.connected() as client:
             yield from self._walk(client, self._page_size)
 
     def __arrow_c_stream__(self, requested_schema: object = None) -> object:
@@ -168,30 +172,49 @@ class Scan:
             ScenarioError: as `to_batches`; whatever stood at `destination` is untouched.
 
         """
-        with self._client() as client:
-            with published(destination) as path:
-                parquet.write(
-                    path,
-                    self.schema,
-                    self._walk(client, self._page_size),
-                    dictionary_columns=[column.name for column in self.resource.columns if column.few_values],
-                    key_values=lambda: _key_values(_finished(self)),
-                )
-            size = os.stat(destination).st_size
-        self._report = replace(_finished(self), path=os.fspath(destination), bytes=size)
+        with self.connected() as client, published(destination) as path:
+            report = self.write(path, client)
+        self._report = replace(report, path=os.fspath(destination))
         return self._report
 
-    def _client(self) -> AbstractContextManager[Client]:
+    def connected(self) -> AbstractContextManager[Client]:
+        """Yield the scan's client: the one that was given, or one from the environment, closed again at the end.
+
+        Raises:
+            ConfigError: there are no credentials.
+
+        """
         return nullcontext(self._given_client) if self._given_client else Client()
+
+    def write(self, path: Path, client: Client) -> ScanReport:
+        """Write the whole resource to a local Parquet file, as it comes: `to_parquet` without what makes it safe."""
+        parquet.write(
+            path,
+            self.schema,
+            self._walk(client, self._page_size),
+            dictionary_columns=self.resource.dictionary_columns,
+            key_values=lambda: _key_values(_finished(self)),
+        )
+        self._report = replace(_finished(self), path=os.fspath(path), bytes=path.stat().st_size)
+        return self._report
 
     def _first(self, rows: int) -> list[pa.RecordBatch]:
         least = self.resource.page_sizes[0]
         found: list[pa.RecordBatch] = []
-        with self._client() as client, closing(self._walk(client, max(least, min(rows, self._page_size)))) as batches:
+        with self.connected() as client, closing(self._walk(client, max(least, min(rows, self._page_size)))) as batches:
             while rows > 0 and (batch := next(batches, None)) is not None:
                 found.append(batch.slice(0, rows))
                 rows -= batch.num_rows
         return found
+
+    def _with_urls(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """Return the batch with its signed URLs in the form that was asked for."""
+        if self._signed_urls == "keep":
+            return batch
+        convert = with_signed_urls(self._signed_urls)
+        pairs = zip(self.resource.columns, batch.columns, strict=True)
+        arrays = [convert(values) if column.signed_url else values for column, values in pairs]
+        return pa.RecordBatch.from_arrays(arrays, schema=batch.schema)
 
     def _walk(self, client: Client, page_size: int) -> Generator[pa.RecordBatch]:
         extracted_at, started = datetime.now(UTC), monotonic()
@@ -202,6 +225,7 @@ class Scan:
             )
             for page in walk:
                 batch = keys.without_repeated(reader.read(page.records), reader.keys(page.records))
+                batch = self._with_urls(batch)
                 rows += batch.num_rows
                 bar.add_page(batch.num_rows)
                 yield batch
@@ -230,6 +254,7 @@ def scan(
     page_size: int | None = None,
     strict: bool = False,
     progress: bool = False,
+    signed_urls: SignedURLs = "keep",
     **filters: str | None,
 ) -> Scan:
     """Describe a walk over a resource, and request nothing yet.
@@ -240,6 +265,8 @@ def scan(
         page_size: records to ask for with each request; the most that the API gives where None.
         strict: whether a missing or an unknown field is a SchemaError, instead of counted and warned of.
         progress: whether to show a bar, on stderr or in the notebook.
+        signed_urls: "keep" gives signed URLs as the API does; "public" their durable unsigned form where there is one;
+            "omit" null.
         filters: what the resource declares; for collections `project_id`.
 
     Raises:
@@ -252,6 +279,8 @@ def scan(
     least, most = described.page_sizes
     if page_size is not None and (type(page_size) is not int or not least <= page_size <= most):
         raise ConfigError(f"page_size is {page_size!r}: {resource} come {least} to {most} a page")
+    if not is_form(signed_urls):
+        raise ConfigError(f"signed_urls is {signed_urls!r}: choose keep, public or omit")
     return Scan(
         described,
         _parameters(described, filters),
@@ -259,6 +288,7 @@ def scan(
         page_size=page_size or most,
         strict=strict,
         progress=progress,
+        signed_urls=signed_urls,
     )
 
 
@@ -268,6 +298,7 @@ def extract_collections(
     page_size: int | None = None,
     strict: bool = False,
     progress: bool = False,
+    signed_urls: SignedURLs = "keep",
     **filters: str | None,
 ) -> "pd.DataFrame":
     """Return all collections as a DataFrame, one row each, with the thumbnail as flat columns.
@@ -281,7 +312,15 @@ def extract_collections(
     (250, 10)
 
     """
-    described = scan("collections", client=client, page_size=page_size, strict=strict, progress=progress, **filters)
+    described = scan(
+        "collections",
+        client=client,
+        page_size=page_size,
+        strict=strict,
+        progress=progress,
+        signed_urls=signed_urls,
+        **filters,
+    )
     return described.to_pandas()
 
 
@@ -292,13 +331,22 @@ def export_collections(
     page_size: int | None = None,
     strict: bool = False,
     progress: bool = False,
+    signed_urls: SignedURLs = "keep",
     **filters: str | None,
 ) -> ScanReport:
     """Write all collections to a Parquet file, which appears whole or not at all, and return the facts of the walk.
 
     The same as `scan("collections", ...).to_parquet(destination)`; see there for what is raised.
     """
-    described = scan("collections", client=client, page_size=page_size, strict=strict, progress=progress, **filters)
+    described = scan(
+        "collections",
+        client=client,
+        page_size=page_size,
+        strict=strict,
+        progress=progress,
+        signed_urls=signed_urls,
+        **filters,
+    )
     return described.to_parquet(destination)
 
 

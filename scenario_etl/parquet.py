@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -58,9 +59,17 @@ def write(
     _read_back(path, rows)
 
 
-def key_values(path: str | Path) -> dict[str, str]:
+def opened(source: Any) -> pq.ParquetFile:
+    """Open a Parquet file, given its path or a file of pyarrow, so that reading holds as little memory as it can.
+
+    It is read through a small buffer, and nothing ahead: by default pyarrow holds the whole file in memory.
+    """
+    return pq.ParquetFile(source, page_checksum_verification=True, buffer_size=READ_BUFFER, pre_buffer=False)
+
+
+def key_values(file: pq.ParquetFile) -> dict[str, str]:
     """Return the key-value pairs in a Parquet file's footer, Arrow's own schema left out."""
-    pairs = pq.read_metadata(path).metadata or {}
+    pairs = file.metadata.metadata or {}
     return {key.decode(): value.decode() for key, value in pairs.items() if key != b"ARROW:schema"}
 
 
@@ -95,8 +104,7 @@ def _parts(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
 
 
 def _read_back(path: Path, rows: int) -> None:
-    # Read through a small buffer, and nothing ahead: by default pyarrow holds the whole file in memory.
-    with pq.ParquetFile(path, page_checksum_verification=True, buffer_size=READ_BUFFER, pre_buffer=False) as file:
+    with opened(path) as file:
         try:
             found = sum(batch.num_rows for batch in file.iter_batches(READ_ROWS, use_threads=False))
         except (OSError, pa.ArrowException) as error:

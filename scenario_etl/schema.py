@@ -73,6 +73,11 @@ class Resource:
         """The Arrow schema of the table."""
         return pa.schema([pa.field(c.name, c.type, c.nullable) for c in self.columns])
 
+    @property
+    def dictionary_columns(self) -> list[str]:
+        """The names of the columns with few values."""
+        return [column.name for column in self.columns if column.few_values]
+
 
 class Reader:
     """Reads pages of records as RecordBatches of a resource's schema.

@@ -1,15 +1,34 @@
-"""Signed URLs, and how text from outside is shown in messages.
+"""Signed URLs: when they expire, their durable form, and how text from outside is shown in messages.
 
 A signed URL is a credential in its query: whoever reads it can fetch the picture until it expires. So no query of any
-URL is ever shown.
+URL is ever shown. The URLs have CloudFront's custom policy: `.../assets-transform/<asset id>?Policy=...&Signature=...`,
+with the time of expiry in the policy (base64 of JSON, with `-_~` for `+=/`). They are signed anew about four times a
+month; `<origin>/thumbnails/<asset id>` is public and lasts (the vendor's documentation).
 """
 
+import base64
 import json
 import re
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Literal, get_args, overload
+from urllib.parse import parse_qs, urlsplit
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 SHOWN_CHARACTERS = 60
+
+SignedURLs = Literal["keep", "public", "omit"]
+
 _QUERY = re.compile(r"""(https?://[^\s?"'<>\\]*)\?[^\s"'<>]*""", re.IGNORECASE)
 _BLANKS = re.compile(r"[\s\x00-\x1f\x7f-\x9f]+")
+_IS_SIGNED = r"[?&](Policy|Signature|Key-Pair-Id|X-Amz-Signature)="
+_THUMBNAIL = r"^(https?://[^/?#]+)/assets-transform/([^/?#]+)\?.*$"
+_EXPIRY = pa.timestamp("us", tz="UTC")
 
 
 def shown(value: object, limit: int = SHOWN_CHARACTERS) -> str:
@@ -29,3 +48,67 @@ def _as_json(value: object) -> str:
         return json.dumps(value, ensure_ascii=False, default=repr)
     except RecursionError:
         return f"a deeply nested {type(value).__name__}"
+
+
+def with_signed_urls(form: SignedURLs) -> Callable[[pa.Array], pa.Array]:
+    """Return what turns an Arrow array of URLs into the form that was asked for.
+
+    Args:
+        form: "keep" leaves URLs as the API gives them; "public" gives the durable unsigned form where there is one, and
+            null where there is none; "omit" gives null for signed URLs. URLs that are unsigned already stay.
+
+    """
+    return {"keep": lambda urls: urls, "public": _public, "omit": _unsigned_only}[form]
+
+
+def is_form(form: object) -> bool:
+    """Whether a value names a form of signed URLs."""
+    return form in get_args(SignedURLs)
+
+
+def _public(urls: pa.Array) -> pa.Array:
+    return _unsigned_only(pc.replace_substring_regex(urls, _THUMBNAIL, r"\1/thumbnails/\2"))
+
+
+def _unsigned_only(urls: pa.Array) -> pa.Array:
+    return pc.if_else(pc.match_substring_regex(urls, _IS_SIGNED), pa.scalar(None, urls.type), urls)
+
+
+@overload
+def signed_url_expiry(urls: str | None) -> datetime | None: ...
+@overload
+def signed_url_expiry(urls: "pd.Series[Any]") -> "pd.Series[Any]": ...
+@overload
+def signed_url_expiry(urls: pa.Array) -> pa.Array: ...
+def signed_url_expiry(urls: Any) -> Any:
+    """Tell when signed URLs expire.
+
+    Args:
+        urls: one URL, a pandas Series of them, or an Arrow array; nulls are allowed.
+
+    Returns:
+        The instant in UTC, None or null where the URL is unsigned or its policy cannot be read: a datetime for one URL,
+        a Series of datetime64[us, UTC] with the same index, or an Arrow array of timestamp[us, UTC].
+
+    >>> signed_url_expiry("https://cdn.example/thumbnails/asset_1") is None
+    True
+
+    """
+    if urls is None or isinstance(urls, str):
+        return _expiry(urls)
+    if isinstance(urls, pa.Array | pa.ChunkedArray):
+        return pa.array([_expiry(url) for url in urls.to_pylist()], _EXPIRY)
+    import pandas as pd  # noqa: PLC0415 - whoever has a Series has imported it
+
+    return pd.Series(
+        [_expiry(url) if isinstance(url, str) else None for url in urls], index=urls.index, dtype="datetime64[us, UTC]"
+    )
+
+
+def _expiry(url: str | None) -> datetime | None:
+    try:
+        policy = parse_qs(urlsplit(url or "").query)["Policy"][0].translate(str.maketrans("-_~", "+=/"))
+        statement = json.loads(base64.b64decode(policy))["Statement"][0]
+        return datetime.fromtimestamp(int(statement["Condition"]["DateLessThan"]["AWS:EpochTime"]), UTC)
+    except (ValueError, KeyError, TypeError, IndexError, OverflowError, OSError):
+        return None

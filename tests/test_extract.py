@@ -19,7 +19,7 @@ from scenario_etl import Client, Emulator, export_collections, extract_collectio
 from scenario_etl.emulator import HTML, Fault
 from scenario_etl.errors import ConfigError, DestinationError, ScenarioError, SchemaError, TransientError
 from scenario_etl.extract import NEWEST_KEYS, Keys
-from scenario_etl.parquet import key_values
+from scenario_etl.parquet import key_values, opened
 from scenario_etl.resources import COLLECTIONS
 from tests.helpers import FakeClock, answering, page, record
 
@@ -146,7 +146,7 @@ def test_the_file_holds_the_table_and_tells_where_it_comes_from(connect, tmp_pat
         described = scan("collections", client=client, project_id=api.project_ids[1])
         report = described.to_parquet(tmp_path / "c.parquet")
         assert pq.read_table(tmp_path / "c.parquet").equals(described.to_arrow())
-    told = key_values(tmp_path / "c.parquet")
+    told = key_values(opened(tmp_path / "c.parquet"))
     assert told == {
         "scenario_etl.version": "0.1.0",
         "scenario_etl.resource": "collections",

@@ -28,7 +28,7 @@ def test_the_file_is_written_as_promised(tmp_path: Path) -> None:
     assert {column.compression for column in columns} == {"ZSTD"}
     assert [column.has_dictionary_page for column in columns] == [False, True]
     assert all(column.has_offset_index and column.has_column_index for column in columns)
-    assert parquet.key_values(tmp_path / "x") == {"a": "b"}
+    assert parquet.key_values(parquet.opened(tmp_path / "x")) == {"a": "b"}
     assert pq.read_table(tmp_path / "x")["id"].to_pylist() == [str(i) for i in range(5000)]
 
 
@@ -65,7 +65,7 @@ def test_key_values_are_asked_after_the_last_batch(tmp_path: Path) -> None:
         seen.append("last batch")
 
     parquet.write(tmp_path / "x", SCHEMA, batches(), key_values=lambda: {"n": str(len(seen))})
-    assert parquet.key_values(tmp_path / "x") == {"n": "1"}
+    assert parquet.key_values(parquet.opened(tmp_path / "x")) == {"n": "1"}
 
 
 def test_a_file_that_reads_back_damaged_is_an_error(tmp_path: Path) -> None:

@@ -125,7 +125,7 @@ def test_what_another_machine_or_a_living_process_left_stays_until_it_is_old(old
     for path in others:
         os.utime(path, (ancient, ancient))
     with published(old):
-        assert [path.exists() for path in others] == [False, False, True]
+        assert not any(path.exists() for path in others)
 
 
 def test_a_temporary_file_of_an_earlier_process_with_this_number_is_removed(old: Path) -> None:

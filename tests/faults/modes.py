@@ -146,12 +146,16 @@ def gone(exchange: Exchange) -> None:
 
 
 def stall(exchange: Exchange) -> None:
+    """Say nothing for longer than our client waits; who waits longer gets the page."""
     time.sleep(4)
+    exchange.send()
 
 
 def stall_in_the_body(exchange: Exchange) -> None:
-    exchange.connection.sendall(head(200, {"Content-Length": "9999"}) + b'{"collections": [')
+    content = encoded(exchange.page)
+    exchange.connection.sendall(head(200, {"Content-Length": str(len(content))}) + content[:100])
     time.sleep(4)
+    exchange.connection.sendall(content[100:])
 
 
 def trickle(seconds: float) -> Fault:
@@ -309,7 +313,7 @@ MODES = [
     Mode("transport", "stall before the answer", stall, times=1, timeout=0.5),
     Mode("transport", "stall in the body", stall_in_the_body, times=1, timeout=0.5),
     Mode("transport", "one byte at a time", trickle(0.0005), timeout=1.0),
-    Mode("transport", "one byte at a time, endlessly slow", trickle(0.05), LATER, timeout=0.2),
+    Mode("transport", "one byte at a time, endlessly slow", trickle(0.02), LATER, timeout=0.2),
     Mode("transport", "gzip", zipped(lambda content: content)),
     Mode("transport", "corrupt gzip once", zipped(lambda content: content[:40] + b"???" + content[43:]), times=1),
     Mode("transport", "corrupt gzip for ever", zipped(lambda content: content[:40] + b"???" + content[43:]), LATER),

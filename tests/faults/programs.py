@@ -19,7 +19,7 @@ from tests.faults.server import FaultServer
 
 OLD = b"yesterday's file"
 SECRET = "s3cr3t-of-the-tests"
-PATIENCE = 60  # seconds until a program counts as one that never ends
+PATIENCE = 40  # seconds until a program counts as one that never ends
 PEERS = Path(__file__).parent / "peers"
 PROGRAMS = {
     "scenario-etl": None,
@@ -40,7 +40,9 @@ class Run:
     arrivals: list[float]
     files: list[str]
     old_is_intact: bool
-    credentials_elsewhere: bool
+    requests: int
+    requests_elsewhere: int
+    credentials_elsewhere: int
 
 
 def run(program: str, mode: Mode, folder: Path) -> Run:
@@ -69,7 +71,9 @@ def run(program: str, mode: Mode, folder: Path) -> Run:
         arrivals=server.arrivals,
         files=sorted(path.name for path in folder.iterdir()),
         old_is_intact=old_is_intact,
-        credentials_elsewhere=bool(elsewhere and elsewhere.requests),
+        requests=server.requests,
+        requests_elsewhere=elsewhere.requests if elsewhere else 0,
+        credentials_elsewhere=elsewhere.authorized if elsewhere else 0,
     )
 
 

@@ -118,6 +118,7 @@ class FaultServer:
     resets: int = 0  # how many of the next connections are reset as soon as they are made
     elsewhere: "FaultServer | None" = None  # where a redirect leads
     requests: int = 0
+    authorized: int = 0  # how many of them brought credentials
 
     def __enter__(self) -> Self:
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
@@ -167,11 +168,15 @@ class FaultServer:
 
     def _answer(self, exchange: Exchange) -> None:
         self.requests += 1
+        self.authorized += "authorization" in exchange.headers
         if self.pages is not None:
-            exchange.page = self.pages[exchange.token]
-            exchange.send()
+            exchange.page = self.pages.get(exchange.token, {})
+            exchange.send() if exchange.page else exchange.send({"reason": "no such token"}, 400)
             return
-        index = TOKENS[exchange.token]
+        index = TOKENS.get(exchange.token)
+        if index is None:
+            exchange.send({"reason": "no such token"}, 400)
+            return
         exchange.page = right_pages()[index]
         if index == self.breaks:
             self.arrivals.append(time.monotonic())
