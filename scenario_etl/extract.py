@@ -19,7 +19,7 @@ from scenario_etl.errors import ConfigError
 from scenario_etl.publish import published
 from scenario_etl.resources import RESOURCES
 from scenario_etl.schema import Reader, Resource
-from scenario_etl.signed_urls import SignedURLs, is_form, with_signed_urls
+from scenario_etl.signed_urls import SignedURLs, is_form
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -207,25 +207,15 @@ class Scan:
                 rows -= batch.num_rows
         return found
 
-    def _with_urls(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        """Return the batch with its signed URLs in the form that was asked for."""
-        if self._signed_urls == "keep":
-            return batch
-        convert = with_signed_urls(self._signed_urls)
-        pairs = zip(self.resource.columns, batch.columns, strict=True)
-        arrays = [convert(values) if column.signed_url else values for column, values in pairs]
-        return pa.RecordBatch.from_arrays(arrays, schema=batch.schema)
-
     def _walk(self, client: Client, page_size: int) -> Generator[pa.RecordBatch]:
         extracted_at, started = datetime.now(UTC), monotonic()
-        reader, keys, rows = Reader(self.resource, strict=self._strict), Keys(), 0
+        reader, keys, rows = Reader(self.resource, strict=self._strict, signed_urls=self._signed_urls), Keys(), 0
         with _progress_bar(self.resource.name, self._progress) as bar:
             walk = client.walk(
                 self.resource.path, self.resource.records_key, {**self._parameters, "pageSize": page_size}, bar.wait
             )
             for page in walk:
                 batch = keys.without_repeated(reader.read(page.records), reader.keys(page.records))
-                batch = self._with_urls(batch)
                 rows += batch.num_rows
                 bar.add_page(batch.num_rows)
                 yield batch

@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 import pyarrow as pa
 
 from scenario_etl.errors import SchemaError
-from scenario_etl.signed_urls import shown
+from scenario_etl.signed_urls import SignedURLs, in_form, shown
 
 STRING = pa.string()
 INTEGER = pa.int64()
@@ -88,12 +88,13 @@ class Reader:
 
     """
 
-    def __init__(self, resource: Resource, *, strict: bool = False) -> None:
+    def __init__(self, resource: Resource, *, strict: bool = False, signed_urls: SignedURLs = "keep") -> None:
         self.missing_fields: Counter[str] = Counter()
         self.unknown_fields: Counter[str] = Counter()
         self._resource = resource
         self._schema = resource.schema
         self._strict = strict
+        self._signed_urls = signed_urls
         self._places = [column.field.rpartition(".")[::2] for column in resource.columns]
         self._objects = sorted({parent for parent, _ in self._places if parent})
         self._known = {
@@ -144,6 +145,8 @@ class Reader:
             nulls = values.count(None) - objects.count(None)
         if nulls and column.nullable:
             self._count_missing(column, nulls, objects, values, records)
+        if column.signed_url and self._signed_urls != "keep":
+            values = [in_form(value, self._signed_urls) if isinstance(value, str) else value for value in values]
         try:
             if not column.nullable and (nulls or "" in values):
                 raise ValueError
@@ -198,7 +201,7 @@ class Reader:
         counter[name] += times
 
 
-def _strings(values: Sequence[Any]) -> pa.Array:
+def strings(values: Sequence[Any]) -> pa.Array:
     """Return an Arrow array of strings and nulls, built from buffers: `pa.array` of a list imports pandas."""
     types = set(map(type, values))
     if not types <= {str, type(None)}:
@@ -227,7 +230,7 @@ def _whole(value: float | None) -> int:
 
 
 def _timestamps(values: Sequence[Any]) -> pa.Array:
-    return _strings(values).cast(TIMESTAMP)
+    return strings(values).cast(TIMESTAMP)
 
 
 def _validity(values: Sequence[Any], types: set[type]) -> pa.Buffer | None:
@@ -239,7 +242,7 @@ def _validity(values: Sequence[Any], types: set[type]) -> pa.Buffer | None:
 
 
 _CONVERSIONS: dict[pa.DataType, Callable[[Sequence[Any]], pa.Array]] = {
-    STRING: _strings,
+    STRING: strings,
     INTEGER: _integers,
     TIMESTAMP: _timestamps,
 }

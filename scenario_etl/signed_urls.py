@@ -9,13 +9,11 @@ month; `<origin>/thumbnails/<asset id>` is public and lasts (the vendor's docume
 import base64
 import json
 import re
-from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal, get_args, overload
 from urllib.parse import parse_qs, urlsplit
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,8 +24,8 @@ SignedURLs = Literal["keep", "public", "omit"]
 
 _QUERY = re.compile(r"""(https?://[^\s?"'<>\\]*)\?[^\s"'<>]*""", re.IGNORECASE)
 _BLANKS = re.compile(r"[\s\x00-\x1f\x7f-\x9f]+")
-_IS_SIGNED = r"[?&](Policy|Signature|Key-Pair-Id|X-Amz-Signature)="
-_THUMBNAIL = r"^(https?://[^/?#]+)/assets-transform/([^/?#]+)\?.*$"
+_SIGNED = re.compile(r"[?&](Policy|Signature|Key-Pair-Id|X-Amz-Signature)=")
+_TRANSFORMED = re.compile(r"(https?://[^/?#]+)/assets-transform/([^/?#]+)\?")
 _EXPIRY = pa.timestamp("us", tz="UTC")
 
 
@@ -50,28 +48,26 @@ def _as_json(value: object) -> str:
         return f"a deeply nested {type(value).__name__}"
 
 
-def with_signed_urls(form: SignedURLs) -> Callable[[pa.Array], pa.Array]:
-    """Return what turns an Arrow array of URLs into the form that was asked for.
+def in_form(url: str, form: SignedURLs) -> str | None:
+    """Return a URL in the form that was asked for; one that is unsigned already stays.
 
     Args:
-        form: "keep" leaves URLs as the API gives them; "public" gives the durable unsigned form where there is one, and
-            null where there is none; "omit" gives null for signed URLs. URLs that are unsigned already stay.
+        url: as the API gives it.
+        form: "keep" leaves it so; "public" gives the durable form, None where there is none; "omit" gives None.
+
+    >>> in_form("https://cdn.example/assets-transform/asset_1?Policy=abc&Signature=def", "public")
+    'https://cdn.example/thumbnails/asset_1'
 
     """
-    return {"keep": lambda urls: urls, "public": _public, "omit": _unsigned_only}[form]
+    if form == "keep" or not _SIGNED.search(url):
+        return url
+    transformed = _TRANSFORMED.match(url) if form == "public" else None
+    return f"{transformed[1]}/thumbnails/{transformed[2]}" if transformed else None
 
 
 def is_form(form: object) -> bool:
     """Whether a value names a form of signed URLs."""
     return form in get_args(SignedURLs)
-
-
-def _public(urls: pa.Array) -> pa.Array:
-    return _unsigned_only(pc.replace_substring_regex(urls, _THUMBNAIL, r"\1/thumbnails/\2"))
-
-
-def _unsigned_only(urls: pa.Array) -> pa.Array:
-    return pc.if_else(pc.match_substring_regex(urls, _IS_SIGNED), pa.scalar(None, urls.type), urls)
 
 
 @overload

@@ -27,7 +27,7 @@ from scenario_etl.errors import ConfigError, DestinationError, GuardError, Trans
 from scenario_etl.extract import ScanReport, scan
 from scenario_etl.publish import filesystem, published
 from scenario_etl.resources import RESOURCES
-from scenario_etl.schema import STRING, Resource
+from scenario_etl.schema import STRING, Resource, strings
 from scenario_etl.signed_urls import SignedURLs, shown
 
 _PARTITION = re.compile(r"snapshot_date=(\d{4}-\d{2}-\d{2})/part-0\.parquet$")
@@ -306,15 +306,15 @@ def _compare(resource: Resource, old: pq.ParquetFile | None, new: pq.ParquetFile
         )
     (key,) = resource.key
     positions = pc.index_in(_column(new, key), value_set=_column(old, key)).combine_chunks()
-    added = np.asarray(pc.is_null(positions), bool)
+    added = _to_numpy(pc.is_null(positions))
     deleted = np.ones(old.metadata.num_rows, bool)
-    deleted[positions.drop_null().to_numpy()] = False
+    deleted[_to_numpy(positions.drop_null())] = False
     updates = np.zeros(rows, np.uint64)
     for bit, name in enumerate(columns):
         if name in old.schema_arrow.names:  # a column that is new in the table is no change of its rows
             before, after = _column(old, name).take(positions), _column(new, name)
             differs = pc.coalesce(pc.not_equal(before, after), pc.xor(pc.is_valid(before), pc.is_valid(after)))
-            updates |= (np.asarray(differs, bool) & ~added).astype(np.uint64) << np.uint64(bit)
+            updates |= (_to_numpy(differs) & ~added).astype(np.uint64) << np.uint64(bit)
     return _Comparison(resource, old, new, added, updates, columns, deleted)
 
 
@@ -359,13 +359,13 @@ def _changed_rows(comparison: _Comparison) -> Iterator[pa.RecordBatch]:
         chosen = slice(start, start + rows.num_rows)
         added, updates = comparison.added[chosen], comparison.updates[chosen]
         picked = added | (updates != 0)
-        kinds = pc.if_else(pa.array(added[picked]), "added", "updated")
-        yield from _with_change(rows.filter(pa.array(picked)), kinds, names(updates[picked]), schema)
+        kinds = np.where(added[picked], 0, 1)
+        yield from _with_change(rows.filter(_to_arrow(picked)), kinds, names(updates[picked]), schema)
     if comparison.old is not None:
         for start, rows in _row_groups_with(comparison.old, comparison.deleted):
-            gone = rows.filter(pa.array(comparison.deleted[start : start + rows.num_rows]))
-            kinds = pa.repeat("deleted", gone.num_rows)
-            yield from _with_change(gone, kinds, names(np.zeros(gone.num_rows, np.uint64)), schema)
+            gone = rows.filter(_to_arrow(comparison.deleted[start : start + rows.num_rows]))
+            kinds, no_updates = np.full(gone.num_rows, 2), np.zeros(gone.num_rows, np.uint64)
+            yield from _with_change(gone, kinds, names(no_updates), schema)
 
 
 def _row_groups_with(file: pq.ParquetFile, picked: Any) -> Iterator[tuple[int, pa.Table]]:
@@ -378,12 +378,15 @@ def _row_groups_with(file: pq.ParquetFile, picked: Any) -> Iterator[tuple[int, p
         start += rows
 
 
-def _with_change(rows: pa.Table, kinds: pa.Array, names: pa.Array, schema: pa.Schema) -> list[pa.RecordBatch]:
+def _with_change(rows: pa.Table, kinds: Any, names: pa.Array, schema: pa.Schema) -> list[pa.RecordBatch]:
+    """Return rows behind what happened to them: the positions of their kinds in _COUNTS, and the names of columns."""
     known = [
         rows[field.name] if field.name in rows.column_names else pa.nulls(rows.num_rows, field.type)
         for field in list(schema)[2:]
     ]
-    batches: list[pa.RecordBatch] = pa.table([kinds, names, *known], schema=schema).combine_chunks().to_batches()
+    batches: list[pa.RecordBatch] = (
+        pa.table([strings(_COUNTS).take(_to_arrow(kinds)), names, *known], schema=schema).combine_chunks().to_batches()
+    )
     return batches
 
 
@@ -395,7 +398,9 @@ def _names_of(comparison: _Comparison) -> Any:
         lists = [
             [name for bit, name in enumerate(comparison.columns) if int(bits) >> bit & 1] for bits in different.tolist()
         ]
-        return pa.array(lists, pa.list_(STRING)).take(pa.array(positions.ravel()))
+        ends = np.cumsum([0, *map(len, lists)], dtype=np.int32)
+        found = pa.ListArray.from_arrays(_to_arrow(ends), strings([name for names in lists for name in names]))
+        return found.take(_to_arrow(positions.ravel()))
 
     return names
 
@@ -471,6 +476,22 @@ def _as_date(value: dt.date | str | None) -> dt.date | None:
 
 def _column(file: pq.ParquetFile, name: str) -> pa.ChunkedArray:
     return file.read(columns=[name], use_threads=False).column(0)
+
+
+def _to_numpy(values: pa.Array | pa.ChunkedArray) -> Any:
+    """Return booleans or 32-bit integers without nulls as a numpy array; pyarrow's own way imports pandas."""
+    values = values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
+    if values.type == pa.bool_():
+        return np.frombuffer(values.cast(pa.uint8()).buffers()[1], np.bool_, len(values))
+    return np.frombuffer(values.buffers()[1], np.int32, len(values), 4 * values.offset)
+
+
+def _to_arrow(values: Any) -> pa.Array:
+    """Return a numpy array of booleans or integers as an Arrow array; pyarrow's own way imports pandas."""
+    if values.dtype == np.bool_:
+        return _to_arrow(values.astype(np.int8)).cast(pa.bool_())
+    kind = {np.dtype(np.int8): pa.int8(), np.dtype(np.int64): pa.int64(), np.dtype(np.int32): pa.int32()}[values.dtype]
+    return pa.Array.from_buffers(kind, len(values), [None, pa.py_buffer(np.ascontiguousarray(values))])
 
 
 def _dated(day: dt.date, rows: pa.Table) -> pa.Table:

@@ -3,8 +3,10 @@
 import io
 import json
 import os
+import signal
 import sys
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +91,21 @@ def answering(*answers: Any, **arguments: Any) -> tuple[Client, FakeAdapter]:
 def page(*records: Any, token: Any = None) -> dict[str, Any]:
     """The body of one page."""
     return {"collections": list(records)} | ({} if token is None else {"nextPaginationToken": token})
+
+
+def in_child(work: Callable[[], object], killed_after: float | None = None) -> int:
+    """Do work in a forked child, which imports nothing anew; kill -9 it after some seconds. Return its exit code."""
+    child = os.fork()
+    if not child:
+        try:
+            work()
+            os._exit(0)
+        except BaseException:  # noqa: BLE001 - a child of the tests must never run the tests
+            os._exit(1)
+    if killed_after is not None:
+        time.sleep(killed_after)
+        os.kill(child, signal.SIGKILL)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
 def environment(api: Emulator | None = None, **more: str) -> dict[str, str]:

@@ -2,6 +2,7 @@ import json
 import os
 import signal
 import subprocess
+import time
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -212,8 +213,74 @@ def test_the_emulator_prints_its_base_url_first_and_serves_until_terminated(run)
     assert "cannot serve on port" in taken.stderr
 
 
-@pytest.mark.parametrize("command", [(), ("export",), ("head",), ("check",), ("emulator",)])
+@pytest.mark.parametrize(
+    "command", [(), ("export",), ("snapshot",), ("changes",), ("head",), ("check",), ("emulator",)]
+)
 def test_help_teaches(run, command) -> None:
     done = run(*command, "--help")
     assert done.returncode == 0
     assert "Usage: scenario-etl" in done.stdout
+
+
+def test_json_logs_tell_event_run_and_facts(run, api) -> None:
+    api.faults.extend([None, Fault(status=429, headers={"Retry-After": "1"})])
+    done = run("export", "collections", "c.parquet", "--log-format", "json", api=api)
+    waiting, finished = [json.loads(line) for line in done.stderr.splitlines()]
+    assert (waiting["event"], waiting["page"], waiting["reason"]) == ("waiting", 2, "429")
+    assert (finished["event"], finished["rows"], finished["path"]) == ("finished", 250, "c.parquet")
+    assert waiting["run_id"] == finished["run_id"]
+    failed = json.loads(run("export", "collections", "c.parquet", "--log-format", "json").stderr)
+    assert (failed["event"], failed["level"], failed["exit_code"]) == ("failed", "error", 78)
+    assert failed["run_id"] != finished["run_id"]
+
+
+def test_metrics_are_prometheus_text_and_stay_after_a_failure(run, api, tmp_path: Path) -> None:
+    before = time.time()
+    done = run("snapshot", "collections", "lake", "--metrics-file", "scenario.prom", "--report", "-", api=api)
+    text = (tmp_path / "scenario.prom").read_text()
+    metrics = dict(line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
+    assert (
+        before <= float(metrics['scenario_etl_last_success_timestamp_seconds{resource="collections"}']) <= time.time()
+    )
+    assert metrics['scenario_etl_rows{resource="collections"}'] == "250"
+    assert float(metrics['scenario_etl_duration_seconds{resource="collections"}']) > 0
+    assert text.count("# TYPE") == text.count("# HELP") == len(metrics)
+    report = json.loads(done.stdout)
+    counts = (
+        "rows",
+        "pages",
+        "requests",
+        "retries",
+        "seconds_waited",
+        "duplicates",
+        "added",
+        "updated",
+        "deleted",
+        "bytes",
+    )
+    assert all(type(report[name]) in (int, float) for name in counts)
+    assert {"missing_fields", "unknown_fields", "path"} <= report.keys()
+    api.faults.append(Fault(status=404))
+    assert run("snapshot", "collections", "lake", "--metrics-file", "scenario.prom", api=api).returncode == 69
+    assert (tmp_path / "scenario.prom").read_text() == text
+
+
+def test_secrets_can_be_mounted_as_files(run, api, tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("demo\n")
+    (tmp_path / "secret").write_text("demo\n")
+    mounted = {
+        "SCENARIO_BASE_URL": api.url,
+        "SCENARIO_SDK_API_KEY_FILE": "key",
+        "SCENARIO_SDK_API_SECRET_FILE": "secret",
+    }
+    assert run("check", **mounted).returncode == 0
+    lost = run("check", **(mounted | {"SCENARIO_SDK_API_SECRET_FILE": "missing"}))
+    assert lost.returncode == 78
+    assert "SCENARIO_SDK_API_SECRET_FILE names missing, which cannot be read" in lost.stderr
+
+
+def test_an_export_can_make_urls_durable(run, api, tmp_path: Path) -> None:
+    assert run("export", "collections", "c.parquet", "--signed-urls", "public", api=api).returncode == 0
+    urls = pq.read_table(tmp_path / "c.parquet")["thumbnail_url"].drop_null().to_pylist()
+    assert urls
+    assert all("/thumbnails/asset_" in url and "?" not in url for url in urls)

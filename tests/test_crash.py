@@ -19,6 +19,7 @@ import json, os, shutil, signal, sys
 from pathlib import Path
 from scenario_etl import export_collections
 import scenario_etl.parquet, scenario_etl.publish
+from tests.helpers import in_child
 
 old, first, stride = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
 WRITERS = {scenario_etl.parquet.__file__, scenario_etl.publish.__file__}
@@ -33,16 +34,6 @@ def export(destination, last_step):
                 os.kill(os.getpid(), signal.SIGKILL)
     sys.setprofile(count)
     export_collections(destination)
-
-def in_child(work):
-    child = os.fork()
-    if not child:
-        try:
-            work()
-            os._exit(0)
-        except BaseException:
-            os._exit(1)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 for step in range(first, 10**6, stride):
     folder = old.parent / f"step-{step}"

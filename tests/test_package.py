@@ -42,15 +42,21 @@ def test_neither_the_import_nor_help_imports_pandas(code: str) -> None:
     subprocess.run([sys.executable, "-c", tell], check=True, capture_output=True, timeout=60)
 
 
-def test_an_export_imports_no_pandas(tmp_path) -> None:
+def test_neither_an_export_nor_a_snapshot_imports_pandas(tmp_path) -> None:
     code = """
 import sys
-from scenario_etl import Client, Emulator, export_collections
+from scenario_etl import Client, Emulator, export_collections, snapshot
 with Emulator(250) as api, Client("demo", "demo", base_url=api.url) as client:
-    export_collections(sys.argv[1], client=client)
+    export_collections(sys.argv[1] + "/c.parquet", client=client)
+    snapshot("collections", sys.argv[1], date="2026-11-01", client=client)
+    for number in range(0, 20, 3):
+        row = api._record(number)
+        api._rows[number] = row | {"name": "renamed"}
+    del api._rows[100:120]
+    print(snapshot("collections", sys.argv[1], date="2026-11-02", client=client))
 assert "pandas" not in sys.modules
 """
-    subprocess.run([sys.executable, "-c", code, tmp_path / "c.parquet"], check=True, capture_output=True, timeout=60)
+    subprocess.run([sys.executable, "-c", code, tmp_path], check=True, capture_output=True, timeout=60)
 
 
 @pytest.mark.parametrize("name", MODULES)

@@ -82,3 +82,16 @@ def test_a_file_with_fewer_rows_than_written_is_an_error(tmp_path: Path) -> None
     write(tmp_path / "x", batch(5))
     with pytest.raises(DestinationError, match="6 rows were written, 5 read back"):
         parquet._read_back(tmp_path / "x", 6)
+
+
+def test_what_a_bad_disk_does_to_the_file_while_it_is_written_is_noticed(tmp_path: Path) -> None:
+    path = tmp_path / "x"
+
+    def damage() -> dict[str, str]:
+        with path.open("r+b") as file:
+            file.seek(1000)
+            file.write(b"?")
+        return {}
+
+    with pytest.raises(DestinationError, match="reads back damaged"):
+        write(path, batch(5000, text="some text "), key_values=damage)

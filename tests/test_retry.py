@@ -70,7 +70,7 @@ def test_no_attempt_comes_sooner_than_the_server_asked(clock: FakeClock) -> None
 
 
 def test_the_backoff_holds_where_the_server_asks_less(clock: FakeClock) -> None:
-    Retry(8, 300, clock.sleep, clock)(failing(3, TransientError("429", retry_after=0)))
+    Retry(8, 300, clock.sleep, clock)(failing(3, TransientError("429", retry_after=0.5)))
     assert clock.waits[2] >= 4
 
 

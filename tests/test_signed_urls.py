@@ -1,6 +1,14 @@
+from datetime import UTC, datetime
+
+import pandas as pd
+import pyarrow as pa
 import pytest
 
-from scenario_etl.signed_urls import shown
+from scenario_etl import Emulator, signed_url_expiry
+from scenario_etl.resources import COLLECTIONS
+from scenario_etl.schema import Reader
+from scenario_etl.signed_urls import in_form, shown
+from tests.helpers import record
 
 
 @pytest.mark.parametrize(
@@ -33,3 +41,45 @@ def test_a_deeply_nested_value_is_named_not_shown() -> None:
     assert shown(nested) == "a deeply nested list"
     while nested:  # taken apart by hand: the interpreter would do it recursively
         nested = nested.pop()
+
+
+SIGNED = "https://cdn.example/assets-transform/asset_1?p=100&Policy=abc&Key-Pair-Id=K&Signature=def"
+PUBLIC = "https://cdn.example/thumbnails/asset_1"
+OTHER = "https://cdn.example/elsewhere/asset_1?Policy=abc&Signature=def"
+UNSIGNED = ["https://cdn.example/a?p=100", PUBLIC, "https://cdn.example/assets-transform/asset_1", ""]
+
+
+@pytest.mark.parametrize(
+    ("form", "expected"),
+    [
+        ("keep", [SIGNED, OTHER, *UNSIGNED, None]),
+        ("public", [PUBLIC, None, *UNSIGNED, None]),
+        ("omit", [None, None, *UNSIGNED, None]),
+    ],
+)
+def test_signed_urls_take_the_form_that_was_asked_for_and_unsigned_ones_stay(form, expected) -> None:
+    urls = [SIGNED, OTHER, *UNSIGNED, None]
+    assert [in_form(url, form) for url in urls if url is not None] == expected[:-1]
+    records = [
+        record(id=str(number), thumbnail=None if url is None else {"url": url}) for number, url in enumerate(urls)
+    ]
+    assert Reader(COLLECTIONS, signed_urls=form).read(records)["thumbnail_url"].to_pylist() == expected
+
+
+def test_the_expiry_is_read_from_the_policy_of_a_real_form() -> None:
+    now = datetime(2026, 11, 1, tzinfo=UTC)
+    with Emulator(9, now=now) as api:
+        url = api._signed_url("asset_1")
+    instant = datetime(2026, 11, 14, 23, 59, 59, tzinfo=UTC)
+    assert signed_url_expiry(url) == instant
+    for nothing in (None, "", PUBLIC, SIGNED, "https://cdn.example/a?Policy=e30_", "no url", "https://[?Policy=x"):
+        assert signed_url_expiry(nothing) is None
+    series = signed_url_expiry(pd.Series([url, None, PUBLIC], index=[3, 5, 7]))
+    assert str(series.dtype) == "datetime64[us, UTC]"
+    assert series.index.tolist() == [3, 5, 7]
+    assert series[3] == pd.Timestamp(instant)
+    assert series.isna().tolist() == [False, True, True]
+    array = signed_url_expiry(pa.array([url, None]))
+    assert array.type == pa.timestamp("us", "UTC")
+    assert array.to_pylist() == [pd.Timestamp(instant), None]
+    assert signed_url_expiry(pa.chunked_array([[url], [None]])).null_count == 1

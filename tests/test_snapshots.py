@@ -1,0 +1,555 @@
+import datetime as dt
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import duckdb
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import requests
+import scenario_sdk
+from filelock import FileLock
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from moto.server import ThreadedMotoServer
+from pyarrow import fs
+
+from scenario_etl import Client, Emulator, changes, read_snapshot, snapshot
+from scenario_etl.emulator import Fault
+from scenario_etl.errors import ConfigError, DestinationError, GuardError, TransientError
+from scenario_etl.parquet import key_values, opened
+from scenario_etl.resources import COLLECTIONS
+from scenario_etl.snapshots import changes_schema, count_changes
+from tests.helpers import answering, environment, page, record
+
+DAYS = [f"2026-11-{day:02d}" for day in range(1, 31)]
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Path:
+    return tmp_path / "lake"
+
+
+@pytest.fixture
+def api():
+    with Emulator(250) as running:
+        yield running
+
+
+@pytest.fixture
+def client(api, connect) -> Client:
+    return connect(api)
+
+
+@pytest.fixture
+def official(api):
+    with scenario_sdk.Scenario(api_key="demo", api_secret="demo", base_url=api.url) as client:
+        yield client
+
+
+def files(lake: Path) -> list[str]:
+    return sorted(str(path.relative_to(lake)) for path in lake.rglob("*") if path.is_file())
+
+
+def take(lake: Path, day: str, *records: dict, **arguments):
+    """A snapshot of these records."""
+    return snapshot("collections", lake, date=day, client=answering(page(*records))[0], **arguments)
+
+
+def told(lake: Path, day: str) -> list[tuple]:
+    """The changes of a day as (change, id, changed columns)."""
+    rows = changes(lake, "collections", since=day, until=day).to_pylist()
+    return [(row["change"], row["id"], row["changed_columns"]) for row in rows]
+
+
+def test_the_story_of_two_days(run, api, official, lake: Path) -> None:
+    """Create two, rename one, delete one with the official client; URLs are signed anew in between."""
+    api.now = dt.datetime(2026, 11, 1, 3, tzinfo=dt.UTC)
+    first = run("snapshot", "collections", lake, "--date", "2026-11-01", "--report", "-", api=api)
+    assert first.returncode == 0, first.stderr
+    api.now = dt.datetime(2026, 11, 8, 3, tzinfo=dt.UTC)
+    renamed, deleted = official.collections.list(page_size=2).collections
+    made = [official.collections.create(name=name).collection.id for name in ("Bosses", "Loot")]
+    official.collections.update(renamed.id, name="Renamed")
+    official.collections.delete(deleted.id)
+    second = run("snapshot", "collections", lake, "--date", "2026-11-08", "--report", "-", api=api)
+    report = json.loads(second.stdout)
+    assert (report["added"], report["updated"], report["deleted"]) == (2, 1, 1)
+    assert second.stderr.endswith("; 2 added, 1 updated, 1 deleted\n")
+    assert told(lake, "2026-11-08") == [
+        ("updated", renamed.id, ["name", "updated_at"]),
+        ("added", made[0], []),
+        ("added", made[1], []),
+        ("deleted", deleted.id, []),
+    ]
+    assert changes(lake, "collections", since="2026-11-08")["name"].to_pylist() == [
+        "Renamed",
+        "Bosses",
+        "Loot",
+        deleted.name,
+    ]
+    counts = run("changes", "collections", lake).stdout.split("\n")
+    assert [line.split() for line in counts[1:3]] == [["2026-11-01", "250", "0", "0"], ["2026-11-08", "2", "1", "1"]]
+    rows = run("changes", "collections", lake, "--date", "2026-11-08", COLUMNS="200").stdout
+    assert "name, updated_at" in rows
+    assert rows.count("2026-11-08 ") >= 4
+
+
+def test_urls_signed_anew_change_nothing_in_any_form(api, client, tmp_path: Path) -> None:
+    for form in ("keep", "public", "omit"):
+        for day in (1, 8, 15):
+            api.now = dt.datetime(2026, 11, day, tzinfo=dt.UTC)
+            report = snapshot("collections", tmp_path / form, date=api.now.date(), client=client, signed_urls=form)
+        assert (report.added, report.updated, report.deleted) == (0, 0, 0)
+
+
+def test_a_snapshot_holds_no_signature_unless_asked(client, lake: Path) -> None:
+    snapshot("collections", lake, date="2026-11-01", client=client)
+    urls = read_snapshot(lake, "collections")["thumbnail_url"].drop_null().to_pylist()
+    assert urls
+    assert all(re.fullmatch(r"http://127\.0\.0\.1:\d+/thumbnails/asset_\w+", url) for url in urls)
+    assert requests.get(urls[0], timeout=5).status_code == 200
+
+
+def test_the_layout_is_one_file_a_snapshot_and_nothing_else(client, lake: Path) -> None:
+    for day in DAYS[:2]:
+        snapshot("collections", lake, date=day, client=client)
+    assert files(lake) == [
+        ".collections.lock",
+        *(
+            f"{table}/snapshot_date={day}/part-0.parquet"
+            for table in ("collections", "collections_changes")
+            for day in DAYS[:2]
+        ),
+    ]
+    facts = key_values(opened(lake / "collections_changes/snapshot_date=2026-11-02/part-0.parquet"))
+    assert (facts["scenario_etl.previous_date"], facts["scenario_etl.complete"]) == ("2026-11-01", "true")
+
+
+def test_the_first_snapshot_is_all_added_in_the_schema_that_is_promised(client, lake: Path) -> None:
+    report = snapshot("collections", lake, date="2026-11-01", client=client)
+    assert (report.previous_date, report.added, report.updated, report.deleted) == (None, 250, 0, 0)
+    table = changes(lake, "collections")
+    assert set(table["change"].to_pylist()) == {"added"}
+    assert table.schema.names == ["snapshot_date", "change", "changed_columns", *COLLECTIONS.schema.names]
+    assert table.drop_columns("snapshot_date").schema.equals(changes_schema(COLLECTIONS))
+
+
+def test_today_in_utc_is_the_default_date(client, lake: Path) -> None:
+    before = dt.datetime.now(dt.UTC).date()
+    report = snapshot("collections", lake, client=client)
+    assert before <= report.date <= dt.datetime.now(dt.UTC).date()
+
+
+@pytest.mark.parametrize(
+    ("changed", "columns"),
+    [
+        ({"name": "other"}, ["name"]),
+        ({"name": ...}, ["name"]),
+        ({"assetCount": 4, "itemCount": 5}, ["asset_count", "item_count"]),
+        ({"thumbnail": ...}, ["thumbnail_asset_id"]),
+        ({"thumbnail": {"assetId": "asset_2", "url": "u"}}, ["thumbnail_asset_id"]),
+        ({"thumbnail": {"assetId": "asset_1", "url": "https://other.example"}}, None),
+        ({"updatedAt": "2026-06-01T00:00:00Z"}, ["updated_at"]),
+        ({}, None),
+    ],
+)
+def test_each_changed_column_is_named_to_and_from_null(lake: Path, changed, columns) -> None:
+    take(lake, DAYS[0], record())
+    take(lake, DAYS[1], record(**changed))
+    take(lake, DAYS[2], record())
+    expected = [("updated", "c1", columns)] if columns else []
+    assert told(lake, DAYS[1]) == told(lake, DAYS[2]) == expected
+
+
+def test_a_change_and_its_return_are_both_told_and_order_means_nothing(lake: Path) -> None:
+    take(lake, DAYS[0], record(id="a"), record(id="b"), record(id="c"))
+    take(lake, DAYS[1], record(id="c"), record(id="a"), record(id="b"))
+    assert told(lake, DAYS[1]) == []
+
+
+names = st.dictionaries(st.integers(0, 30), st.sampled_from([None, "x", "y"]), min_size=1, max_size=20)
+
+
+@settings(max_examples=30)
+@given(st.lists(names, min_size=2, max_size=4))
+def test_the_changes_lead_from_each_snapshot_to_the_next(tmp_path_factory, states) -> None:
+    """An oracle in plain Python: replay the changes on the first state, and arrive at the last."""
+    lake = tmp_path_factory.mktemp("replay") / "lake"
+    replayed: dict[str, str | None] = {}
+    for day, state in zip(DAYS, states, strict=False):
+        take(lake, day, *(record(id=f"c{key}", name=name) for key, name in state.items()), accept_shrink=True)
+        for row in changes(lake, "collections", since=day, until=day).to_pylist():
+            known = row["id"] in replayed
+            assert known == (row["change"] != "added")
+            assert row["change"] != "updated" or row["changed_columns"] == ["name"]
+            if row["change"] == "deleted":
+                del replayed[row["id"]]
+            else:
+                assert not known or replayed[row["id"]] != row["name"]
+                replayed[row["id"]] = row["name"]
+        assert replayed == {f"c{key}": name for key, name in state.items()}
+
+
+def test_a_second_run_for_a_date_replaces_it_and_compares_with_the_day_before(lake: Path) -> None:
+    take(lake, DAYS[0], record())
+    take(lake, DAYS[1], record(name="noon"))
+    take(lake, DAYS[1], record(name="night"), record(id="c2"))
+    assert told(lake, DAYS[1]) == [("updated", "c1", ["name"]), ("added", "c2", [])]
+    assert read_snapshot(lake, "collections", DAYS[1])["name"].to_pylist() == ["night", "Key Art"]
+
+
+def test_a_date_before_the_newest_snapshot_is_refused_without_a_request(lake: Path) -> None:
+    take(lake, DAYS[1], record())
+    client, adapter = answering(page(record()))
+    with pytest.raises(ConfigError, match="the newest snapshot is of 2026-11-02: none can be made for 2026-11-01"):
+        snapshot("collections", lake, date=DAYS[0], client=client)
+    assert adapter.requests == []
+
+
+def test_a_column_that_is_new_in_the_table_is_no_change_of_its_rows(lake: Path) -> None:
+    take(lake, DAYS[0], record())
+    path = lake / f"collections/snapshot_date={DAYS[0]}/part-0.parquet"
+    old = pq.read_table(path)
+    pq.write_table(old.drop_columns("item_count"), path)
+    changed = lake / f"collections_changes/snapshot_date={DAYS[0]}/part-0.parquet"
+    pq.write_table(pq.read_table(changed).replace_schema_metadata(), changed)
+    rewritten = {"scenario_etl.extracted_at": "then"}
+    for each in (path, changed):
+        table = pq.read_table(each)
+        with pq.ParquetWriter(each, table.schema) as writer:
+            writer.write_table(table)
+            writer.add_key_value_metadata(rewritten)
+    take(lake, DAYS[1], record(), record(id="c2"))
+    assert told(lake, DAYS[1]) == [("added", "c2", [])]
+
+
+# The guard
+
+
+@pytest.mark.parametrize(
+    ("left", "max_shrink", "published"),
+    [
+        (10, 0.5, True),
+        (5, 0.5, True),
+        (4, 0.5, False),
+        (9, 0.0, False),
+        (10, 0.0, True),
+        (1, 1.0, True),
+        (0, 1.0, False),
+    ],
+)
+def test_the_guard_counts_the_rows_that_are_gone(lake: Path, left: int, max_shrink: float, published: bool) -> None:
+    take(lake, DAYS[0], *(record(id=f"c{i}") for i in range(10)))
+    new = [record(id=f"new{i}") for i in range(3 if left else 0)]
+    arguments = {"max_shrink": max_shrink}
+    before = files(lake)
+    if published:
+        assert take(lake, DAYS[1], *(record(id=f"c{i}") for i in range(left)), *new, **arguments).deleted == 10 - left
+        return
+    with pytest.raises(GuardError, match=r"of the 10 rows of the last snapshot are gone.*--accept-shrink"):
+        take(lake, DAYS[1], *(record(id=f"c{i}") for i in range(left)), *new, **arguments)
+    kept = ".collections.snapshot_date=2026-11-02.rejected"
+    assert files(lake) == sorted([kept, *before])
+    assert pq.read_table(pa.BufferReader((lake / kept).read_bytes())).num_rows == left + len(new)
+    take(lake, DAYS[1], *(record(id=f"c{i}") for i in range(left)), accept_shrink=True, **arguments)
+    assert not (lake / kept).exists()
+
+
+def test_an_empty_team_may_stay_empty(lake: Path) -> None:
+    take(lake, DAYS[0])
+    assert take(lake, DAYS[1]).scan.rows == 0
+
+
+def test_the_guard_is_exit_65_and_says_how_to_accept(run, api, lake: Path) -> None:
+    run("snapshot", "collections", lake, "--date", DAYS[0], api=api)
+    del api._rows[100:]
+    refused = run("snapshot", "collections", lake, "--date", DAYS[1], api=api)
+    assert (refused.returncode, refused.stderr.count("\n")) == (65, 1)
+    assert "150 of the 250 rows of the last snapshot are gone" in refused.stderr
+    assert run("snapshot", "collections", lake, "--date", DAYS[1], "--accept-shrink", api=api).returncode == 0
+
+
+# Retention
+
+
+def test_retention_keeps_the_newest_and_all_changes(lake: Path) -> None:
+    for day in DAYS[:5]:
+        report = take(lake, day, record(), keep=2)
+    assert report.removed_dates == (dt.date(2026, 11, 3),)
+    assert sorted(path.name for path in (lake / "collections").iterdir()) == [
+        f"snapshot_date={day}" for day in DAYS[3:5]
+    ]
+    assert len(list((lake / "collections_changes").iterdir())) == 5
+
+
+def test_a_date_whose_base_was_removed_cannot_be_made_again(lake: Path) -> None:
+    for day in DAYS[:2]:
+        take(lake, day, record(), keep=1)
+    with pytest.raises(ConfigError, match="keep at least 2"):
+        take(lake, DAYS[1], record(), keep=1)
+    assert take(lake, DAYS[2], record(), keep=1).updated == 0
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [{"keep": 0}, {"max_shrink": 1.5}, {"max_shrink": float("nan")}, {"lock_timeout": -1}, {"date": "11/23"},
+     {"date": "2026-13-01"}, {"signed_urls": "some"}, {"colour": "red"}],
+)  # fmt: skip
+def test_a_wrong_argument_is_refused_before_any_request(lake: Path, arguments) -> None:
+    client, adapter = answering(page())
+    with pytest.raises(ConfigError):
+        snapshot("collections", lake, **({"client": client, "date": DAYS[0]} | arguments))
+    assert adapter.requests == []
+    assert not lake.exists()
+
+
+def test_a_logical_date_of_an_orchestrator_is_its_day_in_utc(lake: Path) -> None:
+    logical = dt.datetime(2026, 11, 2, 1, tzinfo=dt.timezone(dt.timedelta(hours=2)))
+    assert take(lake, logical, record()).date == dt.date(2026, 11, 1)
+
+
+# Failures
+
+
+@pytest.mark.parametrize("answer", [(404, {}, b""), page(record(assetCount=1.5)), page(record(), token="t0")])
+def test_a_failed_walk_changes_nothing_in_the_lake(lake: Path, answer) -> None:
+    take(lake, DAYS[0], record())
+    before = {name: (lake / name).read_bytes() for name in files(lake)}
+    with pytest.raises(Exception, match="collections"):
+        snapshot("collections", lake, date=DAYS[1], client=answering(answer)[0])
+    assert {name: (lake / name).read_bytes() for name in files(lake)} == before
+
+
+def test_a_lake_below_a_missing_folder_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DestinationError, match="cannot make the lake"):
+        take(tmp_path / "missing" / "lake", DAYS[0], record())
+
+
+@pytest.mark.parametrize("stale", [False, True])
+def test_a_run_that_died_between_the_two_files_is_completed_by_the_next(lake: Path, stale: bool) -> None:
+    changed = lake / f"collections_changes/snapshot_date={DAYS[1]}/part-0.parquet"
+    take(lake, DAYS[0], record())
+    take(lake, DAYS[1], record(name="noon"))
+    noon = changed.read_bytes()
+    take(lake, DAYS[1], record(name="night"), record(id="c2"))
+    right = told(lake, DAYS[1])
+    changed.unlink()
+    if stale:
+        changed.write_bytes(noon)
+    take(lake, DAYS[2], record(name="night"), record(id="c2"))
+    assert told(lake, DAYS[1]) == right
+    assert told(lake, DAYS[2]) == []
+
+
+KILLED = """
+import json, random, sys, time
+from pathlib import Path
+import pyarrow.parquet as pq
+from scenario_etl import snapshot
+from tests.helpers import in_child
+
+lake, dice = Path(sys.argv[1]), random.Random(4)
+
+def take(day):
+    return lambda: snapshot("collections", lake, date=f"2026-11-{day:02d}")
+
+def read_all():
+    for path in lake.rglob("*.parquet"):
+        pq.read_table(path, use_threads=False)
+
+in_child(take(1))
+started = time.monotonic()
+in_child(take(1))
+usual = time.monotonic() - started
+for number in range(50):
+    day = 2 + number // 10
+    death = in_child(take(day), killed_after=dice.uniform(0, 1.2) * usual)
+    readable = in_child(read_all)
+    after = in_child(take(day)) if number % 10 == 9 else 0
+    debris = len(list(lake.rglob("*.partial")))
+    print(json.dumps({"number": number, "death": death, "readable": readable, "next": after, "debris": debris}))
+"""
+
+
+def test_kill_9_at_fifty_random_moments_leaves_readable_files_and_the_next_run_succeeds(api, lake: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", KILLED, lake], env=environment(api), capture_output=True, text=True, check=True
+    )
+    runs = [json.loads(line) for line in done.stdout.splitlines()]
+    assert len(runs) == 50
+    assert {run["death"] for run in runs} <= {-9, 0}
+    assert sum(run["death"] == -9 for run in runs) >= 20
+    assert {(run["readable"], run["next"]) for run in runs} == {(0, 0)}
+    assert all(run["debris"] == 0 for run in runs if run["number"] % 10 == 9)
+    assert [day["date"].day for day in count_changes(lake, "collections")] == [1, 2, 3, 4, 5, 6]
+    assert [day["added"] for day in count_changes(lake, "collections")] == [250, 0, 0, 0, 0, 0]
+
+
+# Overlap
+
+
+def test_a_second_run_leaves_with_75_or_waits(run, api, lake: Path) -> None:
+    api.faults.extend([None, Fault(latency=1.5)])
+    with subprocess.Popen(
+        ["scenario-etl", "snapshot", "collections", lake, "--date", DAYS[0]],
+        env=environment(api),
+        stderr=subprocess.DEVNULL,
+    ) as first:
+        while len(api.requests) < 2:
+            assert first.poll() is None
+        refused = run("snapshot", "collections", lake, "--date", DAYS[0], api=api)
+        assert (refused.returncode, len(api.requests)) == (75, 2)
+        assert "another run holds" in refused.stderr
+        waited = run("snapshot", "collections", lake, "--date", DAYS[0], "--lock-timeout", "30", api=api)
+    assert (waited.returncode, first.returncode) == (0, 0)
+
+
+def test_the_error_of_a_held_lake_is_transient(lake: Path) -> None:
+    lake.mkdir()
+    with FileLock(lake / ".collections.lock"), pytest.raises(TransientError, match="--lock-timeout"):
+        take(lake, DAYS[0], record())
+
+
+# Reading
+
+
+def test_thirty_days_are_read_by_duckdb_pandas_and_polars(api, client, lake: Path) -> None:
+    for day in DAYS:
+        api._rows.append(record(id=f"made on {day}"))
+        snapshot("collections", lake, date=day, client=client)
+    rows = sum(range(251, 281))
+    found = duckdb.sql(f"""
+        SELECT count(*), count(DISTINCT snapshot_date), max(snapshot_date)::VARCHAR, typeof(any_value(snapshot_date))
+        FROM read_parquet('{lake}/collections/*/*.parquet', hive_partitioning = true)
+    """).fetchall()
+    assert found == [(rows, 30, "2026-11-30", "DATE")]
+    frame = pd.read_parquet(lake / "collections")
+    assert (len(frame), frame["snapshot_date"].nunique()) == (rows, 30)
+    scanned = pl.scan_parquet(f"{lake}/collections/**/*.parquet", hive_partitioning=True).collect()
+    assert (scanned.height, scanned["snapshot_date"].n_unique()) == (rows, 30)
+    assert (
+        pd.read_parquet(lake / "collections_changes").groupby("snapshot_date", observed=True).size().tolist()
+        == [251] + [1] * 29
+    )
+    assert len(changes(lake, "collections", since="2026-11-10", until=dt.date(2026, 11, 12))) == 3
+
+
+def test_the_newest_or_a_given_snapshot_is_read_and_a_missing_one_is_an_error(lake: Path) -> None:
+    with pytest.raises(ConfigError, match="has no snapshot of collections"):
+        read_snapshot(lake, "collections")
+    take(lake, DAYS[0], record())
+    take(lake, DAYS[1], record(), record(id="c2"))
+    assert (read_snapshot(lake, "collections").num_rows, read_snapshot(lake, "collections", DAYS[0]).num_rows) == (2, 1)
+    assert read_snapshot(lake, "collections").schema.equals(COLLECTIONS.schema)
+    with pytest.raises(ConfigError, match="for 2026-11-03"):
+        read_snapshot(lake, "collections", DAYS[2])
+    with pytest.raises(ConfigError, match="no resource"):
+        read_snapshot(lake, "assets")
+
+
+def test_a_lake_without_changes_has_none_with_the_same_columns(lake: Path) -> None:
+    empty = changes(lake, "collections")
+    assert empty.num_rows == 0
+    take(lake, DAYS[0], record())
+    assert changes(lake, "collections").schema.names == empty.schema.names
+
+
+# Object stores
+
+
+@pytest.fixture(scope="module")
+def s3():
+    """A real S3 endpoint over HTTP with a bucket, its address and keys in the environment."""
+    server = ThreadedMotoServer(port=0, verbose=False)
+    server.start()
+    _, port = server.get_host_and_port()
+    endpoint = f"http://127.0.0.1:{port}"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_ENDPOINT_URL", endpoint)
+        patch.setenv("AWS_ACCESS_KEY_ID", "key")
+        patch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        requests.put(f"{endpoint}/bucket", timeout=5).raise_for_status()
+        yield endpoint
+    server.stop()
+
+
+def keys(prefix: str) -> list[str]:
+    store, _ = fs.FileSystem.from_uri("s3://bucket")
+    found = store.get_file_info(fs.FileSelector(f"bucket/{prefix}", recursive=True, allow_not_found=True))
+    return sorted(item.path.removeprefix(f"bucket/{prefix}/") for item in found if item.type == fs.FileType.File)
+
+
+def test_a_lake_in_an_object_store_is_like_a_folder(s3, run, api) -> None:
+    uri = "s3://bucket/lake"
+    for day in DAYS[:3]:
+        done = run("snapshot", "collections", uri, "--date", day, "--keep", "2", api=api)
+        assert done.returncode == 0, done.stderr
+        api._rows.pop()
+    assert keys("lake") == [
+        f"{table}/snapshot_date={day}/part-0.parquet"
+        for table, days in (("collections", DAYS[1:3]), ("collections_changes", DAYS[:3]))
+        for day in days
+    ]
+    assert [day["deleted"] for day in count_changes(uri, "collections")] == [0, 1, 1]
+    assert read_snapshot(uri, "collections").num_rows == 248
+    del api._rows[10:]
+    refused = run("snapshot", "collections", uri, "--date", DAYS[3], api=api)
+    assert refused.returncode == 65
+    assert ".collections.snapshot_date=2026-11-04.rejected" in keys("lake")
+
+
+def test_an_export_to_an_object_store_and_the_places_it_cannot_go(s3, run, api) -> None:
+    assert run("export", "collections", "s3://bucket/deep/c.parquet", api=api).returncode == 0
+    assert keys("deep") == ["c.parquet"]
+    served = len(api.requests)
+    for uri in ("s3://no-such-bucket/c.parquet", "nonsense://bucket/c.parquet"):
+        done = run("export", "collections", uri, api=api)
+        assert (done.returncode, done.stderr.count("\n")) == (74, 1)
+    assert len(api.requests) == served
+
+
+UPLOAD_KILLED = """
+import os, signal, sys
+import scenario_etl.publish as publish
+
+chunks = 0
+def count(frame, event, argument):
+    global chunks
+    if event == "c_call" and argument.__name__ == "read" and frame.f_code.co_name == "copyfileobj":
+        chunks += 1
+        if chunks == int(sys.argv[1]):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+publish.UPLOAD_BYTES = 4096
+sys.setprofile(count)
+from scenario_etl import export_collections
+export_collections("s3://bucket/killed/c.parquet")
+"""
+
+
+@pytest.mark.parametrize("chunk", [1, 3, 20])
+def test_an_upload_killed_half_way_leaves_the_old_object_whole(s3, run, api, chunk: int) -> None:
+    uri = "s3://bucket/killed/c.parquet"
+    assert run("export", "collections", uri, api=api).returncode == 0
+    store, _ = fs.FileSystem.from_uri("s3://bucket")
+    old = store.open_input_file("bucket/killed/c.parquet").read()
+    killed = subprocess.run([sys.executable, "-c", UPLOAD_KILLED, str(chunk)], env=environment(api), check=False)
+    assert killed.returncode == -9
+    assert store.open_input_file("bucket/killed/c.parquet").read() == old
+    assert not [key for key in keys("killed") if key.endswith(".parquet") and key != "c.parquet"]
+    assert run("export", "collections", uri, api=api).returncode == 0
+    assert pq.read_table(store.open_input_file("bucket/killed/c.parquet")).num_rows == 250
+
+
+def test_a_lost_object_store_is_a_destination_error(s3, api, run) -> None:
+    done = run("export", "collections", "s3://bucket/c.parquet", api=api, AWS_ENDPOINT_URL="http://127.0.0.1:1")
+    assert done.returncode == 74
+    assert api.requests == []
+    assert "Traceback" not in done.stderr
