@@ -173,10 +173,7 @@ class Walk:
         self._url = f"{client.base_url}{path}?{urlencode(parameters)}".rstrip("?")
         self._retry = Retry(client._attempts, client._deadline, client._sleep, client._clock, self._announce)
         self._bucket = _bucket(client, parameters.get("projectId"))
-        # An `auth` of any kind keeps requests from reading .netrc; each request is authorized as it goes.
-        self._request = client._session.prepare_request(
-            requests.Request("GET", self._url, headers=_HEADERS, auth=lambda request: request)
-        )
+        self._request = client._session.prepare_request(requests.Request("GET", self._url, headers=_HEADERS))
 
     @property
     def retries(self) -> int:

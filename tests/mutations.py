@@ -98,7 +98,7 @@ MUTATIONS = [
     Mutation("7 secrets are taken out of the server's words", "client", 'text = text.replace(secret, "***")', "pass"),
     Mutation("7 URLs are shown without their query", "signed_urls", 'r"\\1?..."', 'r"\\g<0>"'),
     Mutation("7 plain http is for loopback", "client", 'if parts.scheme == "http" and not _is_loopback(parts.hostname):', "if False:"),
-    Mutation("7 .netrc is not asked", "client", ", auth=lambda request: request)", ")"),
+    Mutation("7 .netrc never replaces the credentials", "client", 'request.headers["Authorization"] = f"Basic {self._encoded}"', 'request.headers.setdefault("Authorization", f"Basic {self._encoded}")'),
     Mutation("7 a bearer token is asked anew", "client", "if callable(self._token):\n            self._last", "if callable(self._token) and not self._last:\n            self._last"),
     Mutation("a body is bounded", "client", "while len(body) <= limit and ", "while "),
     Mutation("an answer's time is bounded", "client", "if self._client._clock() > deadline:", "if False:"),

@@ -20,7 +20,7 @@ from tests.faults.server import FaultServer
 OLD = b"yesterday's file"
 SECRET = "s3cr3t-of-the-tests"
 PATIENCE = 40  # seconds until a program counts as one that never ends
-PEERS = Path(__file__).parent / "peers"
+PEERS = Path(__file__).parents[1] / "peers"
 PROGRAMS = {
     "scenario-etl": None,
     "scenario-sdk": PEERS / "official_client.py",
