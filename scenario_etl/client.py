@@ -27,7 +27,7 @@ CONNECT_TIMEOUT = 5.0  # seconds
 ANSWER_TIMEOUTS = 10  # an answer as a whole may take this many times the timeout on silence
 LARGEST_BODY = 32 * 2**20  # bytes, decompressed; the API's own gateway ends at 6 MB
 LARGEST_ERROR_BODY = 64 * 2**10  # bytes
-READ_SIZE = 64 * 2**10  # bytes
+READ_SIZE = 256 * 2**10  # bytes
 MOST_REDIRECTS = 5
 MOST_EMPTY_PAGES = 10
 QUOTED_CHARACTERS = 200  # of the server's words in an error
@@ -292,21 +292,22 @@ class Walk:
         """
         longest = ANSWER_TIMEOUTS * self._client._timeout
         deadline = self._client._clock() + longest
-        body = bytearray()
+        chunks, size = [], 0
         try:
-            while len(body) <= limit and (chunk := response.raw.read1(READ_SIZE, decode_content=True)):
-                body += chunk
+            while size <= limit and (chunk := response.raw.read1(READ_SIZE, decode_content=True)):
+                chunks.append(chunk)
+                size += len(chunk)
                 if self._client._clock() > deadline:
                     raise TimeoutError(f"not complete after {longest:g} s")
         except (urllib3.exceptions.HTTPError, OSError) as error:
             if whole:
                 raise self._unanswered("the answer broke off", error, response.status_code) from error
-        if len(body) > limit and whole:
+        if size > limit and whole:
             raise APIError(
                 f"{self._asked}: the answer is larger than {limit // 2**20} MiB; ask for smaller pages (page_size)",
                 status=response.status_code,
             )
-        return bytes(body[:limit])
+        return b"".join(chunks)
 
     def _decode(self, body: bytes) -> Page:
         """Return the page in the body of a 200: a JSON object with the resource's list in it; nothing else is one."""

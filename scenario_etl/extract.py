@@ -5,7 +5,6 @@ from collections.abc import Generator, Iterator
 from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Literal
@@ -444,6 +443,8 @@ def _finished(described: Scan) -> ScanReport:
 
 def _key_values(report: ScanReport) -> dict[str, str]:
     """Return what the footer of a file tells of the walk that it came from."""
+    from importlib.metadata import version  # noqa: PLC0415 - asked once, at the end of a walk
+
     facts = {
         "version": version("scenario-etl"),
         "resource": report.resource,

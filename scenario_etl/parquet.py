@@ -1,6 +1,7 @@
 """RecordBatches -> the bytes of one Parquet file, and reading it back."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -80,27 +81,26 @@ def _row_groups(schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> Iterato
     """
     joined: list[pa.RecordBatch] = []
     small: list[pa.RecordBatch] = []
-    rows = size = 0
-    for batch in batches:
-        for part in _parts(batch):
-            if rows + part.num_rows > ROW_GROUP_ROWS or size + part.nbytes > ROW_GROUP_BYTES:
-                if rows:
-                    yield pa.Table.from_batches([*joined, *small], schema=schema)
-                joined, small, rows, size = [], [], 0, 0
-            small.append(part)
-            rows += part.num_rows
-            size += part.nbytes
-            if sum(piece.num_rows for piece in small) >= JOINED_ROWS:
-                joined.append(pa.concat_batches(small))
-                small = []
+    rows = size = small_rows = 0
+    for part in chain.from_iterable(map(_parts, batches)):
+        part_size = part.nbytes
+        if rows and (rows + part.num_rows > ROW_GROUP_ROWS or size + part_size > ROW_GROUP_BYTES):
+            yield pa.Table.from_batches([*joined, *small], schema=schema)
+            joined, small, rows, size, small_rows = [], [], 0, 0, 0
+        small.append(part)
+        rows, size, small_rows = rows + part.num_rows, size + part_size, small_rows + part.num_rows
+        if small_rows >= JOINED_ROWS:
+            joined.append(pa.concat_batches(small))
+            small, small_rows = [], 0
     if rows:
         yield pa.Table.from_batches([*joined, *small], schema=schema)
 
 
-def _parts(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
-    """Cut a batch that is larger than a row group; a page never is, the snapshot of a caller may be."""
-    for start in range(0, batch.num_rows, ROW_GROUP_ROWS):
-        yield batch.slice(start, ROW_GROUP_ROWS)
+def _parts(batch: pa.RecordBatch) -> list[pa.RecordBatch]:
+    """Cut a batch that is larger than a row group; a page never is, the rows of a snapshot may be."""
+    if batch.num_rows <= ROW_GROUP_ROWS:
+        return [batch]
+    return [batch.slice(start, ROW_GROUP_ROWS) for start in range(0, batch.num_rows, ROW_GROUP_ROWS)]
 
 
 def _read_back(path: Path, rows: int) -> None:

@@ -5,7 +5,8 @@ from array import array
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import accumulate
+from itertools import accumulate, repeat
+from operator import is_not
 from typing import Any, NoReturn
 
 import pyarrow as pa
@@ -237,7 +238,7 @@ def _validity(values: Sequence[Any], types: set[type]) -> pa.Buffer | None:
     """Return Arrow's bitmap of which values are not null, None where all are."""
     if type(None) not in types:
         return None
-    flags = pa.py_buffer(bytes(value is not None for value in values))
+    flags = pa.py_buffer(bytes(map(is_not, values, repeat(None))))
     return pa.Array.from_buffers(pa.uint8(), len(values), [None, flags]).cast(pa.bool_()).buffers()[1]
 
 
