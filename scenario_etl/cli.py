@@ -18,7 +18,7 @@ import click
 from scenario_etl import snapshots
 from scenario_etl.client import Client
 from scenario_etl.emulator import Emulator
-from scenario_etl.errors import ScenarioError
+from scenario_etl.errors import ConfigError, DestinationError, ScenarioError
 from scenario_etl.extract import ScanReport, scan
 from scenario_etl.publish import published
 from scenario_etl.resources import RESOURCES
@@ -139,7 +139,7 @@ def export(resource: str, destination: str, **given: Any) -> None:
     """
     with opened(given) as client:
         described = scan(resource, client=client, **walk_arguments(given))
-        with reporting(given) as tell:
+        with reporting(given, destination) as tell:
             facts = described.to_parquet(destination)
             tell(facts.to_dict())
     finish(summary(facts), facts.to_dict(), given)
@@ -253,7 +253,7 @@ def emulator(port: int, collections: int) -> None:
     try:
         api = Emulator(collections, port=port)
     except OSError as error:
-        raise click.ClickException(f"cannot serve on port {port}: {error.strerror}") from error
+        raise ConfigError(f"cannot serve on port {port}: {error.strerror}") from error
     click.echo(api.url)
     try:
         api.serve_forever()
@@ -282,13 +282,16 @@ def opened(given: dict[str, Any]) -> Generator[Client]:
 def walk_arguments(given: dict[str, Any]) -> dict[str, Any]:
     """Return the options that `scan` takes."""
     names = ("project_id", "page_size", "strict", "signed_urls")
-    progress = sys.stderr.isatty() if given["progress"] is None else given["progress"]
+    progress = bool(sys.stderr and sys.stderr.isatty()) if given["progress"] is None else given["progress"]
     return {name: given[name] for name in names if name in given} | {"progress": progress}
 
 
 @contextmanager
-def reporting(given: dict[str, Any]) -> Iterator[Callable[[dict[str, Any]], None]]:
+def reporting(given: dict[str, Any], destination: str | None = None) -> Iterator[Callable[[dict[str, Any]], None]]:
     """Yield what writes the facts of a run to the files that were asked for; whether it can is known at once."""
+    names = [name for name in (destination, given["report"], given["metrics_file"]) if name not in (None, "-")]
+    if len(set(map(os.path.realpath, names))) < len(names):
+        raise ConfigError(f"{', '.join(names)}: the same file is to be written twice")
     forms = {given["report"]: as_json, given["metrics_file"]: as_metrics}
     with ExitStack() as stack:
         paths = {stack.enter_context(published(name)): form for name, form in forms.items() if name not in (None, "-")}
@@ -369,20 +372,25 @@ def main() -> NoReturn:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
     verbose = bool({"-v", "--verbose"} & set(sys.argv))
     try:
+        if sys.stdout:
+            sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr] # a name that the terminal cannot show
         code = cli(standalone_mode=False) or 0
-        sys.stdout.flush()
+        if sys.stdout:
+            sys.stdout.flush()
     except click.exceptions.Exit as error:
         code = error.exit_code
     except click.ClickException as error:
         error.show()
         code = error.exit_code
     except (click.Abort, KeyboardInterrupt):
-        code = fail("interrupted; nothing was written", INTERRUPTED)
+        code = fail("interrupted", INTERRUPTED)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that Python's last flush is silent
         code = BROKEN_PIPE
     except ScenarioError as error:
         code = fail(str(error), error.exit_code, verbose)
+    except OSError as error:
+        code = fail(f"cannot write to stdout: {error.strerror or error}", DestinationError.exit_code, verbose)
     except Exception as error:  # noqa: BLE001 - the last line of defence: no traceback reaches a user unasked
         code = fail(
             f"internal error, please report it (-v shows where): {type(error).__name__}: {error}", INTERNAL, verbose

@@ -31,6 +31,7 @@ READ_SIZE = 256 * 2**10  # bytes
 MOST_REDIRECTS = 5
 MOST_EMPTY_PAGES = 10
 QUOTED_CHARACTERS = 200  # of the server's words in an error
+PACING = "pacing"  # the reason of a wait that nothing went wrong for
 
 Token = str | Callable[[], str]
 
@@ -54,13 +55,13 @@ class Client:
         bearer_token: a JWT, or a callable that gives a fresh one for each request (JWTs may expire after about 60 s);
             None takes it from `SCENARIO_SDK_JWT` where the environment holds no key.
         base_url: None takes it from `SCENARIO_BASE_URL`, or the vendor's. Plain http only to loopback.
-        timeout: the longest silence on the socket, in seconds; connecting may take 5 s at most, an answer as a whole
+        timeout: the longest silence on the socket, in seconds; connecting may take 5 s at most, the body of an answer
             ten times `timeout`.
         attempts: how often one request is sent at most.
         deadline: seconds from the first attempt of a request to the start of its last.
         requests_per_minute: pacing for each project, in bursts of up to 100 requests; None or 0 switches it off.
-        session: your own `requests.Session`, for its proxies, certificates, headers and adapters. Its hooks and its
-            `auth` are not used; it is left open.
+        session: your own `requests.Session`, for its proxies, certificates, headers and adapters. Its `send`, hooks,
+            `params` and `auth` are not used; it is left open.
         sleep: what waits, given seconds.
         clock: what tells the time for deadline and pacing, in seconds.
 
@@ -89,13 +90,12 @@ class Client:
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.base_url = _checked_base_url(base_url or os.environ.get("SCENARIO_BASE_URL") or BASE_URL)
+        chosen = base_url if base_url is not None else os.environ.get("SCENARIO_BASE_URL") or BASE_URL
+        self.base_url = _checked_base_url(chosen.strip())
         self._authorization = _authorization(api_key, api_secret, bearer_token)
         _check_numbers(timeout=timeout, attempts=attempts, deadline=deadline)
-        if requests_per_minute is not None and not requests_per_minute >= 0:
-            raise ConfigError(
-                f"requests_per_minute is {requests_per_minute}: give a positive number, or 0 for no pacing"
-            )
+        if requests_per_minute:
+            _check_numbers(requests_per_minute=requests_per_minute)
         self._timeout = timeout
         self._attempts = attempts
         self._deadline = deadline
@@ -107,8 +107,11 @@ class Client:
         self._session = session or requests.Session()
         self._adapter = self._session.get_adapter(self.base_url)
         # The look-ups in environment and files that requests would otherwise do anew for each call.
-        settings = self._session.merge_environment_settings(self.base_url, {}, True, None, None)
+        verify = None if self._session.verify is True else self._session.verify  # its own beats the environment's
+        settings = self._session.merge_environment_settings(self.base_url, {}, True, verify, None)
         self._settings: dict[str, Any] = dict(settings)
+        if self.base_url.startswith("http:"):  # so it is loopback, which is no matter of a proxy
+            self._settings["proxies"] = {}
 
     @property
     def credentials(self) -> str:
@@ -166,6 +169,7 @@ class Walk:
         self.pages = 0
         self.requests = 0
         self._seconds_paced = 0.0
+        self._is_paced = False
         self._chain = hashlib.sha256()
         self._client = client
         self._records_key = records_key
@@ -214,8 +218,8 @@ class Walk:
     def _check_progress(self, token: str, seen: set[str], empty_pages: int) -> None:
         if token in seen:
             raise PaginationError(
-                f"{self._url}: page {self.pages} gave the token {shown(token)!r} a second time; the listing goes in a "
-                "circle. Nothing was written; report it to the vendor"
+                f"{self._url}: page {self.pages} gave the token {self._quoted(token)!r} a second time; the listing "
+                "goes in a circle. Nothing was written; report it to the vendor"
             )
         if empty_pages >= MOST_EMPTY_PAGES:
             raise PaginationError(
@@ -226,6 +230,8 @@ class Walk:
         self._chain.update(token.encode() + b"\n")
 
     def _page(self, url: str) -> Page:
+        self._pace()  # before the first attempt, from which the deadline counts
+        self._is_paced = True
         return self._retry(lambda: self._attempt(url))
 
     def _attempt(self, url: str) -> Page:
@@ -250,22 +256,24 @@ class Walk:
         return f"GET {self._url} (page {self.pages + 1})"
 
     def _pace(self) -> None:
-        seconds = self._bucket.take() if self._bucket else 0.0
+        seconds = self._bucket.take() if self._bucket and not self._is_paced else 0.0
+        self._is_paced = False
         if seconds:
             self._seconds_paced += seconds
-            self._announce("pacing", seconds)
+            self._announce(PACING, seconds)
             self._client._sleep(seconds)
 
     def _announce(self, reason: str, seconds: float) -> None:
         facts = {"page": self.pages + 1, "resource": self._records_key, "reason": reason, "seconds": round(seconds, 1)}
         message = "page %(page)d of %(resource)s: %(reason)s, waiting %(seconds).1f s"
-        logger.info(message, facts, extra={"event": "waiting", "facts": facts})
+        level = logging.DEBUG if reason == PACING else logging.INFO
+        logger.log(level, message, facts, extra={"event": "waiting", "facts": facts})
         if self._on_wait:
             self._on_wait(reason, seconds)
 
     def _send(self, url: str) -> requests.Response:
         self.requests += 1
-        logger.debug("GET %s", url)
+        logger.debug("GET page %d of %s at %s", self.pages + 1, self._records_key, shown(url, QUOTED_CHARACTERS))
         self._request.url = url
         self._client._authorization(self._request)
         timeout = (min(CONNECT_TIMEOUT, self._client._timeout), self._client._timeout)
@@ -273,13 +281,19 @@ class Walk:
             return self._client._adapter.send(self._request, timeout=timeout, **self._client._settings)
         except requests.RequestException as error:
             raise self._unanswered("no answer", error) from error
+        except OSError as error:  # what requests says of files that it cannot find
+            raise ConfigError(f"the certificates cannot be used: {shown(str(error), QUOTED_CHARACTERS)}") from error
 
     def _redirected(self, response: requests.Response) -> str:
         location = response.headers.get("Location", "")
-        target = urljoin(str(response.url), location)
-        if not location or _origin(urlsplit(target)) != _origin(urlsplit(self._client.base_url)):
+        try:
+            target = urljoin(str(response.url), location)
+            stays = bool(location) and _origin(urlsplit(target)) == _origin(urlsplit(self._client.base_url))
+        except ValueError:
+            stays = False
+        if not stays:
             raise APIError(
-                f"{self._asked}: {response.status_code} redirects to {shown(target) if location else 'nowhere'}; "
+                f"{self._asked}: {response.status_code} redirects to {self._quoted(location) or 'nowhere'}; "
                 "credentials are sent to no other origin. Check the base URL",
                 status=response.status_code,
             )
@@ -376,8 +390,12 @@ class _Basic(AuthBase):
     def __init__(self, key: str, secret: str) -> None:
         if ":" in key:
             raise ConfigError("the API key contains a colon, which HTTP Basic authentication does not allow")
-        self._encoded = base64.b64encode(f"{key}:{secret}".encode()).decode()
-        self.secrets = (secret, self._encoded)
+        try:
+            self._encoded = base64.b64encode(f"{key}:{secret}".encode()).decode()
+        except UnicodeEncodeError:
+            raise ConfigError("the API key or its secret is no valid text") from None
+        written = (form(text) for text in (secret, key) for form in (str, quote, lambda text: json.dumps(text)[1:-1]))
+        self.secrets = (self._encoded, *dict.fromkeys(written))
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         request.headers["Authorization"] = f"Basic {self._encoded}"
@@ -417,6 +435,8 @@ def _authorization(api_key: str | None, api_secret: str | None, bearer_token: To
         if api_key is not None or api_secret is not None:
             raise ConfigError("an API key and a bearer token were given: give one of them")
         return _Bearer(bearer_token)
+    if "" in (api_key, api_secret):
+        raise ConfigError("the API key or its secret is an empty string: leave it out to take it from the environment")
     key = api_key or _variable_or_file("SCENARIO_SDK_API_KEY")
     secret = api_secret or _variable_or_file("SCENARIO_SDK_API_SECRET")
     jwt = os.environ.get("SCENARIO_SDK_JWT")
@@ -456,27 +476,17 @@ def _checked_token(token: object) -> str:
 
 
 def _checked_base_url(url: str) -> str:
-    parts = urlsplit(url)
     try:
-        port_is_right = parts.port is None or parts.port > 0
-    except ValueError:
-        port_is_right = False
+        parts = urlsplit(url)
+        requests.Request("GET", url, params={"port": str(parts.port)}).prepare()
+    except ValueError as error:
+        raise ConfigError(f"the base URL {shown(url)!r} is none: give one like {BASE_URL}") from error
     if parts.username is not None or parts.password is not None:
         raise ConfigError("the base URL holds credentials: take them out, and set the SCENARIO_SDK_ variables")
-    if (
-        parts.scheme not in {"http", "https"}
-        or not parts.hostname
-        or not port_is_right
-        or parts.query
-        or parts.fragment
-    ):
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
         raise ConfigError(f"the base URL {shown(url)!r} is none: give one like {BASE_URL}")
     if parts.scheme == "http" and not _is_loopback(parts.hostname):
         raise ConfigError(f"the base URL {shown(url)!r} would send the credentials unencrypted: use https")
-    try:
-        requests.Request("GET", url).prepare()
-    except ValueError as error:
-        raise ConfigError(f"the base URL {shown(url)!r} is none: {shown(str(error))}") from error
     return url.rstrip("/")
 
 
@@ -489,10 +499,10 @@ def _is_loopback(host: str) -> bool:
 
 def _check_numbers(**numbers: float) -> None:
     for name, number in numbers.items():
-        if not 0 < number < float("inf"):
-            raise ConfigError(f"{name} is {number}: give a positive number")
-    if numbers["attempts"] != int(numbers["attempts"]):
-        raise ConfigError(f"attempts is {numbers['attempts']}: give a whole number")
+        if isinstance(number, bool) or not isinstance(number, int | float) or not 1e-6 < number < 1e6:
+            raise ConfigError(f"{name} is {number!r}: give a positive number below a million")
+        if name == "attempts" and number != int(number):
+            raise ConfigError(f"attempts is {number}: give a whole number")
 
 
 def _bucket(client: Client, project: object) -> TokenBucket | None:

@@ -138,6 +138,7 @@ class Emulator:
         self.url = f"{self.origin}/v1"
 
     def __enter__(self) -> Self:
+        self._server.server_activate()
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
         self._thread.start()
         return self
@@ -147,8 +148,13 @@ class Emulator:
         self._thread.join()
         self.close()
 
+    def next_fault(self) -> Fault | None:
+        with self._lock:
+            return self.faults.popleft() if self.faults else None
+
     def serve_forever(self) -> None:
         """Serve in this thread until it is interrupted."""
+        self._server.server_activate()
         self._server.serve_forever()
 
     def close(self) -> None:
@@ -369,7 +375,8 @@ class _Server(http.server.ThreadingHTTPServer):
     def __init__(self, address: tuple[str, int], emulator: Emulator) -> None:
         self.emulator = emulator
         self._open: set[socket.socket] = set()
-        super().__init__(address, _Handler)
+        super().__init__(address, _Handler, bind_and_activate=False)
+        self.server_bind()  # the port is known, but nobody is let in before somebody serves
 
     def process_request(self, request: Any, client_address: Any) -> None:
         self._open.add(request)
@@ -403,7 +410,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self._send(emulator.picture(picture[1], dict(parse_qsl(parts.query))), Fault())
             return
         emulator.requests.append((self.command, self.path))
-        fault = (emulator.faults.popleft() if emulator.faults else None) or Fault()
+        fault = emulator.next_fault() or Fault()
         time.sleep(emulator.latency + fault.latency)
         if fault.reset:
             self._reset()

@@ -200,10 +200,12 @@ class Scan:
     def _first(self, rows: int) -> list[pa.RecordBatch]:
         least = self.resource.page_sizes[0]
         found: list[pa.RecordBatch] = []
+        report = self._report
         with self.connected() as client, closing(self._walk(client, max(least, min(rows, self._page_size)))) as batches:
             while rows > 0 and (batch := next(batches, None)) is not None:
                 found.append(batch.slice(0, rows))
                 rows -= batch.num_rows
+        self._report = report  # the first rows are no walk, even where they are all there is
         return found
 
     def _walk(self, client: Client, page_size: int) -> Generator[pa.RecordBatch]:
@@ -431,7 +433,7 @@ def _parameters(resource: Resource, filters: dict[str, str | None]) -> dict[str,
             f"{resource.name} have no filter {', '.join(sorted(unknown))}: choose {', '.join(resource.filters)}"
         )
     for name, value in filters.items():
-        if value is not None and (not isinstance(value, str) or not value):
+        if value is not None and (not isinstance(value, str) or not value or not value.isprintable()):
             raise ConfigError(f"{name} is {value!r}: give a string that is not empty")
     return {resource.filters[name]: value for name, value in filters.items() if value is not None}
 

@@ -104,10 +104,10 @@ def _parts(batch: pa.RecordBatch) -> list[pa.RecordBatch]:
 
 
 def _read_back(path: Path, rows: int) -> None:
-    with opened(path) as file:
-        try:
+    try:
+        with opened(path) as file:
             found = sum(batch.num_rows for batch in file.iter_batches(READ_ROWS, use_threads=False))
-        except (OSError, pa.ArrowException) as error:
-            raise DestinationError(f"{path.name} reads back damaged ({error}): check the disk") from error
+    except (OSError, pa.ArrowException) as error:
+        raise DestinationError(f"{path.name} reads back damaged ({error}): check the disk") from error
     if found != rows:
         raise DestinationError(f"{path.name}: {rows} rows were written, {found} read back: check the disk")

@@ -36,6 +36,8 @@ def filesystem(uri: str | os.PathLike[str]) -> tuple[fs.FileSystem, str]:
 
     """
     text = os.fspath(uri)
+    if not text or not _is_text(text):
+        raise DestinationError(f"{text!r} is no place to write to: give a path, in UTF-8")
     if "://" not in text:
         return fs.LocalFileSystem(), os.path.realpath(text)  # a link stays a link: what it leads to is replaced
     try:
@@ -64,6 +66,8 @@ def published(
 
     """
     store, path = filesystem(destination)
+    if os.fspath(destination).endswith(("/", os.sep)):
+        raise DestinationError(f"cannot write {destination}: it is a folder; name a file")
     folder = filesystem(staging)[1] if staging is not None else os.path.dirname(path)
     if isinstance(store, fs.LocalFileSystem):
         return _failing_clearly(destination, _renamed(Path(path), Path(folder)))
@@ -84,6 +88,8 @@ def _failing_clearly(destination: object, publication: AbstractContextManager[Pa
 def _renamed(final: Path, folder: Path) -> Iterator[Path]:
     if final.is_dir():
         raise IsADirectoryError(None, "it is a folder; name a file")
+    if final.exists() and not final.is_file():
+        raise OSError(None, "it is a device or a pipe, which cannot be replaced; name a file")
     if not folder.is_dir():
         raise NotADirectoryError(None, f"there is no folder {folder}; make it first")
     with _temporary(folder, final) as temporary:
@@ -95,7 +101,8 @@ def _renamed(final: Path, folder: Path) -> Iterator[Path]:
             missing.mkdir(exist_ok=True)
             _flush(missing.parent)
         os.replace(temporary, final)
-        _flush(final.parent)
+        with suppress(OSError):  # the file is there; some network filesystems cannot flush a folder
+            _flush(final.parent)
 
 
 @contextmanager
@@ -166,7 +173,7 @@ def _is_gone(process: int, host: str) -> bool:
         return True  # not in _own, so of a process that had this number before
     try:
         os.kill(process, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError):
         return True
     except PermissionError:
         return False
@@ -174,7 +181,19 @@ def _is_gone(process: int, host: str) -> bool:
 
 
 def _host() -> str:
-    return re.sub(r"[^A-Za-z0-9-]", "-", socket.gethostname())
+    """Name where process numbers mean what they mean here: the machine, and on Linux the namespace of processes."""
+    namespace = ""
+    with suppress(OSError):
+        namespace = os.readlink("/proc/self/ns/pid")
+    return re.sub(r"[^A-Za-z0-9]+", "-", socket.gethostname() + namespace)
+
+
+def _is_text(path: str) -> bool:
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _advice(error: OSError) -> str:

@@ -56,7 +56,7 @@ def seconds_asked(headers: Mapping[str, str], body: object, now: float) -> float
 def _seconds(text: str, now: float) -> float | None:
     try:
         date = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         return _number(text)
     return max(0.0, date.replace(tzinfo=date.tzinfo or UTC).timestamp() - now)
 

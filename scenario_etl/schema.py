@@ -18,7 +18,7 @@ STRING = pa.string()
 INTEGER = pa.int64()
 TIMESTAMP = pa.timestamp("us", tz="UTC")
 
-LARGEST_EXACT_FLOAT = 2**53  # beyond it a JSON number with a point no longer is the number that was written
+LARGEST_EXACT_FLOAT = 2**53  # from it on a JSON number with a point may no longer be the one that was written
 MOST_UNKNOWN_FIELDS = 1000  # names that the report keeps; what comes after is warned of no more
 
 logger = logging.getLogger("scenario_etl")
@@ -225,7 +225,7 @@ def _integers(values: Sequence[Any]) -> pa.Array:
 
 
 def _whole(value: float | None) -> int:
-    if isinstance(value, float) and not (value.is_integer() and abs(value) <= LARGEST_EXACT_FLOAT):
+    if isinstance(value, float) and not (value.is_integer() and abs(value) < LARGEST_EXACT_FLOAT):
         raise ValueError
     return int(value or 0)
 

@@ -23,6 +23,8 @@ SHOWN_CHARACTERS = 60
 SignedURLs = Literal["keep", "public", "omit"]
 
 _QUERY = re.compile(r"""(https?://[^\s?"'<>\\]*)\?[^\s"'<>]*""", re.IGNORECASE)
+_PARAMETER = re.compile(r"""(Policy|Signature|Key-Pair-Id|X-Amz-[a-z-]+)=[^\s"'<>&]*""", re.IGNORECASE)
+_USER = re.compile(r"""//[^/\s"'<>@]+@""")
 _BLANKS = re.compile(r"[\s\x00-\x1f\x7f-\x9f]+")
 _SIGNED = re.compile(r"[?&](Policy|Signature|Key-Pair-Id|X-Amz-Signature)=")
 _TRANSFORMED = re.compile(r"(https?://[^/?#]+)/assets-transform/([^/?#]+)\?")
@@ -36,7 +38,8 @@ def shown(value: object, limit: int = SHOWN_CHARACTERS) -> str:
     'see https://cdn.example/a.png?... now'
     """
     text = (value if isinstance(value, str) else _as_json(value))[: 200 * limit]
-    line = _BLANKS.sub(" ", _QUERY.sub(r"\1?...", text)).strip()
+    text = _PARAMETER.sub(r"\1=...", _USER.sub("//...@", _QUERY.sub(r"\1?...", text)))
+    line = _BLANKS.sub(" ", text).strip()
     line = line.encode("utf-8", "backslashreplace").decode()
     return line if len(line) <= limit else line[: limit - 3] + "..."
 

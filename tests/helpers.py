@@ -59,9 +59,11 @@ class FakeAdapter(BaseAdapter):
         super().__init__()
         self.answers = list(answers)
         self.requests: list[requests.PreparedRequest] = []
+        self.settings: list[dict[str, Any]] = []
 
     def send(self, request: requests.PreparedRequest, *arguments: Any, **settings: Any) -> requests.Response:
         self.requests.append(request.copy())
+        self.settings.append(settings)
         answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         if isinstance(answer, Exception):
             raise answer

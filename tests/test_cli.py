@@ -209,7 +209,7 @@ def test_the_emulator_prints_its_base_url_first_and_serves_until_terminated(run)
         taken = run("emulator", "--port", port)
         server.terminate()
     assert json.loads(done.stdout)["rows"] == 7
-    assert (taken.returncode, server.returncode) == (1, 143)
+    assert (taken.returncode, server.returncode) == (78, 143)
     assert "cannot serve on port" in taken.stderr
 
 
@@ -284,3 +284,52 @@ def test_an_export_can_make_urls_durable(run, api, tmp_path: Path) -> None:
     urls = pq.read_table(tmp_path / "c.parquet")["thumbnail_url"].drop_null().to_pylist()
     assert urls
     assert all("/thumbnails/asset_" in url and "?" not in url for url in urls)
+
+
+@pytest.mark.parametrize("other", ["collections.parquet", "./collections.parquet"])
+@pytest.mark.parametrize("option", ["--report", "--metrics-file"])
+def test_one_file_is_not_written_twice(run, api, old: Path, option: str, other: str) -> None:
+    done = run("export", "collections", "collections.parquet", option, other, api=api)
+    assert (done.returncode, api.requests, old.read_bytes()) == (78, [], OLD)
+    assert "the same file is to be written twice" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("redirection", "code"),
+    [(">&-", 0), ("2>&-", 0), ("> /dev/full", 0), ("--report - > /dev/full", 74), ("--report -", 0)],
+)
+def test_closed_and_full_streams_change_nothing_but_what_cannot_be_said(
+    api, tmp_path: Path, redirection: str, code: int
+) -> None:
+    command = f"scenario-etl export collections c.parquet {redirection}"
+    done = subprocess.run(command, shell=True, cwd=tmp_path, env=environment(api), capture_output=True, check=False)
+    assert done.returncode == code
+    assert b"Traceback" not in done.stderr
+    assert pq.read_table(tmp_path / "c.parquet").num_rows == 250
+
+
+def test_a_name_that_the_terminal_cannot_show_is_no_error(run) -> None:
+    with Emulator([record(name="\u93a7")]) as api:
+        done = run("head", "collections", api=api, PYTHONIOENCODING="latin-1")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("command", ["export", "snapshot", "head"])
+def test_the_options_reach_the_walk(run, api, command: str) -> None:
+    target = {"export": ["c.parquet"], "snapshot": ["lake"], "head": ["--rows", "50"]}[command]
+    project = api.project_ids[0]
+    done = run(command, "collections", *target, "--project-id", project, "--page-size", "20", api=api)
+    assert done.returncode == 0
+    assert api.requests[0] == ("GET", f"/v1/collections?projectId={project}&pageSize=20")
+    api.faults.extend([Fault(status=503)] * 3)
+    assert run(command, "collections", *target, "--attempts", "2", "--deadline", "9", api=api).returncode == 75
+    api.faults.clear()
+    api.faults.append(Fault(latency=3))
+    late = run(command, "collections", *target, "--timeout", "0.2", "--attempts", "1", api=api)
+    assert (late.returncode, "Timeout" in late.stderr) == (75, True)
+    api.faults.append(Fault(status=429, headers={"Retry-After": "30"}))
+    assert run(command, "collections", *target, "--deadline", "9", api=api).returncode == 75
+    paced = run(command, "collections", *target, "--page-size", "20", "--requests-per-minute", "600", "-v", api=api)
+    assert paced.returncode == 0
+    api._rows[0] = record(colour="red")
+    assert run(command, "collections", *target, "--strict", api=api).returncode == 65

@@ -79,6 +79,13 @@ def test_arguments_beat_the_environment_and_the_key_pair_beats_the_jwt(arguments
         {"base_url": "https://api.example/v1?x=1"},
         {"base_url": "https://api.example:99999/v1"},
         {"base_url": "https://.../v1"},
+        {"base_url": "http://[bad"},
+        {"base_url": ""},
+        {"api_key": "", "api_secret": "s"},
+        {"api_key": "k", "api_secret": "\udce9"},
+        {"timeout": "60"},
+        {"timeout": 1e10},
+        {"requests_per_minute": 1e-300},
         {"timeout": 0},
         {"timeout": float("nan")},
         {"attempts": 0},
@@ -165,6 +172,51 @@ def test_a_session_of_the_users_brings_headers_and_is_left_open() -> None:
             assert client._session is session
             assert len(pages(client)) == 1
         assert session.get(f"{api.url}/collections", auth=("demo", "demo"), timeout=5).status_code == 200
+
+
+def test_a_session_brings_its_proxies_and_certificates_and_every_request_has_a_timeout() -> None:
+    client, adapter = answering(page())
+    client._session.verify = "/company/ca.pem"
+    client._session.proxies = {"https": "http://proxy.example:3128"}
+    again = Client("k", "s", base_url="https://api.example/v1", session=client._session, timeout=7)
+    pages(again)
+    (settings,) = adapter.settings
+    assert settings["verify"] == "/company/ca.pem"
+    assert settings["proxies"]["https"] == "http://proxy.example:3128"
+    assert settings["timeout"] == (5, 7)
+
+
+def test_a_proxy_is_no_matter_of_loopback(monkeypatch, connect) -> None:
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.delenv("no_proxy", raising=False)
+    with Emulator(1) as api:
+        assert len(pages(connect(api, attempts=1))) == 1
+
+
+def test_certificates_that_are_not_there_are_a_config_error(monkeypatch) -> None:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/missing/ca.pem")
+    with Client("k", "s", base_url="https://127.0.0.1:9") as client, pytest.raises(ConfigError, match="certificates"):
+        pages(client)
+
+
+def test_close_closes_a_session_of_its_own_only() -> None:
+    closed = []
+
+    class Session(requests.Session):
+        def close(self) -> None:
+            closed.append(self)
+
+    with Client("k", "s", session=Session()):
+        pass
+    assert closed == []
+    own = Client("k", "s")
+    pool = own._adapter.poolmanager.connection_from_url("https://api.example")
+    assert len(own._adapter.poolmanager.pools) == 1
+    own.close()
+    assert len(own._adapter.poolmanager.pools) == 0
+    assert pool is not None
 
 
 # The walk
@@ -280,6 +332,16 @@ def test_a_secret_that_the_server_repeats_is_not_in_the_error(secret: str) -> No
         assert secret[:8] not in str(error)
 
 
+@pytest.mark.parametrize("form", ['s"cr3t', 's\\"cr3t', "s%22cr3t", "key-of-mine"])
+def test_a_secret_is_taken_out_in_every_way_it_is_written(form: str) -> None:
+    given = {"api_key": "key-of-mine", "api_secret": 's"cr3t'}
+    body = f'{{"hint": "{form}"}}'.encode()
+    for answer in [(400, {}, body), (302, {"Location": f"https://x.example/{form}"}, b""), page(1, token=form)]:
+        error = failure(answer, **given)
+        assert "cr3t" not in str(error)
+        assert "key-of-mine" not in str(error)
+
+
 def test_a_bearer_token_that_the_server_repeats_is_not_in_the_error() -> None:
     assert "tok3n" not in str(failure((400, {}, {"reason": "bad tok3n"}), bearer_token="tok3n"))
 
@@ -393,6 +455,8 @@ def test_a_redirect_within_the_origin_is_followed_with_the_credentials() -> None
         "//x.example",
         "",
         "file:///x",
+        "http://[bad",
+        "https://api.example:abc/",
     ],
 )
 def test_a_redirect_to_another_origin_is_refused(location: str) -> None:
@@ -420,6 +484,16 @@ def test_walks_of_one_project_share_its_budget_and_other_projects_have_their_own
     assert clock.waits == []
     pages(client, projectId="a")
     assert clock.waits == [pytest.approx(0.6)]
+
+
+def test_pacing_is_logged_for_the_curious_only_and_takes_nothing_from_the_deadline(clock, caplog) -> None:
+    caplog.set_level(logging.INFO)
+    slow = {"requests_per_minute": 0.15, "clock": clock, "sleep": clock.sleep}
+    client, adapter = answering(page(1, token="a"), page(2, token="b"), (503, {}, b""), page(3), **slow)
+    assert len(pages(client)) == 3
+    assert (len(adapter.requests), sum(clock.waits) > 300) == (4, True)
+    assert "503, waiting" in caplog.text
+    assert "pacing" not in caplog.text
 
 
 @pytest.mark.parametrize("unpaced", [0, None])

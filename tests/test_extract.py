@@ -206,7 +206,10 @@ def test_head_takes_as_few_requests_as_it_needs_and_never_passes_for_the_whole(c
         assert len(api.requests) == 3
         assert described.head(0).shape == (0, 10)
         assert len(api.requests) == 3
-    assert described.report is None
+    with Emulator(2) as api:
+        small = scan("collections", client=connect(api))
+        assert small.head(10).shape == (2, 10)
+    assert small.report is described.report is None
     with pytest.raises(ConfigError):
         described.head(-1)
 

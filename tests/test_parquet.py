@@ -95,3 +95,17 @@ def test_what_a_bad_disk_does_to_the_file_while_it_is_written_is_noticed(tmp_pat
 
     with pytest.raises(DestinationError, match="reads back damaged"):
         write(path, batch(5000, text="some text "), key_values=damage)
+
+
+def test_a_file_with_a_damaged_footer_is_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "x"
+    write(path, batch(5))
+    path.write_bytes(path.read_bytes()[:-1] + b"?")
+    with pytest.raises(DestinationError, match="reads back damaged"):
+        parquet._read_back(path, 5)
+
+
+def test_small_batches_are_joined_before_they_are_written(tmp_path: Path) -> None:
+    groups = list(parquet._row_groups(SCHEMA, (batch(100) for _ in range(1000))))
+    assert sum(group.num_rows for group in groups) == 100_000
+    assert all(group.column(0).num_chunks < 100 for group in groups)

@@ -53,11 +53,18 @@ def test_a_full_disk_is_a_destination_error_with_advice(old: Path) -> None:
         ("file/x.parquet", "there is no folder"),
         ("/proc/x.parquet", "cannot write /proc/x.parquet"),
         ("n" * 250, "File name too long"),
+        ("", "is no place to write to"),
+        ("caf\udce9.parquet", "is no place to write to"),
+        ("new/", "it is a folder; name a file"),
+        ("/dev/null", "it is a device or a pipe"),
+        ("pipe", "it is a device or a pipe"),
+        ("nonsense://bucket/x", "is no place to write to"),
     ],
 )
 def test_what_cannot_be_written_is_known_before_the_work(tmp_path: Path, monkeypatch, destination, words) -> None:
     monkeypatch.chdir(tmp_path)
     Path("file").touch()
+    os.mkfifo("pipe")
     with pytest.raises(DestinationError, match=words), published(destination):
         pytest.fail("the block must not run")
 

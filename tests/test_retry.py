@@ -41,6 +41,7 @@ def test_any_other_status_is_not(status: int) -> None:
         ({"Retry-After": "nan"}, {}, None),
         ({"Retry-After": "1e999"}, {}, None),
         ({"Retry-After": "Sun, 06 Nov 1994 08:50:37 GMT"}, {}, 60),
+        ({"Retry-After": "Fri, 31 Dec 2026 23:59:59 +99999999999999999999"}, {}, None),
         ({"Retry-After": "Sun Nov  6 08:50:37 1994"}, {}, 60),
         ({"Retry-After": "Sunday, 06-Nov-94 08:49:00 GMT"}, {}, 0),
         ({}, {"remainingSeconds": 12}, 12),

@@ -50,7 +50,7 @@ def test_no_records_become_no_rows_of_the_same_schema() -> None:
 
 
 texts = st.none() | st.text(st.characters(codec="utf-8"))
-numbers = st.none() | st.integers(-(2**63), 2**63 - 1) | st.integers(-(2**53), 2**53).map(float)
+numbers = st.none() | st.integers(-(2**63), 2**63 - 1) | st.integers(1 - 2**53, 2**53 - 1).map(float)
 dates = st.none() | st.datetimes(datetime(1, 1, 2), datetime(9999, 12, 30))
 
 
@@ -76,7 +76,7 @@ def test_a_whole_number_is_kept_exactly(value, number: int) -> None:
     assert read(record(assetCount=value))["asset_count"].to_pylist() == [number]
 
 
-@pytest.mark.parametrize("value", [3.5, math.nan, math.inf, 1e20, 2.0**53 + 2, 2**63, True, False, "7", [3], {}])
+@pytest.mark.parametrize("value", [3.5, math.nan, math.inf, 1e20, 2.0**53, 2**63, True, False, "7", [3], {}])
 def test_a_count_that_is_no_whole_number_is_refused(value) -> None:
     text = f'"{value}"' if isinstance(value, str) else json.dumps(value)
     assert f"collections: asset_count of record c1 is {text}, not a whole number" in refused(record(assetCount=value))

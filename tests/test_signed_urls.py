@@ -18,6 +18,12 @@ from tests.helpers import record
         ("two\nlines\x00", "two lines"),
         ("see https://cdn.example/a?Policy=p&Signature=s now", "see https://cdn.example/a?... now"),
         ({"url": "HTTPS://cdn.example/a?Signature=s", "n": None}, '{"url": "HTTPS://cdn.example/a?...", "n": null}'),
+        (
+            '{"url":"https:\\/\\/cdn\\/a?Policy=P&Signature=S"}',
+            '{"url":"https:\\/\\/cdn\\/a?Policy=...&Signature=..."}',
+        ),
+        ("//cdn/a b?Signature=S&p=1", "//cdn/a b?Signature=...&p=1"),
+        ("to https://user:hush@evil.example/", "to https://...@evil.example/"),
         ("x" * 61, "x" * 57 + "..."),
         (True, "true"),
         (float("nan"), "NaN"),
