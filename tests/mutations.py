@@ -123,7 +123,7 @@ def notices(mutation: Mutation, copy: Path) -> bool:
 def fails(suite: list[str], copy: Path) -> bool:
     """Whether a suite fails, or never ends."""
     environment = os.environ | {"PYTHONPATH": str(copy), "PYTHONDONTWRITEBYTECODE": "1"}
-    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *suite]
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "-n0", "-p", "no:cacheprovider", *suite]
     try:
         done = subprocess.run(command, cwd=copy, env=environment, capture_output=True, timeout=300, check=False)
     except subprocess.TimeoutExpired:
