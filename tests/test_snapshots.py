@@ -3,6 +3,7 @@ import json
 import re
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import duckdb
@@ -20,11 +21,11 @@ from moto.server import ThreadedMotoServer
 from pyarrow import fs
 
 from scenario_etl import Client, Emulator, changes, read_snapshot, snapshot
-from scenario_etl.emulator import Fault
 from scenario_etl.errors import ConfigError, DestinationError, GuardError, TransientError
 from scenario_etl.parquet import key_values, opened
 from scenario_etl.resources import COLLECTIONS
 from scenario_etl.snapshots import changes_schema, count_changes
+from tests.faults.server import Exchange, FaultServer
 from tests.helpers import answering, environment, page, record
 
 DAYS = [f"2026-11-{day:02d}" for day in range(1, 31)]
@@ -394,20 +395,26 @@ def test_kill_9_at_fifty_random_moments_leaves_readable_files_and_the_next_run_s
 # Overlap
 
 
-def test_a_second_run_leaves_with_75_or_waits(run, api, lake: Path) -> None:
-    api.faults.extend([None, Fault(latency=1.5)])
-    with subprocess.Popen(
-        ["scenario-etl", "snapshot", "collections", lake, "--date", DAYS[0]],
-        env=environment(api),
-        stderr=subprocess.DEVNULL,
-    ) as first:
-        while len(api.requests) < 2:
-            assert first.poll() is None
-        refused = run("snapshot", "collections", lake, "--date", DAYS[0], api=api)
-        assert (refused.returncode, len(api.requests)) == (75, 2)
-        assert "another run holds" in refused.stderr
-        waited = run("snapshot", "collections", lake, "--date", DAYS[0], "--lock-timeout", "30", api=api)
-    assert (waited.returncode, first.returncode) == (0, 0)
+def test_a_second_run_leaves_with_75_or_waits(lake: Path) -> None:
+    gate = threading.Event()
+
+    def held(exchange: Exchange) -> None:
+        gate.wait(60)
+        exchange.send()
+
+    command = ["scenario-etl", "snapshot", "collections", lake, "--date", DAYS[0]]
+    with FaultServer(held) as server:
+        keys = {"SCENARIO_SDK_API_KEY": "demo", "SCENARIO_SDK_API_SECRET": "demo"}
+        address = environment(SCENARIO_BASE_URL=f"{server.origin}/v1", **keys)
+        with subprocess.Popen(command, env=address, stderr=subprocess.DEVNULL) as first:
+            while server.requests < 2:
+                assert first.poll() is None
+            refused = subprocess.run(command, env=address, capture_output=True, text=True, check=False)
+            assert (refused.returncode, server.requests) == (75, 2)
+            assert "another run holds" in refused.stderr
+            with subprocess.Popen([*command, "--lock-timeout", "60"], env=address) as waiting:
+                gate.set()
+    assert (first.returncode, waiting.returncode) == (0, 0)
 
 
 def test_the_error_of_a_held_lake_is_transient(lake: Path) -> None:
