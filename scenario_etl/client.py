@@ -273,7 +273,8 @@ class Walk:
 
     def _send(self, url: str) -> requests.Response:
         self.requests += 1
-        logger.debug("GET page %d of %s at %s", self.pages + 1, self._records_key, shown(url, QUOTED_CHARACTERS))
+        if logger.isEnabledFor(logging.DEBUG):
+            logger.debug("GET page %d of %s at %s", self.pages + 1, self._records_key, shown(url, QUOTED_CHARACTERS))
         self._request.url = url
         self._client._authorization(self._request)
         timeout = (min(CONNECT_TIMEOUT, self._client._timeout), self._client._timeout)
