@@ -7,7 +7,7 @@ import shutil
 import signal
 import sys
 from collections.abc import Callable, Generator, Iterator
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from datetime import UTC, datetime
 from time import monotonic, time
 from typing import TYPE_CHECKING, Any, NoReturn, get_args
@@ -270,7 +270,7 @@ def opened(given: dict[str, Any]) -> Generator[Client]:
     arguments: dict[str, Any] = {
         name: given[name] for name in ("timeout", "attempts", "deadline", "requests_per_minute") if name in given
     }
-    with Emulator() if given["demo"] else nullcontext() as api:
+    with bar_left_alone(given), Emulator() if given["demo"] else nullcontext() as api:
         if api:
             arguments |= {"api_key": "demo", "api_secret": "demo", "base_url": api.url}
         else:
@@ -282,8 +282,23 @@ def opened(given: dict[str, Any]) -> Generator[Client]:
 def walk_arguments(given: dict[str, Any]) -> dict[str, Any]:
     """Return the options that `scan` takes."""
     names = ("project_id", "page_size", "strict", "signed_urls")
-    progress = bool(sys.stderr and sys.stderr.isatty()) if given["progress"] is None else given["progress"]
-    return {name: given[name] for name in names if name in given} | {"progress": progress}
+    return {name: given[name] for name in names if name in given} | {"progress": shows_progress(given)}
+
+
+def shows_progress(given: dict[str, Any]) -> bool:
+    """Whether a bar is wanted: by the option, or because stderr is a terminal."""
+    if given.get("progress") is None:
+        return bool("progress" in given and sys.stderr and sys.stderr.isatty())
+    return bool(given["progress"])
+
+
+def bar_left_alone(given: dict[str, Any]) -> AbstractContextManager[None]:
+    """Return what puts log lines above a progress bar, instead of into it."""
+    if not shows_progress(given):
+        return nullcontext()
+    from tqdm.contrib.logging import logging_redirect_tqdm  # noqa: PLC0415 - imported where a bar is seen only
+
+    return logging_redirect_tqdm([logger])
 
 
 @contextmanager
@@ -332,7 +347,8 @@ def as_metrics(facts: dict[str, Any]) -> str:
 
 def summary(report: ScanReport) -> str:
     """Return what a person wants to know of a finished export, in one line."""
-    waited = f", {report.retries} retries, {report.seconds_waited:.0f} s waited" if report.seconds_waited else ""
+    retries = "1 retry" if report.retries == 1 else f"{report.retries} retries"
+    waited = f", {retries}, {report.seconds_waited:.0f} s waited" if report.seconds_waited else ""
     dropped = f", {report.duplicates} duplicates dropped" if report.duplicates else ""
     return (
         f"{report.path}: {report.rows:,} {report.resource}, {report.bytes or 0:,} bytes; "
