@@ -406,7 +406,7 @@ def main() -> NoReturn:
     except ScenarioError as error:
         code = fail(str(error), error.exit_code, verbose)
     except OSError as error:
-        code = fail(f"cannot write to stdout: {error.strerror or error}", DestinationError.exit_code, verbose)
+        code = fail(f"input or output failed: {error}", DestinationError.exit_code, verbose)
     except Exception as error:  # noqa: BLE001 - the last line of defence: no traceback reaches a user unasked
         code = fail(
             f"internal error, please report it (-v shows where): {type(error).__name__}: {error}", INTERNAL, verbose

@@ -9,7 +9,7 @@ import datetime as dt
 import os
 import re
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from shutil import copyfile
@@ -242,10 +242,12 @@ class _Dataset:
     @contextmanager
     def opened(self, day: dt.date) -> Iterator[pq.ParquetFile]:
         """Yield the file of a date."""
-        with (
-            self.store.open_input_file(f"{self.folder}/snapshot_date={day}/part-0.parquet") as source,
-            parquet.opened(source) as file,
-        ):
+        with ExitStack() as stack:
+            try:
+                source = self.store.open_input_file(f"{self.folder}/snapshot_date={day}/part-0.parquet")
+                file = stack.enter_context(parquet.opened(stack.enter_context(source)))
+            except (OSError, pa.ArrowException) as error:
+                raise DestinationError(f"cannot read {self.uri(day)}: {shown(str(error), 300)}") from error
             yield file
 
     def opened_if(self, day: dt.date | None) -> AbstractContextManager[pq.ParquetFile | None]:

@@ -392,6 +392,16 @@ def test_kill_9_at_fifty_random_moments_leaves_readable_files_and_the_next_run_s
     assert [day["added"] for day in count_changes(lake, "collections")] == [250, 0, 0, 0, 0, 0]
 
 
+def test_a_damaged_snapshot_is_named_and_stays_as_it_is(run, api, lake: Path) -> None:
+    assert run("snapshot", "collections", lake, "--date", DAYS[0], api=api).returncode == 0
+    path = lake / f"collections/snapshot_date={DAYS[0]}/part-0.parquet"
+    path.write_bytes(b"no Parquet")
+    done = run("snapshot", "collections", lake, "--date", DAYS[1], api=api)
+    assert (done.returncode, path.read_bytes()) == (74, b"no Parquet")
+    assert f"cannot read {path}" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
 # Overlap
 
 
