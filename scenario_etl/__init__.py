@@ -6,22 +6,36 @@ HTTP bytes -> Page(records, next_token)        client.py: credentials, retries, 
            -> dated snapshots and changes      snapshots.py: what a scheduler calls
 """
 
-from scenario_etl.client import Client
-from scenario_etl.emulator import Emulator
-from scenario_etl.errors import (
-    APIError,
-    AuthError,
-    ConfigError,
-    DestinationError,
-    GuardError,
-    PaginationError,
-    ScenarioError,
-    SchemaError,
-    TransientError,
-)
-from scenario_etl.extract import Scan, ScanReport, export_collections, extract_collections, scan
-from scenario_etl.signed_urls import signed_url_expiry
-from scenario_etl.snapshots import SnapshotReport, changes, read_snapshot, snapshot
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from scenario_etl.client import Client
+    from scenario_etl.emulator import Emulator
+    from scenario_etl.errors import (
+        APIError,
+        AuthError,
+        ConfigError,
+        DestinationError,
+        GuardError,
+        PaginationError,
+        ScenarioError,
+        SchemaError,
+        TransientError,
+    )
+    from scenario_etl.extract import Scan, ScanReport, export_collections, extract_collections, scan
+    from scenario_etl.signed_urls import signed_url_expiry
+    from scenario_etl.snapshots import SnapshotReport, changes, read_snapshot, snapshot
+else:
+
+    def __getattr__(name: str) -> Any:
+        """Import a public name where it is first used (PEP 562): an export needs neither emulator nor snapshots."""
+        for module, names in _HOMES.items():
+            if name in names:
+                value = globals()[name] = getattr(import_module(f"{__name__}.{module}"), name)
+                return value
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
 
 __all__ = [
     "APIError",
@@ -46,3 +60,26 @@ __all__ = [
     "signed_url_expiry",
     "snapshot",
 ]
+
+_HOMES = {
+    "client": ("Client",),
+    "emulator": ("Emulator",),
+    "errors": (
+        "APIError",
+        "AuthError",
+        "ConfigError",
+        "DestinationError",
+        "GuardError",
+        "PaginationError",
+        "ScenarioError",
+        "SchemaError",
+        "TransientError",
+    ),
+    "extract": ("Scan", "ScanReport", "export_collections", "extract_collections", "scan"),
+    "signed_urls": ("signed_url_expiry",),
+    "snapshots": ("SnapshotReport", "changes", "read_snapshot", "snapshot"),
+}
+
+
+def __dir__() -> list[str]:
+    return __all__
