@@ -12,6 +12,7 @@ def main() -> NoReturn:
     try:
         from scenario_etl import cli  # noqa: PLC0415 - behind the line above, and where Ctrl-C is caught
     except KeyboardInterrupt:
+        sys.stderr.write("scenario-etl: error: interrupted\n")
         sys.exit(130)
     cli.main()
 

@@ -1,7 +1,7 @@
 """The join: pages -> RecordBatches; and Scan, the hub that every output hangs on."""
 
 import os
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from scenario_etl import parquet
-from scenario_etl.client import Client
+from scenario_etl.client import Client, Page
 from scenario_etl.errors import ConfigError
 from scenario_etl.publish import published
 from scenario_etl.resources import RESOURCES
@@ -23,6 +23,9 @@ from scenario_etl.signed_urls import SignedURLs, is_form
 if TYPE_CHECKING:
     import pandas as pd
 
+GATHERED_ROWS = 4096  # in a batch of a table or a file: checks, arrays and buffers cost by the batch, too
+
+GATHERED_BYTES = 8 * 2**20  # of JSON, where records are large
 NEWEST_KEYS = 2**14  # keys that Keys holds in a set before it sorts them in with the others
 
 DtypeBackend = Literal["pyarrow", "numpy_nullable"]
@@ -133,7 +136,7 @@ class Scan:
 
         """
         with self.connected() as client:
-            yield from self._walk(client, self._page_size)
+            yield from self._walk(client, self._page_size, 0)
 
     def __arrow_c_stream__(self, requested_schema: object = None) -> object:
         """Export a fresh walk as an Arrow C stream (Arrow PyCapsule interface); errors keep their text."""
@@ -141,7 +144,9 @@ class Scan:
 
     def to_arrow(self) -> pa.Table:
         """Return the whole resource as a pyarrow.Table. Raises what `to_batches` raises."""
-        return pa.Table.from_batches(list(self.to_batches()), schema=self.schema).combine_chunks()
+        with self.connected() as client:
+            batches = list(self._walk(client, self._page_size, GATHERED_ROWS))
+        return pa.Table.from_batches(batches, schema=self.schema).combine_chunks()
 
     def to_pandas(self, dtype_backend: DtypeBackend | None = None) -> "pd.DataFrame":
         """Return the whole resource as a DataFrame. Raises what `to_batches` raises.
@@ -190,7 +195,7 @@ class Scan:
         parquet.write(
             path,
             self.schema,
-            self._walk(client, self._page_size),
+            self._walk(client, self._page_size, GATHERED_ROWS),
             dictionary_columns=self.resource.dictionary_columns,
             key_values=lambda: _key_values(_finished(self)),
         )
@@ -201,24 +206,25 @@ class Scan:
         least = self.resource.page_sizes[0]
         found: list[pa.RecordBatch] = []
         report = self._report
-        with self.connected() as client, closing(self._walk(client, max(least, min(rows, self._page_size)))) as batches:
+        page_size = max(least, min(rows, self._page_size))
+        with self.connected() as client, closing(self._walk(client, page_size, 0)) as batches:
             while rows > 0 and (batch := next(batches, None)) is not None:
                 found.append(batch.slice(0, rows))
                 rows -= batch.num_rows
         self._report = report  # the first rows are no walk, even where they are all there is
         return found
 
-    def _walk(self, client: Client, page_size: int) -> Generator[pa.RecordBatch]:
+    def _walk(self, client: Client, page_size: int, least_rows: int) -> Generator[pa.RecordBatch]:
+        """Yield one RecordBatch for each page, or for as many as have `least_rows` records together."""
         extracted_at, started = datetime.now(UTC), monotonic()
         reader, keys, rows = Reader(self.resource, strict=self._strict, signed_urls=self._signed_urls), Keys(), 0
         with _progress_bar(self.resource.name, self._progress) as bar:
             walk = client.walk(
                 self.resource.path, self.resource.records_key, {**self._parameters, "pageSize": page_size}, bar.wait
             )
-            for page in walk:
-                batch = keys.without_repeated(reader.read(page.records), reader.keys(page.records))
+            for records in _gathered(walk, least_rows, bar.add_page):
+                batch = keys.without_repeated(reader.read(records), reader.keys(records))
                 rows += batch.num_rows
-                bar.add_page(batch.num_rows)
                 yield batch
         self._report = ScanReport(
             resource=self.resource.name,
@@ -341,6 +347,21 @@ def export_collections(
     return described.to_parquet(destination)
 
 
+def _gathered(walk: Iterable[Page], least_rows: int, on_page: Callable[[int], None]) -> Iterator[list[Any]]:
+    """Yield the records of each page, or of as many pages as have `least_rows` of them, or 8 MiB, together."""
+    records: list[Any] = []
+    size = 0
+    for page in walk:
+        on_page(len(page.records))
+        records += page.records
+        size += page.size
+        if len(records) >= least_rows or size >= GATHERED_BYTES:
+            yield records
+            records, size = [], 0
+    if records:
+        yield records
+
+
 class Keys:
     """Remembers the keys of a walk by their 64-bit hash, in about 9 bytes each.
 
@@ -377,7 +398,7 @@ class Keys:
         known = self._newest.intersection(hashes)
         if self._sorted.size:
             wanted = np.array(hashes, np.int64)
-            places = np.searchsorted(self._sorted, wanted)
+            places = self._sorted.searchsorted(wanted)
             found = self._sorted.take(places, mode="clip") == wanted
             if found.any():
                 known.update(wanted[found].tolist())

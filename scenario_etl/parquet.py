@@ -12,7 +12,6 @@ from scenario_etl.errors import DestinationError
 
 ROW_GROUP_ROWS = 128 * 1024
 ROW_GROUP_BYTES = 32 * 2**20  # of Arrow memory
-JOINED_ROWS = 4096  # small batches are joined into one as soon as they hold so many rows
 READ_ROWS = 2048
 READ_BUFFER = 2**20  # bytes
 
@@ -34,7 +33,7 @@ def write(
     Args:
         path: of the file to write; what is there is lost.
         schema: of the file and of every batch.
-        batches: in the order of the rows.
+        batches: in the order of the rows; of some thousands each, as many small buffers cost half as much memory again.
         dictionary_columns: the names of the columns with few values.
         key_values: asked after the last batch; stored in the footer.
 
@@ -75,25 +74,18 @@ def key_values(file: pq.ParquetFile) -> dict[str, str]:
 
 
 def _row_groups(schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
-    """Gather batches into tables of one row group each.
-
-    Batches of one page are joined every few dozen: many small buffers cost half as much memory again.
-    """
-    joined: list[pa.RecordBatch] = []
-    small: list[pa.RecordBatch] = []
-    rows = size = small_rows = 0
+    """Gather batches into tables of one row group each."""
+    group: list[pa.RecordBatch] = []
+    rows = size = 0
     for part in chain.from_iterable(map(_parts, batches)):
         part_size = part.nbytes
         if rows and (rows + part.num_rows > ROW_GROUP_ROWS or size + part_size > ROW_GROUP_BYTES):
-            yield pa.Table.from_batches([*joined, *small], schema=schema)
-            joined, small, rows, size, small_rows = [], [], 0, 0, 0
-        small.append(part)
-        rows, size, small_rows = rows + part.num_rows, size + part_size, small_rows + part.num_rows
-        if small_rows >= JOINED_ROWS:
-            joined.append(pa.concat_batches(small))
-            small, small_rows = [], 0
+            yield pa.Table.from_batches(group, schema=schema)
+            group, rows, size = [], 0, 0
+        group.append(part)
+        rows, size = rows + part.num_rows, size + part_size
     if rows:
-        yield pa.Table.from_batches([*joined, *small], schema=schema)
+        yield pa.Table.from_batches(group, schema=schema)
 
 
 def _parts(batch: pa.RecordBatch) -> list[pa.RecordBatch]:

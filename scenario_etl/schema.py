@@ -9,6 +9,7 @@ from itertools import accumulate, repeat
 from operator import is_not
 from typing import Any, NoReturn
 
+import numpy as np
 import pyarrow as pa
 
 from scenario_etl.errors import SchemaError
@@ -81,7 +82,7 @@ class Resource:
 
 
 class Reader:
-    """Reads pages of records as RecordBatches of a resource's schema.
+    """Reads records as RecordBatches of a resource's schema.
 
     Attributes:
         missing_fields: how often a documented field was absent or null, by its dotted name.
@@ -92,6 +93,7 @@ class Reader:
     def __init__(self, resource: Resource, *, strict: bool = False, signed_urls: SignedURLs = "keep") -> None:
         self.missing_fields: Counter[str] = Counter()
         self.unknown_fields: Counter[str] = Counter()
+        self._records_read = 0
         self._resource = resource
         self._schema = resource.schema
         self._strict = strict
@@ -105,7 +107,7 @@ class Reader:
         self._key_fields = [column.field for column in resource.columns if column.name in resource.key]
 
     def read(self, records: Sequence[Any]) -> pa.RecordBatch:
-        """Return the records of one page as a RecordBatch, one row each.
+        """Return records, those of a page or of several, as a RecordBatch with one row each.
 
         Raises:
             SchemaError: a value does not fit its column, or `strict` and a field is missing or unknown.
@@ -122,6 +124,7 @@ class Reader:
         ]
         for parent, values in objects.items():
             self._count_unknown(parent, values, records)
+        self._records_read += len(records)
         return pa.RecordBatch.from_arrays(arrays, schema=self._schema)
 
     def keys(self, records: Sequence[dict[str, Any]]) -> list[Any]:
@@ -169,7 +172,7 @@ class Reader:
     def _refuse(self, what: str, records: Sequence[Any], position: int, value: object, expected: str) -> NoReturn:
         record = records[position]
         key = [record.get(name) for name in self._key_fields] if isinstance(record, dict) else []
-        named = ", ".join(shown(part) for part in key if part) or f"number {position + 1} of its page"
+        named = ", ".join(shown(part) for part in key if part) or f"number {self._records_read + position + 1:,}"
         found = f'"{shown(value)}"' if isinstance(value, str) else shown(value)
         raise SchemaError(
             f"{self._resource.name}: {what} of record {named} is {found}, not {expected}. "
@@ -238,8 +241,8 @@ def _validity(values: Sequence[Any], types: set[type]) -> pa.Buffer | None:
     """Return Arrow's bitmap of which values are not null, None where all are."""
     if type(None) not in types:
         return None
-    flags = pa.py_buffer(bytes(map(is_not, values, repeat(None))))
-    return pa.Array.from_buffers(pa.uint8(), len(values), [None, flags]).cast(pa.bool_()).buffers()[1]
+    flags = np.frombuffer(bytes(map(is_not, values, repeat(None))), np.uint8)
+    return pa.py_buffer(np.packbits(flags, bitorder="little"))
 
 
 _CONVERSIONS: dict[pa.DataType, Callable[[Sequence[Any]], pa.Array]] = {

@@ -96,7 +96,7 @@ def test_no_key_is_exit_78_and_names_the_variables(run) -> None:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"id": ...}, "id of record number 2 of its page is null"),
+        ({"id": ...}, "id of record number 2 is null"),
         ({"assetCount": 3.5}, "asset_count of record c2 is 3.5, not a whole number"),
         ({"updatedAt": "yesterday"}, 'updated_at of record c2 is "yesterday", not an ISO 8601 date'),
     ],

@@ -63,7 +63,7 @@ def old(tmp_path: Path) -> Path:
 def test_kill_9_at_every_step_leaves_the_old_or_the_new_file_and_the_next_run_cleans_up(old: Path) -> None:
     with Emulator(250) as api:
         done = subprocess.run(
-            [sys.executable, "-c", KILLER, old, "1", "3"],
+            [sys.executable, "-c", KILLER, old, "1", "2"],
             env=environment(api),
             capture_output=True,
             text=True,

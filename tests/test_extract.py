@@ -16,9 +16,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scenario_etl import Client, Emulator, export_collections, extract_collections, scan
+from scenario_etl.client import Page
 from scenario_etl.emulator import HTML, Fault
 from scenario_etl.errors import ConfigError, DestinationError, ScenarioError, SchemaError, TransientError
-from scenario_etl.extract import NEWEST_KEYS, Keys
+from scenario_etl.extract import NEWEST_KEYS, Keys, _gathered
 from scenario_etl.parquet import key_values, opened
 from scenario_etl.resources import COLLECTIONS
 from tests.helpers import FakeClock, answering, page, record
@@ -43,6 +44,21 @@ def split(rows: list, sizes: list[int]) -> list[dict]:
 def test_any_split_of_records_into_pages_gives_every_record_once_in_order(sizes) -> None:
     frame = extract_collections(client=answering(*split(records(20), sizes))[0])
     assert frame["id"].tolist() == [f"c{number}" for number in range(20)]
+
+
+@given(st.lists(st.integers(0, 5), max_size=30), st.integers(0, 12), st.integers(1, 40))
+def test_pages_are_gathered_in_order_into_batches_of_enough_records_or_bytes(sizes, least: int, eighths: int) -> None:
+    numbers = iter(range(1000))
+    pages = [Page([next(numbers) for _ in range(size)], "t", eighths * 2**20 // 8) for size in sizes]
+    shown: list[int] = []
+    batches = list(_gathered(pages, least, shown.append))
+    assert [number for batch in batches for number in batch] == list(range(sum(sizes)))
+    assert shown == sizes
+    if least == 0:
+        assert [len(batch) for batch in batches] == sizes
+    assert all(len(batch) < least + 5 or least == 0 for batch in batches)
+    most_pages = -(-64 // eighths)  # of 8 MiB together
+    assert len(batches) >= len(sizes) // most_pages - 1
 
 
 transient = st.sampled_from(

@@ -1,12 +1,16 @@
+import ast
 import doctest
 import importlib
 import inspect
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 import scenario_etl
+from tests.helpers import environment
 
 MODULES = [
     "client",
@@ -23,23 +27,71 @@ MODULES = [
 
 
 def test_all_is_exactly_the_public_names() -> None:
-    public = {
-        name for name, value in vars(scenario_etl).items() if not name.startswith("_") and not inspect.ismodule(value)
-    }
-    assert public == set(scenario_etl.__all__)
-    assert sorted(scenario_etl.__all__) == scenario_etl.__all__
+    source = ast.parse(Path(scenario_etl.__file__).read_text())
+    (typed,) = (node.body for node in source.body if isinstance(node, ast.If))
+    seen_by_type_checkers = [f"{each.module}.{name.name}" for each in typed for name in each.names]
+    found = [f"scenario_etl.{module}.{name}" for module, names in scenario_etl._HOMES.items() for name in names]
+    assert sorted(found) == sorted(seen_by_type_checkers)
+    assert sorted(name.rpartition(".")[2] for name in found) == scenario_etl.__all__ == dir(scenario_etl)
+    with pytest.raises(AttributeError, match="no attribute 'extractor'"):
+        scenario_etl.extractor  # noqa: B018
 
 
-@pytest.mark.parametrize(
-    "code",
-    [
-        "import scenario_etl",
-        "import sys; sys.argv[1:] = ['--help']; from scenario_etl.cli import cli; cli(standalone_mode=False)",
-    ],
-)
-def test_neither_the_import_nor_help_imports_pandas(code: str) -> None:
-    tell = f"{code}\nimport sys; assert not {{'pandas', 'tqdm', 'duckdb', 'polars'}} & set(sys.modules)"
-    subprocess.run([sys.executable, "-c", tell], check=True, capture_output=True, timeout=60)
+def imported(*arguments: str, **variables: str) -> set[str]:
+    """The modules that Python imports for a command."""
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", *arguments],
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env=environment() | variables,
+    )
+    return {line.rpartition("|")[2].strip() for line in done.stderr.splitlines() if line.startswith("import time:")}
+
+
+def test_neither_the_import_nor_help_nor_an_export_imports_what_it_does_not_use(tmp_path: Path) -> None:
+    unused = {"pandas", "tqdm", "filelock", "scenario_etl.emulator", "scenario_etl.snapshots"}
+    modules = imported("-c", "import scenario_etl")
+    assert not ({"numpy", "pyarrow", "requests"} | unused) & modules
+    modules = imported("-m", "scenario_etl", "--help")
+    assert not ({"pyarrow.compute"} | unused) & modules
+    with scenario_etl.Emulator(5) as api:
+        modules = imported("-m", "scenario_etl", "export", "collections", str(tmp_path / "x"), **environment(api))
+    assert "pyarrow.compute" in modules
+    assert not unused & modules
+
+
+@pytest.mark.skipif(sys.platform != "linux" or os.cpu_count() == 1, reason="counts threads in /proc, more than one")
+def test_the_command_line_starts_no_threads_for_linear_algebra_unless_told_to() -> None:
+    code = """
+import atexit, os, sys
+from scenario_etl.__main__ import main
+atexit.register(lambda: print(len(os.listdir("/proc/self/task"))))
+sys.argv[1:] = ["--version"]
+main()
+"""
+
+    def threads(**variables: str) -> int:
+        told = subprocess.check_output([sys.executable, "-c", code], text=True, env=environment() | variables)
+        return int(told.split()[-1])
+
+    assert threads(OPENBLAS_NUM_THREADS="2") == threads() + 1
+
+
+def test_ctrl_c_while_python_imports_is_exit_130_without_a_traceback() -> None:
+    code = """
+import sys
+class Interrupting:
+    def find_spec(self, name, path=None, target=None):
+        if name == "pyarrow":
+            raise KeyboardInterrupt
+sys.meta_path.insert(0, Interrupting())
+from scenario_etl.__main__ import main
+main()
+"""
+    done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (130, "scenario-etl: error: interrupted\n")
 
 
 def test_neither_an_export_nor_a_snapshot_imports_pandas(tmp_path) -> None:

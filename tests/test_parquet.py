@@ -103,9 +103,3 @@ def test_a_file_with_a_damaged_footer_is_an_error(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-1] + b"?")
     with pytest.raises(DestinationError, match="reads back damaged"):
         parquet._read_back(path, 5)
-
-
-def test_small_batches_are_joined_before_they_are_written(tmp_path: Path) -> None:
-    groups = list(parquet._row_groups(SCHEMA, (batch(100) for _ in range(1000))))
-    assert sum(group.num_rows for group in groups) == 100_000
-    assert all(group.column(0).num_chunks < 100 for group in groups)

@@ -107,7 +107,7 @@ def test_a_date_that_is_no_instant_is_refused(value) -> None:
 def test_a_record_without_a_key_is_refused_by_its_position(value) -> None:
     assert "id of record" in refused(record(), record(id=value))
     if value in (..., None, ""):
-        assert "number 2 of its page" in refused(record(), record(id=value))
+        assert "id of record number 2 is" in refused(record(), record(id=value))
 
 
 @pytest.mark.parametrize("value", [7, True, ["x"], {}, "\ud800"])
@@ -117,12 +117,19 @@ def test_a_name_that_is_no_text_is_refused(value) -> None:
 
 @pytest.mark.parametrize("value", [None, "x", 7, [], True])
 def test_a_record_that_is_no_object_is_refused(value) -> None:
-    assert "the record of record number 2 of its page" in refused(record(), value)
+    assert "the record of record number 2 is" in refused(record(), value)
 
 
 @pytest.mark.parametrize("value", ["x", 7, [], False])
 def test_a_thumbnail_that_is_no_object_is_refused(value) -> None:
     assert "thumbnail of record c1" in refused(record(thumbnail=value))
+
+
+def test_a_record_is_numbered_from_the_start_of_the_walk() -> None:
+    reader = Reader(COLLECTIONS)
+    reader.read([record(id=f"c{number}") for number in range(1234)])
+    with pytest.raises(SchemaError, match="id of record number 1,236 is null"):
+        reader.read([record(), record(id=None)])
 
 
 def test_the_first_wrong_record_of_a_page_is_named() -> None:

@@ -1,7 +1,8 @@
 """A server whose pages are serialised beforehand, in a process of its own: `python -m tests.benchmarks.server ROWS MS`.
 
 Prints its base URL, then answers every GET of a page after MS milliseconds. A million collections are one block of a
-thousand made-up records under ids of their own, so that the server's memory stays small.
+thousand made-up records, so that the server's memory stays small; collections and thumbnails have ids of their own, as
+in a real team: otherwise a dictionary of a thousand signed URLs would make a file of all of them.
 """
 
 import json
@@ -14,7 +15,6 @@ from functools import lru_cache
 from scenario_etl import Emulator
 
 BLOCK = 1000  # different records; beyond it they come again under other ids
-WIDTH = 9  # digits of a record's number in its id
 DEFAULT_PAGE_SIZE = 10
 
 
@@ -28,18 +28,19 @@ class Pages:
         self._parts = [self._split(emulator._record(number)) for number in range(BLOCK)]
 
     @staticmethod
-    def _split(record: dict) -> tuple[bytes, bytes]:
-        """Return the bytes of a record before and behind the number in its id."""
-        before, behind = json.dumps(record | {"id": "#"}, separators=(",", ":")).encode().split(b'"#"', 1)
-        return before + b'"collection_', b'"' + behind
+    def _split(record: dict) -> list[bytes]:
+        """Return the bytes of a record around the numbers in its ids."""
+        text = json.dumps(record | {"id": "collection_#"}, separators=(",", ":"))
+        if record.get("thumbnail"):
+            text = text.replace(record["thumbnail"]["assetId"], "asset_#")
+        return text.encode().split(b"#")
 
     def body(self, offset: int, size: int) -> bytes:
         """Return the page of `size` records from `offset`."""
         last = min(offset + size, self.rows)
         records = []
         for number in range(offset, last):
-            before, behind = self._parts[number % BLOCK]
-            records.append(before + b"%0*d" % (WIDTH, number) + behind)
+            records.append((b"%022d" % number).join(self._parts[number % BLOCK]))
         token = b',"nextPaginationToken":"%d"' % last if last < self.rows else b""
         return b'{"collections":[' + b",".join(records) + b"]" + token + b"}"
 
