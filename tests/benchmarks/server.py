@@ -38,9 +38,7 @@ class Pages:
     def body(self, offset: int, size: int) -> bytes:
         """Return the page of `size` records from `offset`."""
         last = min(offset + size, self.rows)
-        records = []
-        for number in range(offset, last):
-            records.append((b"%022d" % number).join(self._parts[number % BLOCK]))
+        records = [(b"%022d" % number).join(self._parts[number % BLOCK]) for number in range(offset, last)]
         token = b',"nextPaginationToken":"%d"' % last if last < self.rows else b""
         return b'{"collections":[' + b",".join(records) + b"]" + token + b"}"
 
