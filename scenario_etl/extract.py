@@ -23,10 +23,11 @@ from scenario_etl.signed_urls import SignedURLs, is_form
 if TYPE_CHECKING:
     import pandas as pd
 
-GATHERED_ROWS = 4096  # in a batch of a table or a file: checks, arrays and buffers cost by the batch, too
+GATHERED_ROWS = 2000  # in a batch of a table or a file: checks, arrays and buffers cost by the batch, too
 
 GATHERED_BYTES = 8 * 2**20  # of JSON, where records are large
 NEWEST_KEYS = 2**14  # keys that Keys holds in a set before it sorts them in with the others
+SORTED_KEYS = 2**18  # in one array, so that sorting more in takes little memory
 
 DtypeBackend = Literal["pyarrow", "numpy_nullable"]
 
@@ -376,7 +377,7 @@ class Keys:
     def __init__(self) -> None:
         self.repeated = 0
         self._newest: set[int] = set()
-        self._sorted = np.empty(0, np.int64)
+        self._sorted: list[Any] = []  # numpy arrays
 
     def without_repeated(self, batch: pa.RecordBatch, keys: list[Any]) -> pa.RecordBatch:
         """Return the batch without the rows whose key has come before, in it or in an earlier one."""
@@ -388,20 +389,21 @@ class Keys:
         self.repeated += len(hashes) - batch.num_rows
         self._newest |= fresh
         if len(self._newest) > NEWEST_KEYS:
-            newest = np.fromiter(self._newest, np.int64, len(self._newest))
-            self._sorted = np.concatenate([self._sorted, np.sort(newest)])
-            self._sorted.sort(kind="stable")  # merges the two runs, in linear time
+            newest = np.sort(np.fromiter(self._newest, np.int64, len(self._newest)))
+            if self._sorted and self._sorted[-1].size < SORTED_KEYS:
+                newest = np.sort(np.concatenate([self._sorted.pop(), newest]), kind="stable")  # merges, in linear time
+            self._sorted.append(newest)
             self._newest.clear()
         return batch
 
     def _known(self, hashes: list[int]) -> set[int]:
         known = self._newest.intersection(hashes)
-        if self._sorted.size:
-            wanted = np.array(hashes, np.int64)
-            places = self._sorted.searchsorted(wanted)
-            found = self._sorted.take(places, mode="clip") == wanted
-            if found.any():
-                known.update(wanted[found].tolist())
+        if not self._sorted:
+            return known
+        wanted = np.sort(np.array(hashes, np.int64))  # in order, they are found in less than half the time
+        for keys in self._sorted:
+            found = keys.take(keys.searchsorted(wanted), mode="clip") == wanted
+            known.update(wanted[found].tolist())
         return known
 
 

@@ -186,9 +186,9 @@ def test_a_repeated_record_is_dropped_the_first_kept_and_counted() -> None:
     assert (described.report.rows, described.report.duplicates) == (2, 2)
 
 
-@given(st.lists(st.lists(st.integers(0, 50), max_size=8), max_size=20), st.integers(0, 20))
-def test_keys_keep_the_first_of_each(monkeypatch_limit, pages, limit: int) -> None:
-    monkeypatch_limit(limit)
+@given(st.lists(st.lists(st.integers(0, 50), max_size=8), max_size=20), st.integers(0, 20), st.integers(1, 20))
+def test_keys_keep_the_first_of_each(monkeypatch_limits, pages, newest: int, most_sorted: int) -> None:
+    monkeypatch_limits(newest, most_sorted)
     keys, got = Keys(), []
     for values in pages:
         batch = keys.without_repeated(pa.record_batch({"k": pa.array(values, pa.int64())}), values)
@@ -198,9 +198,14 @@ def test_keys_keep_the_first_of_each(monkeypatch_limit, pages, limit: int) -> No
 
 
 @pytest.fixture(scope="module")
-def monkeypatch_limit():
+def monkeypatch_limits():
     with pytest.MonkeyPatch.context() as patch:
-        yield lambda limit: patch.setattr("scenario_etl.extract.NEWEST_KEYS", limit)
+
+        def limit(newest: int, most_sorted: int) -> None:
+            patch.setattr("scenario_etl.extract.NEWEST_KEYS", newest)
+            patch.setattr("scenario_etl.extract.SORTED_KEYS", most_sorted)
+
+        yield limit
 
 
 def test_keys_take_few_bytes_each() -> None:
@@ -209,7 +214,7 @@ def test_keys_take_few_bytes_each() -> None:
         values = np.arange(start, start + 1000)
         keys.without_repeated(pa.record_batch({"k": values}), [f"key {value}" for value in values])
     assert len(keys._newest) <= NEWEST_KEYS
-    assert keys._sorted.nbytes <= 8 * 200_000
+    assert sum(keys.nbytes for keys in keys._sorted) <= 8 * 200_000
     assert keys.repeated == 0
 
 
