@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     )
     from scenario_etl.extract import Scan, ScanReport, export_collections, extract_collections, scan
     from scenario_etl.signed_urls import signed_url_expiry
-    from scenario_etl.snapshots import SnapshotReport, changes, read_snapshot, snapshot
+    from scenario_etl.snapshots import SnapshotReport, changes, history, read_snapshot, snapshot
+    from scenario_etl.thumbnails import fetch_thumbnails
 else:
 
     def __getattr__(name: str) -> Any:
@@ -55,6 +56,8 @@ __all__ = [
     "changes",
     "export_collections",
     "extract_collections",
+    "fetch_thumbnails",
+    "history",
     "read_snapshot",
     "scan",
     "signed_url_expiry",
@@ -77,7 +80,8 @@ _HOMES = {
     ),
     "extract": ("Scan", "ScanReport", "export_collections", "extract_collections", "scan"),
     "signed_urls": ("signed_url_expiry",),
-    "snapshots": ("SnapshotReport", "changes", "read_snapshot", "snapshot"),
+    "snapshots": ("SnapshotReport", "changes", "history", "read_snapshot", "snapshot"),
+    "thumbnails": ("fetch_thumbnails",),
 }
 
 

@@ -195,15 +195,33 @@ def add_snapshot(resource: str, lake: str, **given: Any) -> None:
 @click.option("--date", metavar="DATE", help="Show the rows of this date, instead of the counts of each.")
 def show_changes(resource: str, lake: str, date: str | None) -> None:
     """Tell how many rows of RESOURCE were added, updated and deleted with each snapshot in LAKE."""
-    from scenario_etl.snapshots import count_changes  # noqa: PLC0415 - imported where used: an export needs none
-
     if date:
         frame = scenario_etl.changes(lake, resource, since=date, until=date).to_pandas()
         show(frame.assign(changed_columns=frame["changed_columns"].map(", ".join)))
         return
     click.echo(f"{'date':10} {'added':>9} {'updated':>9} {'deleted':>9}")
-    for day in count_changes(lake, resource):
-        click.echo(f"{day['date']} {day['added']:9,} {day['updated']:9,} {day['deleted']:9,}")
+    for day in scenario_etl.history(lake, resource).to_pylist():
+        if day["added"] is not None:
+            click.echo(f"{day['date']} {day['added']:9,} {day['updated']:9,} {day['deleted']:9,}")
+
+
+@cli.command(name="report", short_help="Show a lake of collections as an HTML page.")
+@click.argument("lake", type=click.Path())
+@click.argument("destination", type=click.Path())
+def report_lake(lake: str, destination: str) -> None:
+    r"""Write what the snapshots of collections in LAKE show, as one HTML page, DESTINATION, that needs no other file.
+
+    Totals, growth, changes, thumbnails of what was updated last, and how the runs went. Needs `pip install
+    'scenario-etl[report]'`.
+
+    \b
+      scenario-etl report /data/lake report.html
+    """
+    try:
+        from scenario_etl.report import write_report  # noqa: PLC0415 - it brings pandas and matplotlib
+    except ModuleNotFoundError as error:
+        raise ConfigError(f"a report needs {error.name}: pip install 'scenario-etl[report]'") from error
+    write_report(lake, destination)
 
 
 @cli.command(short_help="Show the first rows of a resource.")

@@ -101,6 +101,8 @@ class Emulator:
 
     Attributes:
         url: the base URL, such as "http://127.0.0.1:40123/v1".
+        collections: the list of records that it serves; a number stands for one that is made up when it is asked for.
+            May be changed while it serves, by records as the API gives them; a thumbnail without a URL gets one.
         requests: method and path with query of every request to the API so far.
 
     >>> import urllib.request
@@ -126,8 +128,9 @@ class Emulator:
         basic = base64.b64encode(f"{api_key}:{api_secret}".encode()).decode()
         self._accepted = {f"Basic {basic}"} | ({f"Bearer {bearer_token}"} if bearer_token else set())
         self._seed = str(seed)
-        self._rows: list[Any] = list(range(collections) if isinstance(collections, int) else collections)
+        self.collections: list[Any] = list(range(collections) if isinstance(collections, int) else collections)
         self._created = 0
+        self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
         self.faults: deque[Fault | None] = deque(faults)
         self.latency = latency
@@ -138,15 +141,17 @@ class Emulator:
         self.url = f"{self.origin}/v1"
 
     def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def start(self) -> Self:
+        """Serve in a thread of its own, until `close` or the end of the program, and return the emulator."""
         self._server.server_activate()
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
         self._thread.start()
         return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self.close()
 
     def next_fault(self) -> Fault | None:
         with self._lock:
@@ -158,7 +163,11 @@ class Emulator:
         self._server.serve_forever()
 
     def close(self) -> None:
-        """Free the port, and end the connections that are open."""
+        """Stop serving, end the connections that are open, and free the port."""
+        if self._thread:
+            self._server.shutdown()
+            self._thread.join()
+            self._thread = None
         self._server.close_connections()
         self._server.server_close()
 
@@ -185,7 +194,7 @@ class Emulator:
 
     def list_collections(self, query: dict[str, str], body: bytes) -> Answer:
         project = query.get("projectId")
-        rows = self._rows
+        rows = self.collections
         if project is not None:
             rows = [row for row in rows if self._record(row, signed=False).get("ownerId") == project]
         return self._page("collections", rows, query, self._record)
@@ -206,21 +215,21 @@ class Emulator:
             "createdAt": _iso(self._time()),
             "updatedAt": _iso(self._time()),
         }
-        self._rows.append(record)
+        self.collections.append(record)
         return Answer(200, {"collection": record})
 
     def retrieve_collection(self, identifier: str, query: dict[str, str], body: bytes) -> Answer:
         position = self._position(identifier)
         if position is None:
             return _refusal(404, "Collection not found")
-        return Answer(200, {"collection": self._record(self._rows[position])})
+        return Answer(200, {"collection": self._record(self.collections[position])})
 
     def update_collection(self, identifier: str, query: dict[str, str], body: bytes) -> Answer:
         position = self._position(identifier)
         if position is None:
             return _refusal(404, "Collection not found")
         changes = _json_object(body)
-        record = dict(self._record(self._rows[position], signed=False))
+        record = dict(self._record(self.collections[position], signed=False))
         if "name" in changes:
             if not isinstance(changes["name"], str) or not changes["name"]:
                 return _refusal(400, "name must be a string that is not empty")
@@ -230,14 +239,14 @@ class Emulator:
             if changes["thumbnail"] is not None:
                 record["thumbnail"] = {"assetId": str(changes["thumbnail"])}
         record["updatedAt"] = _iso(self._time())
-        self._rows[position] = record
+        self.collections[position] = record
         return Answer(200, {"collection": self._record(record)})
 
     def delete_collection(self, identifier: str, query: dict[str, str], body: bytes) -> Answer:
         position = self._position(identifier)
         if position is None:
             return _refusal(404, "Collection not found")
-        del self._rows[position]
+        del self.collections[position]
         return Answer(200, {})
 
     def list_teams(self, query: dict[str, str], body: bytes) -> Answer:
@@ -340,7 +349,7 @@ class Emulator:
         return f"collection_{_identifier(self._seed, 'collection', number)}"
 
     def _position(self, identifier: str) -> int | None:
-        ids = (self._collection_id(row) if isinstance(row, int) else row.get("id") for row in self._rows)
+        ids = (self._collection_id(row) if isinstance(row, int) else row.get("id") for row in self.collections)
         return next((position for position, found in enumerate(ids) if found == identifier), None)
 
     def _signed_url(self, asset: str) -> str:

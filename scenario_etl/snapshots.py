@@ -8,7 +8,7 @@ walk beside the one before tells what is gone.
 import datetime as dt
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -153,8 +153,13 @@ def snapshot(
         )
 
 
-def read_snapshot(lake: str | os.PathLike[str], resource: str, date: dt.date | str | None = None) -> pa.Table:
-    """Return the rows of one snapshot: of `date`, or of the newest one.
+def read_snapshot(
+    lake: str | os.PathLike[str],
+    resource: str,
+    date: dt.date | str | None = None,
+    columns: Sequence[str] | None = None,
+) -> pa.Table:
+    """Return the rows of one snapshot: of `date`, or of the newest one; only some columns where they are named.
 
     Raises:
         ConfigError: there is none.
@@ -166,7 +171,7 @@ def read_snapshot(lake: str | os.PathLike[str], resource: str, date: dt.date | s
     if day is None or day not in dates:
         raise ConfigError(f"{shown(os.fspath(lake))} has no snapshot of {resource}{f' for {day}' if day else ''}")
     with snapshots.opened(day) as file:
-        return file.read()
+        return file.read(columns=columns)
 
 
 def changes(
@@ -194,15 +199,25 @@ def changes(
     return pa.concat_tables(tables, promote_options="default")
 
 
-def count_changes(lake: str | os.PathLike[str], resource: str) -> list[dict[str, Any]]:
-    """Return, oldest first, each snapshot's date and how many rows were added, updated and deleted."""
-    changed = _Dataset.of(lake, f"{_known(resource).name}_changes")
-    found = []
-    for day in changed.dates():
-        with changed.opened(day) as file:
-            told = parquet.key_values(file)
-        found.append({"date": day} | {name: int(told[f"scenario_etl.{name}"]) for name in _COUNTS})
-    return found
+def history(lake: str | os.PathLike[str], resource: str) -> pa.Table:
+    """Return what the lake's files tell of each run, one row a date, oldest first.
+
+    Returns:
+        `date`; `rows`, `pages`, `requests` and `duplicates` of the walk, null where retention removed the snapshot or
+        there is none; `previous_date`, null for the first, with `added`, `updated` and `deleted`; and `rejected`,
+        whether the guard stopped a snapshot of that date and no later run published one.
+
+    """
+    snapshots, changed = _Dataset.of(lake, _known(resource).name), _Dataset.of(lake, f"{resource}_changes")
+    rejected = snapshots.rejected_dates()
+    found: dict[dt.date, dict[str, Any]] = {day: {"date": day, "rejected": True} for day in rejected}
+    for dataset, names in ((changed, ("previous_date", *_COUNTS)), (snapshots, _WALKED)):
+        for day in dataset.dates():
+            with dataset.opened(day) as file:
+                told = parquet.key_values(file)
+            facts = {name: _fact(told.get(f"scenario_etl.{name}")) for name in names}
+            found.setdefault(day, {"date": day, "rejected": False}).update(facts)
+    return pa.Table.from_pylist([found[day] for day in sorted(found)], schema=_HISTORY)
 
 
 def changes_schema(resource: Resource) -> pa.Schema:
@@ -212,6 +227,16 @@ def changes_schema(resource: Resource) -> pa.Schema:
 
 
 _COUNTS = ("added", "updated", "deleted")
+_WALKED = ("rows", "pages", "requests", "duplicates")
+_HISTORY = pa.schema(
+    [
+        pa.field("date", pa.date32(), nullable=False),
+        *(pa.field(name, pa.int64()) for name in _WALKED),
+        pa.field("previous_date", pa.date32()),
+        *(pa.field(name, pa.int64()) for name in _COUNTS),
+        pa.field("rejected", pa.bool_(), nullable=False),
+    ]
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,6 +283,14 @@ class _Dataset:
         """Return where a snapshot is kept that the guard refused: beside the table, under a name no glob matches."""
         lake, _, name = self.base_uri.rpartition("/")
         return f"{lake}/.{name}.snapshot_date={day}.rejected"
+
+    def rejected_dates(self) -> list[dt.date]:
+        """Return the dates for which the guard refused a snapshot and none was published since."""
+        lake, _, name = self.folder.rpartition("/")
+        kept = re.compile(rf"\.{re.escape(name)}\.snapshot_date=(\d{{4}}-\d{{2}}-\d{{2}})\.rejected")
+        found = self.store.get_file_info(fs.FileSelector(lake, allow_not_found=True))
+        matches = (kept.fullmatch(item.base_name) for item in found)
+        return sorted(dt.date.fromisoformat(match[1]) for match in matches if match)
 
     def forget_rejected(self, day: dt.date) -> None:
         """Remove what the guard refused for a date that has been published since."""
@@ -460,6 +493,13 @@ def _locked(lake: str | os.PathLike[str], resource: str, seconds: float) -> Iter
         ) from error
 
 
+def _fact(text: str | None) -> int | dt.date | None:
+    """Return what a file's footer tells: a number, or a date."""
+    if not text:
+        return None
+    return int(text) if text.isdigit() else dt.date.fromisoformat(text)
+
+
 def _known(resource: str) -> Resource:
     if resource not in RESOURCES:
         raise ConfigError(f"there is no resource {resource!r}: choose {', '.join(RESOURCES)}")
@@ -468,7 +508,7 @@ def _known(resource: str) -> Resource:
 
 def _as_date(value: dt.date | str | None) -> dt.date | None:
     if isinstance(value, dt.datetime):
-        return value.astimezone(dt.UTC).date()
+        return (value.astimezone(dt.UTC) if value.tzinfo else value).date()
     if value is None or isinstance(value, dt.date):
         return value
     try:

@@ -331,5 +331,5 @@ def test_the_options_reach_the_walk(run, api, command: str) -> None:
     assert run(command, "collections", *target, "--deadline", "9", api=api).returncode == 75
     paced = run(command, "collections", *target, "--page-size", "20", "--requests-per-minute", "600", "-v", api=api)
     assert paced.returncode == 0
-    api._rows[0] = record(colour="red")
+    api.collections[0] = record(colour="red")
     assert run(command, "collections", *target, "--strict", api=api).returncode == 65

@@ -103,8 +103,8 @@ with Emulator(250) as api, Client("demo", "demo", base_url=api.url) as client:
     snapshot("collections", sys.argv[1], date="2026-11-01", client=client)
     for number in range(0, 20, 3):
         row = api._record(number)
-        api._rows[number] = row | {"name": "renamed"}
-    del api._rows[100:120]
+        api.collections[number] = row | {"name": "renamed"}
+    del api.collections[100:120]
     print(snapshot("collections", sys.argv[1], date="2026-11-02", client=client))
 assert "pandas" not in sys.modules
 """

@@ -20,11 +20,11 @@ from hypothesis import strategies as st
 from moto.server import ThreadedMotoServer
 from pyarrow import fs
 
-from scenario_etl import Client, Emulator, changes, read_snapshot, snapshot
+from scenario_etl import Client, Emulator, changes, history, read_snapshot, snapshot
 from scenario_etl.errors import ConfigError, DestinationError, GuardError, TransientError
 from scenario_etl.parquet import key_values, opened
 from scenario_etl.resources import COLLECTIONS
-from scenario_etl.snapshots import changes_schema, count_changes
+from scenario_etl.snapshots import changes_schema
 from tests.faults.server import Exchange, FaultServer
 from tests.helpers import answering, environment, page, record
 
@@ -269,7 +269,7 @@ def test_an_empty_team_may_stay_empty(lake: Path) -> None:
 
 def test_the_guard_is_exit_65_and_says_how_to_accept(run, api, lake: Path) -> None:
     run("snapshot", "collections", lake, "--date", DAYS[0], api=api)
-    del api._rows[100:]
+    del api.collections[100:]
     refused = run("snapshot", "collections", lake, "--date", DAYS[1], api=api)
     assert (refused.returncode, refused.stderr.count("\n")) == (65, 1)
     assert "150 of the 250 rows of the last snapshot are gone" in refused.stderr
@@ -388,8 +388,8 @@ def test_kill_9_at_fifty_random_moments_leaves_readable_files_and_the_next_run_s
     assert sum(run["death"] == -9 for run in runs) >= 20
     assert {(run["readable"], run["next"]) for run in runs} == {(0, 0)}
     assert all(run["debris"] == 0 for run in runs if run["number"] % 10 == 9)
-    assert [day["date"].day for day in count_changes(lake, "collections")] == [1, 2, 3, 4, 5, 6]
-    assert [day["added"] for day in count_changes(lake, "collections")] == [250, 0, 0, 0, 0, 0]
+    assert [day["date"].day for day in history(lake, "collections").to_pylist()] == [1, 2, 3, 4, 5, 6]
+    assert [day["added"] for day in history(lake, "collections").to_pylist()] == [250, 0, 0, 0, 0, 0]
 
 
 def test_a_damaged_snapshot_is_named_and_stays_as_it_is(run, api, lake: Path) -> None:
@@ -438,7 +438,7 @@ def test_the_error_of_a_held_lake_is_transient(lake: Path) -> None:
 
 def test_thirty_days_are_read_by_duckdb_pandas_and_polars(api, client, lake: Path) -> None:
     for day in DAYS:
-        api._rows.append(record(id=f"made on {day}"))
+        api.collections.append(record(id=f"made on {day}"))
         snapshot("collections", lake, date=day, client=client)
     rows = sum(range(251, 281))
     found = duckdb.sql(f"""
@@ -508,15 +508,15 @@ def test_a_lake_in_an_object_store_is_like_a_folder(s3, run, api) -> None:
     for day in DAYS[:3]:
         done = run("snapshot", "collections", uri, "--date", day, "--keep", "2", api=api)
         assert done.returncode == 0, done.stderr
-        api._rows.pop()
+        api.collections.pop()
     assert keys("lake") == [
         f"{table}/snapshot_date={day}/part-0.parquet"
         for table, days in (("collections", DAYS[1:3]), ("collections_changes", DAYS[:3]))
         for day in days
     ]
-    assert [day["deleted"] for day in count_changes(uri, "collections")] == [0, 1, 1]
+    assert [day["deleted"] for day in history(uri, "collections").to_pylist()] == [0, 1, 1]
     assert read_snapshot(uri, "collections").num_rows == 248
-    del api._rows[10:]
+    del api.collections[10:]
     refused = run("snapshot", "collections", uri, "--date", DAYS[3], api=api)
     assert refused.returncode == 65
     assert ".collections.snapshot_date=2026-11-04.rejected" in keys("lake")

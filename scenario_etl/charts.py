@@ -1,0 +1,310 @@
+"""Charts of collections and of their history: DataFrame -> matplotlib Figure, in one small style.
+
+Titles say the finding. The colours are those of Okabe and Ito, which colour-blind people can tell apart. Each function
+takes the width in inches: 9 reads well at 900 pixels, 4.2 on a phone. In a notebook, `%matplotlib inline` shows a
+Figure that a cell ends with.
+"""
+
+import io
+import math
+import textwrap
+from collections.abc import Callable, Sequence
+from functools import cache, wraps
+from typing import Any, ParamSpec
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+from matplotlib.figure import Figure
+from matplotlib.font_manager import findfont, get_font, get_font_names
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+from PIL import Image
+
+WIDTH = 9.0  # inches
+NARROW = 6.0  # inches; below it, a chart has fewer ticks
+PIXELS_AN_INCH = 100
+TITLE_CHARACTERS = 9  # an inch
+MOST_OWNERS = 15  # of a heat map
+BLUE, ORANGE, RED, GREY = "#0072B2", "#E69F00", "#D55E00", "#767676"
+PLACEHOLDER = "#E8E8E8"
+UNDRAWABLE = "\u25a1"  # an empty square, for a character that no font has
+FONTS = ("Noto Sans CJK JP", "Hiragino Sans", "Microsoft YaHei", "Malgun Gothic")  # for names that DejaVu Sans lacks
+STYLE: dict[Any, Any] = {
+    "axes.axisbelow": True,
+    "axes.edgecolor": "#B0B0B0",
+    "axes.grid": True,
+    "axes.grid.axis": "y",
+    "axes.labelcolor": "#333333",
+    "axes.labelsize": 10,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "figure.constrained_layout.use": True,
+    "figure.dpi": PIXELS_AN_INCH,
+    "font.size": 10,
+    "grid.color": "#E3E3E3",
+    "legend.frameon": False,
+    "text.parse_math": False,
+    "xtick.color": "#333333",
+    "ytick.color": "#333333",
+}
+
+Arguments = ParamSpec("Arguments")
+
+
+def _styled(draw: Callable[Arguments, Figure]) -> Callable[Arguments, Figure]:
+    """Return a function that draws in the style, and at once: matplotlib makes some parts only when they are drawn."""
+
+    @wraps(draw)
+    def styled(*positional: Arguments.args, **named: Arguments.kwargs) -> Figure:
+        with mpl.rc_context(STYLE | {"font.family": _fonts()}):
+            figure = draw(*positional, **named)
+            figure.draw_without_rendering()
+        return figure
+
+    return styled
+
+
+@cache
+def _fonts() -> list[str]:
+    """Return the fonts to look for a character in, as far as they are installed; the first comes with matplotlib."""
+    installed = set(get_font_names())
+    return ["DejaVu Sans", *(font for font in FONTS if font in installed)]
+
+
+@cache
+def _drawable() -> set[int]:
+    """Return the characters that one of the fonts has; matplotlib warns of each other one."""
+    return {character for font in _fonts() for character in get_font(findfont(font)).get_charmap()}
+
+
+@_styled
+def largest(collections: pd.DataFrame, count: int = 10, *, width: float = WIDTH) -> Figure:
+    """Draw the collections with the most items, as bars."""
+    top = collections.nlargest(count, "item_count")
+    share = top["item_count"].sum() / max(1, collections["item_count"].sum())
+    figure, axes = _figure(width, 0.6 + 0.34 * max(1, len(top)))
+    axes.barh(range(len(top)), top["item_count"].astype(float), color=BLUE)
+    axes.set_yticks(range(len(top)), [_short(name, 34) for name in top["name"]])
+    axes.invert_yaxis()
+    axes.grid(visible=False)
+    axes.set_xlabel("items")
+    axes.xaxis.set_major_formatter(_THOUSANDS)
+    _title(figure, f"{_count(len(top), 'collection')} hold {share:.0%} of all items")
+    return figure
+
+
+@_styled
+def growth(history: pd.DataFrame, *, width: float = WIDTH) -> Figure:
+    """Draw how many collections and items there were at each snapshot, and when the guard stopped one.
+
+    Args:
+        history: one row a date, as of `scenario_etl.history`: `date`, `rows`, `rejected`; and `items`, the sum of
+            `item_count`.
+        width: in inches.
+
+    """
+    figure, axes = _figure(width, 4.2, rows=2)
+    published = history[history["rows"].notna()]
+    for axis, name, label, color in zip(axes, ("rows", "items"), ("collections", "items"), (BLUE, ORANGE), strict=True):
+        axis.plot(published["date"], published[name].astype(float), color=color, marker="o", markersize=3)
+        axis.set_ylabel(label)
+        axis.yaxis.set_major_formatter(_THOUSANDS)
+        axis.yaxis.set_major_locator(MaxNLocator(5, integer=True))
+        _mark_rejected(axis, history)
+    axes[0].sharex(axes[1])
+    axes[0].tick_params(bottom=False, labelbottom=False)
+    _date_axis(axes[1], history["date"], width)
+    _title(figure, _growth_found(published))
+    if history["rejected"].any():
+        figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower left", fontsize=9)
+    return figure
+
+
+@_styled
+def daily_changes(history: pd.DataFrame, *, width: float = WIDTH) -> Figure:
+    """Draw how many collections were added, updated and deleted with each snapshot; the first of all is left out.
+
+    Args:
+        history: one row a date, as of `scenario_etl.history`: `date`, `previous_date`, `added`, `updated`, `deleted`.
+        width: in inches.
+
+    """
+    figure, axes = _figure(width, 3.2)
+    told = history[history["previous_date"].notna()]
+    if told.empty:
+        return _nothing_changed(figure, axes)
+    added, updated, deleted = (told[name].astype(float).to_numpy() for name in ("added", "updated", "deleted"))
+    axes.bar(told["date"], added, color=BLUE, label="added")
+    axes.bar(told["date"], updated, bottom=added, color=ORANGE, label="updated")
+    axes.bar(told["date"], -deleted, color=RED, label="deleted")
+    axes.axhline(0, color=GREY, linewidth=0.8)
+    axes.set_ylabel("collections")
+    axes.yaxis.set_major_locator(MaxNLocator(6, integer=True))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{abs(value):,.0f}"))
+    _date_axis(axes, told["date"], width)
+    figure.legend(ncols=3, loc="outside lower left", fontsize=9)
+    total = added + updated + deleted
+    if total.sum():
+        busiest = told["date"].iloc[int(total.argmax())]
+        _title(figure, f"{_count(total.max(), 'change')} on {_day(busiest)}, the busiest day")
+    else:
+        _title(figure, "Nothing has changed")
+    return figure
+
+
+@_styled
+def activity(changes: pd.DataFrame, *, width: float = WIDTH) -> Figure:
+    """Draw how many changes each owner's collections had in each week, as a heat map.
+
+    Args:
+        changes: one row a change, as of `scenario_etl.changes`: `snapshot_date`, `owner_id`.
+        width: in inches.
+
+    """
+    days = pd.to_datetime(changes["snapshot_date"])
+    weeks = days - pd.to_timedelta(days.dt.day_of_week, unit="D")
+    counts = pd.crosstab(changes["owner_id"].fillna("no owner"), weeks)
+    counts = counts.loc[counts.sum(axis=1).sort_values(ascending=False, kind="stable").index].head(MOST_OWNERS)
+    figure, axes = _figure(width, 1.2 + 0.38 * max(1, len(counts)))
+    if counts.empty:
+        return _nothing_changed(figure, axes)
+    axes.imshow(counts, cmap="Blues", aspect="auto", vmin=0)
+    owner_characters = 18 if width >= NARROW else 9
+    cell = (width - owner_characters / 12) / counts.shape[1]  # inches
+    if cell > 0.3:
+        _write_numbers(axes, counts.to_numpy())
+    step = math.ceil(0.65 / cell)
+    axes.set_xticks(range(0, counts.shape[1], step), [_day(week) for week in counts.columns[::step]])
+    axes.set_yticks(range(len(counts)), [_short(owner, owner_characters) for owner in counts.index])
+    axes.grid(visible=False)
+    axes.set_xlabel("changes in the week from")
+    axes.spines[:].set_visible(False)
+    _title(figure, f"{_short(counts.index[0], 18)} is the busiest owner: {_count(counts.iloc[0].sum(), 'change')}")
+    return figure
+
+
+@_styled
+def contact_sheet(
+    collections: pd.DataFrame, pictures: Sequence[bytes | None], columns: int = 6, *, width: float = WIDTH
+) -> Figure:
+    """Draw the thumbnails of collections in a grid, each with its name and how many items it holds.
+
+    Args:
+        collections: a row for each picture: `name`, `item_count`.
+        pictures: as of `fetch_thumbnails`; a grey square stands for None.
+        columns: pictures side by side.
+        width: in inches.
+
+    """
+    rows = max(1, -(-len(pictures) // columns))
+    side = width / columns
+    figure, axes = _figure(width, rows * (side + 0.5) + 0.4, rows=rows, columns=columns)
+    _title(figure, _pictures_found(pictures))
+    grid = np.atleast_1d(axes).ravel()
+    for axis in grid:
+        axis.set_axis_off()
+    for axis, picture, name, items in zip(grid, pictures, collections["name"], collections["item_count"], strict=False):
+        axis.set(xlim=(0, 1), ylim=(0, 1), aspect="equal")
+        if picture is None:
+            axis.add_patch(mpl.patches.Rectangle((0, 0), 1, 1, color=PLACEHOLDER, linewidth=0))
+            axis.text(0.5, 0.5, "no picture", ha="center", va="center", fontsize=8, color=GREY)
+        else:
+            axis.imshow(Image.open(io.BytesIO(picture)), extent=(0, 1, 0, 1))
+        lines = [*_wrapped(name, 20), _count(items, "item")]
+        axis.text(0, -0.03, "\n".join(lines), ha="left", va="top", fontsize=8)
+    return figure
+
+
+def as_png(figure: Figure) -> bytes:
+    """Return a figure as a PNG, at twice the pixels of its inches, for sharp screens."""
+    target = io.BytesIO()
+    figure.savefig(target, format="png", dpi=2 * PIXELS_AN_INCH, metadata={"Software": None})
+    return target.getvalue()
+
+
+def title_of(figure: Figure) -> str:
+    """Return the title of a chart: what it finds, in words."""
+    return " ".join(figure.get_suptitle().split())
+
+
+def _figure(width: float, height: float, rows: int = 1, columns: int = 1) -> tuple[Figure, Any]:
+    figure = Figure(figsize=(width, height))
+    return figure, figure.subplots(rows, columns)
+
+
+def _nothing_changed(figure: Figure, axis: Axes) -> Figure:
+    axis.set_axis_off()
+    _title(figure, "Nothing has changed")
+    return figure
+
+
+def _title(figure: Figure, found: str) -> None:
+    lines = textwrap.fill(found, int(TITLE_CHARACTERS * figure.get_figwidth()))
+    figure.suptitle(lines, x=0.01, ha="left", fontsize=12, weight="bold")
+
+
+def _mark_rejected(axis: Axes, history: pd.DataFrame) -> None:
+    half = pd.Timedelta(hours=12)
+    for number, day in enumerate(pd.to_datetime(history.loc[history["rejected"], "date"])):
+        label = "stopped by the guard" if number == 0 else None
+        axis.axvspan(day - half, day + half, color=RED, alpha=0.25, linewidth=0, label=label)
+
+
+def _write_numbers(axis: Axes, counts: Any) -> None:
+    for (row, column), value in np.ndenumerate(counts):
+        color = "white" if value > counts.max() / 2 else "#333333"
+        axis.text(column, row, f"{value:,}", ha="center", va="center", color=color, fontsize=9)
+
+
+def _date_axis(axis: Axes, dates: "pd.Series[Any]", width: float) -> None:
+    beside = pd.Timedelta(days=1.5)
+    axis.set_xlim(dates.min() - beside, dates.max() + beside)
+    locator = AutoDateLocator(minticks=3, maxticks=4 if width < NARROW else 8)  # type: ignore[no-untyped-call]
+    axis.xaxis.set_major_locator(locator)
+    axis.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
+    axis.set_xlabel("snapshot (UTC)")
+
+
+def _growth_found(published: pd.DataFrame) -> str:
+    if published.empty:
+        return "No snapshot yet"
+    first, last = published.iloc[0], published.iloc[-1]
+    now = _count(last["rows"], "collection")
+    if len(published) == 1:
+        return f"{now} on {_day(last['date'])}"
+    difference = int(last["rows"] - first["rows"])
+    words = f"{abs(difference):,} {'more' if difference > 0 else 'fewer'} than" if difference else "as many as"
+    year = f", {first['date'].year}" if first["date"].year != last["date"].year else ""
+    return f"{now}, {words} on {_day(first['date'])}{year}"
+
+
+def _pictures_found(pictures: Sequence[bytes | None]) -> str:
+    missing = sum(picture is None for picture in pictures)
+    return f"{_count(len(pictures), 'collection')}, {missing or 'none'} without a picture"
+
+
+def _day(moment: Any) -> str:
+    return f"{moment:%b} {moment.day}"
+
+
+def _count(number: Any, noun: str) -> str:
+    if pd.isna(number):
+        return f"? {noun}s"
+    return f"{int(number):,} {noun}{'' if number == 1 else 's'}"
+
+
+def _short(name: Any, most: int) -> str:
+    text = "(no name)" if pd.isna(name) or not name else str(name)
+    text = "".join(c if ord(c) in _drawable() else UNDRAWABLE for c in " ".join(text.split()))
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def _wrapped(name: Any, most: int) -> list[str]:
+    """Return a name as two lines at most."""
+    first, *others = textwrap.wrap(_short(name, 200), most) or [""]
+    return [first, _short(" ".join(others), most)] if others else [first]
+
+
+_THOUSANDS = FuncFormatter(lambda value, _: f"{value:,.0f}")

@@ -1,0 +1,142 @@
+"""A lake as one HTML page: totals, growth, changes, thumbnails, and how the runs went."""
+
+import base64
+import os
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+from matplotlib.figure import Figure
+
+from scenario_etl import charts
+from scenario_etl.errors import ConfigError
+from scenario_etl.publish import published
+from scenario_etl.signed_urls import shown
+from scenario_etl.snapshots import changes, history, read_snapshot
+from scenario_etl.thumbnails import fetch_thumbnails
+
+PHONE = 4.2  # inches
+PICTURES = 48
+CHANGES = 25  # rows shown of the last changes
+RUNS = 14  # dates shown of the last runs
+STALE_DAYS = 90
+
+
+def write_report(lake: str | os.PathLike[str], destination: str | os.PathLike[str]) -> None:
+    """Write what the snapshots of collections in a lake show, as one HTML file that needs no other.
+
+    Its charts are PNG pictures, for screens and for phones; its text comes from a template that escapes every name, and
+    a content security policy allows no script. Thumbnails are fetched by their URLs, without credentials.
+
+    Args:
+        lake: as of `snapshot`; one with 90 snapshots of 100,000 collections takes about a minute.
+        destination: of the page, a path or a URI; it appears whole or not at all.
+
+    Raises:
+        ConfigError: the lake has no snapshot of collections.
+        DestinationError: the lake cannot be read, or the page not be written.
+
+    """
+    with published(destination) as path:
+        path.write_text(_page(lake), encoding="utf-8")
+
+
+def _page(lake: str | os.PathLike[str]) -> str:
+    runs = history(lake, "collections")
+    if not runs.num_rows or not pc.any(pc.is_valid(runs["rows"])).as_py():
+        raise ConfigError(
+            f"{shown(os.fspath(lake))} has no snapshot of collections: make one with `scenario-etl snapshot`"
+        )
+    told = _frame(runs)
+    told["date"] = pd.to_datetime(told["date"])
+    told["previous_date"] = pd.to_datetime(told["previous_date"])
+    told["sent_again"] = told["requests"] - told["pages"]
+    told["items"] = [
+        _items(lake, day) if pd.notna(rows) else None for day, rows in zip(told["date"], told["rows"], strict=True)
+    ]
+    collections = _frame(read_snapshot(lake, "collections"))
+    compared = told[told["previous_date"].notna()]
+    changed = _frame(changes(lake, "collections", since=compared["date"].min())) if len(compared) else None
+    newest = collections.sort_values("updated_at", ascending=False, kind="stable").head(PICTURES)
+    template = Path(__file__).with_name("report.html").read_text(encoding="utf-8")
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters |= {"number": _number, "name": _name}
+    return environment.from_string(template).render(
+        lake=shown(os.fspath(lake)),
+        until=told.loc[told["rows"].notna(), "date"].max(),
+        since=told["date"].min(),
+        totals=_totals(collections),
+        charts=_charts(told, changed),
+        changes=[] if changed is None else changed.iloc[::-1].head(CHANGES).to_dict("records"),
+        changes_in_all=0 if changed is None else len(changed),
+        thumbnails=_thumbnails(newest),
+        runs=told.iloc[::-1].head(RUNS).to_dict("records"),
+        runs_in_all=len(told),
+    )
+
+
+def _frame(table: pa.Table) -> pd.DataFrame:
+    frame: pd.DataFrame = table.to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get)
+    return frame
+
+
+def _items(lake: str | os.PathLike[str], day: Any) -> int:
+    counts = read_snapshot(lake, "collections", day.date(), columns=["item_count"])
+    return int(pc.sum(counts["item_count"], min_count=0).as_py())
+
+
+def _totals(collections: pd.DataFrame) -> dict[str, int]:
+    newest = collections["updated_at"].max()
+    stale = collections["updated_at"] < newest - pd.Timedelta(days=STALE_DAYS) if len(collections) else []
+    return {
+        "collections": len(collections),
+        "items": int(collections["item_count"].sum()),
+        "assets": int(collections["asset_count"].sum()),
+        "models": int(collections["model_count"].sum()),
+        "owners": collections["owner_id"].nunique(),
+        "empty": int((collections["item_count"] == 0).sum()),
+        f"not updated for {STALE_DAYS} days": int(sum(stale)),
+    }
+
+
+def _charts(told: pd.DataFrame, changed: pd.DataFrame | None) -> dict[str, dict[str, str]]:
+    drawn: dict[str, Callable[..., Figure]] = {"Growth": partial(charts.growth, told)}
+    if changed is not None:
+        drawn |= {"Changes": partial(charts.daily_changes, told), "Activity": partial(charts.activity, changed)}
+    found = {}
+    for title, draw in drawn.items():
+        wide = draw()
+        found[title] = {
+            "found": charts.title_of(wide),
+            "wide": _data_url(wide),
+            "narrow": _data_url(draw(width=PHONE)),
+        }
+    return found
+
+
+def _data_url(figure: Figure) -> str:
+    return f"data:image/png;base64,{base64.b64encode(charts.as_png(figure)).decode()}"
+
+
+def _thumbnails(collections: pd.DataFrame) -> list[dict[str, Any]]:
+    pictures = fetch_thumbnails(collections["thumbnail_url"])
+    encoded = [picture and f"data:image/jpeg;base64,{base64.b64encode(picture).decode()}" for picture in pictures]
+    return [
+        {"name": name, "items": items, "picture": picture}
+        for name, items, picture in zip(collections["name"], collections["item_count"], encoded, strict=True)
+    ]
+
+
+def _number(value: Any) -> str:
+    return "-" if pd.isna(value) else f"{int(value):,}"
+
+
+def _name(value: Any) -> str:
+    return "(no name)" if pd.isna(value) or not value else str(value)
