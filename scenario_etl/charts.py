@@ -26,6 +26,7 @@ WIDTH = 9.0  # inches
 NARROW = 6.0  # inches; below it, a chart has fewer ticks
 PIXELS_AN_INCH = 100
 TITLE_CHARACTERS = 9  # an inch
+PICTURE_WIDTH = 1.4  # inches, at least, of a contact sheet
 MOST_OWNERS = 15  # of a heat map
 BLUE, ORANGE, RED, GREY = "#0072B2", "#E69F00", "#D55E00", "#767676"
 PLACEHOLDER = "#E8E8E8"
@@ -91,7 +92,7 @@ def largest(collections: pd.DataFrame, count: int = 10, *, width: float = WIDTH)
     axes.grid(visible=False)
     axes.set_xlabel("items")
     axes.xaxis.set_major_formatter(_THOUSANDS)
-    _title(figure, f"{_count(len(top), 'collection')} hold {share:.0%} of all items")
+    _title(figure, f"{_count(len(top), 'collection')} hold{'s' if len(top) == 1 else ''} {share:.0%} of all items")
     return figure
 
 
@@ -107,6 +108,8 @@ def growth(history: pd.DataFrame, *, width: float = WIDTH) -> Figure:
     """
     figure, axes = _figure(width, 4.2, rows=2)
     published = history[history["rows"].notna()]
+    if published.empty:
+        return _blank(figure, "No snapshot yet")
     for axis, name, label, color in zip(axes, ("rows", "items"), ("collections", "items"), (BLUE, ORANGE), strict=True):
         axis.plot(published["date"], published[name].astype(float), color=color, marker="o", markersize=3)
         axis.set_ylabel(label)
@@ -134,7 +137,7 @@ def daily_changes(history: pd.DataFrame, *, width: float = WIDTH) -> Figure:
     figure, axes = _figure(width, 3.2)
     told = history[history["previous_date"].notna()]
     if told.empty:
-        return _nothing_changed(figure, axes)
+        return _blank(figure, "Nothing has changed")
     added, updated, deleted = (told[name].astype(float).to_numpy() for name in ("added", "updated", "deleted"))
     axes.bar(told["date"], added, color=BLUE, label="added")
     axes.bar(told["date"], updated, bottom=added, color=ORANGE, label="updated")
@@ -169,7 +172,7 @@ def activity(changes: pd.DataFrame, *, width: float = WIDTH) -> Figure:
     counts = counts.loc[counts.sum(axis=1).sort_values(ascending=False, kind="stable").index].head(MOST_OWNERS)
     figure, axes = _figure(width, 1.2 + 0.38 * max(1, len(counts)))
     if counts.empty:
-        return _nothing_changed(figure, axes)
+        return _blank(figure, "Nothing has changed")
     axes.imshow(counts, cmap="Blues", aspect="auto", vmin=0)
     owner_characters = 18 if width >= NARROW else 9
     cell = (width - owner_characters / 12) / counts.shape[1]  # inches
@@ -186,18 +189,16 @@ def activity(changes: pd.DataFrame, *, width: float = WIDTH) -> Figure:
 
 
 @_styled
-def contact_sheet(
-    collections: pd.DataFrame, pictures: Sequence[bytes | None], columns: int = 6, *, width: float = WIDTH
-) -> Figure:
+def contact_sheet(collections: pd.DataFrame, pictures: Sequence[bytes | None], *, width: float = WIDTH) -> Figure:
     """Draw the thumbnails of collections in a grid, each with its name and how many items it holds.
 
     Args:
         collections: a row for each picture: `name`, `item_count`.
         pictures: as of `fetch_thumbnails`; a grey square stands for None.
-        columns: pictures side by side.
         width: in inches.
 
     """
+    columns = int(width / PICTURE_WIDTH)
     rows = max(1, -(-len(pictures) // columns))
     side = width / columns
     figure, axes = _figure(width, rows * (side + 0.5) + 0.4, rows=rows, columns=columns)
@@ -234,9 +235,10 @@ def _figure(width: float, height: float, rows: int = 1, columns: int = 1) -> tup
     return figure, figure.subplots(rows, columns)
 
 
-def _nothing_changed(figure: Figure, axis: Axes) -> Figure:
-    axis.set_axis_off()
-    _title(figure, "Nothing has changed")
+def _blank(figure: Figure, found: str) -> Figure:
+    for axis in figure.axes:
+        axis.set_axis_off()
+    _title(figure, found)
     return figure
 
 
@@ -268,8 +270,6 @@ def _date_axis(axis: Axes, dates: "pd.Series[Any]", width: float) -> None:
 
 
 def _growth_found(published: pd.DataFrame) -> str:
-    if published.empty:
-        return "No snapshot yet"
     first, last = published.iloc[0], published.iloc[-1]
     now = _count(last["rows"], "collection")
     if len(published) == 1:

@@ -221,7 +221,9 @@ def report_lake(lake: str, destination: str) -> None:
         from scenario_etl.report import write_report  # noqa: PLC0415 - it brings pandas and matplotlib
     except ModuleNotFoundError as error:
         raise ConfigError(f"a report needs {error.name}: pip install 'scenario-etl[report]'") from error
-    write_report(lake, destination)
+    start_logging("text", verbose=False)
+    runs = write_report(lake, destination)
+    logger.info("%s: %s of collections", destination, "1 run" if runs == 1 else f"{runs:,} runs")
 
 
 @cli.command(short_help="Show the first rows of a resource.")

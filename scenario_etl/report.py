@@ -27,7 +27,7 @@ RUNS = 14  # dates shown of the last runs
 STALE_DAYS = 90
 
 
-def write_report(lake: str | os.PathLike[str], destination: str | os.PathLike[str]) -> None:
+def write_report(lake: str | os.PathLike[str], destination: str | os.PathLike[str]) -> int:
     """Write what the snapshots of collections in a lake show, as one HTML file that needs no other.
 
     Its charts are PNG pictures, for screens and for phones; its text comes from a template that escapes every name, and
@@ -37,17 +37,21 @@ def write_report(lake: str | os.PathLike[str], destination: str | os.PathLike[st
         lake: as of `snapshot`; one with 90 snapshots of 100,000 collections takes about a minute.
         destination: of the page, a path or a URI; it appears whole or not at all.
 
+    Returns:
+        How many runs it tells of.
+
     Raises:
         ConfigError: the lake has no snapshot of collections.
         DestinationError: the lake cannot be read, or the page not be written.
 
     """
     with published(destination) as path:
-        path.write_text(_page(lake), encoding="utf-8")
+        runs = history(lake, "collections")
+        path.write_text(_page(lake, runs), encoding="utf-8")
+    return int(runs.num_rows)
 
 
-def _page(lake: str | os.PathLike[str]) -> str:
-    runs = history(lake, "collections")
+def _page(lake: str | os.PathLike[str], runs: pa.Table) -> str:
     if not runs.num_rows or not pc.any(pc.is_valid(runs["rows"])).as_py():
         raise ConfigError(
             f"{shown(os.fspath(lake))} has no snapshot of collections: make one with `scenario-etl snapshot`"

@@ -1,0 +1,112 @@
+import io
+import re
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from scenario_etl import Emulator, fetch_thumbnails, thumbnails
+from scenario_etl.thumbnails import CONNECTIONS
+from tests.faults.server import Exchange, FaultServer
+
+
+@pytest.fixture
+def api() -> Iterator[Emulator]:
+    with Emulator(20) as api:
+        yield api
+
+
+def urls(api: Emulator) -> list[str]:
+    records = [api._record(number) for number in range(20)]
+    return [record["thumbnail"]["url"] for record in records if "thumbnail" in record]
+
+
+def picture(form: str, mode: str = "RGB", side: int = 300) -> bytes:
+    target = io.BytesIO()
+    Image.new(mode, (side, side // 2)).save(target, form)
+    return target.getvalue()
+
+
+def served(content: bytes, status: int = 200) -> bytes | None:
+    """What comes of a URL behind which this is served."""
+    with FaultServer(lambda exchange: exchange.send(content, status), breaks=0) as server:
+        return fetch_thumbnails([server.origin])[0]
+
+
+def test_pictures_come_in_order_as_small_jpegs(api: Emulator) -> None:
+    wanted = urls(api)
+    small = [Image.open(io.BytesIO(found)) for found in fetch_thumbnails(wanted, side=32)]
+    assert {(image.format, image.size) for image in small} == {("JPEG", (32, 32))}
+    shuffled = fetch_thumbnails(wanted[::-1], side=32)
+    assert shuffled == fetch_thumbnails(wanted, side=32)[::-1]
+    assert len(set(shuffled)) == len(wanted)
+
+
+def test_what_is_no_url_has_no_picture_and_one_url_is_fetched_once(api: Emulator) -> None:
+    first = urls(api)[0]
+    found = fetch_thumbnails([None, first, float("nan"), first, "", "ftp://127.0.0.1/x", "http://127.0.0.1:9/x"])
+    assert [each is not None for each in found] == [False, True, False, True, False, False, False]
+    assert found[1] is found[3]
+
+
+def test_an_expired_signature_has_no_picture(api: Emulator) -> None:
+    wanted = urls(api)[0]
+    api.now = api._time().replace(year=2037)
+    assert fetch_thumbnails([wanted]) == [None]
+    assert fetch_thumbnails([re.sub("assets-transform/([^?]+).*", r"thumbnails/\1", wanted)]) != [None]
+
+
+@pytest.mark.parametrize("form", ["PNG", "JPEG", "WEBP", "GIF"])
+def test_the_usual_formats_are_read_and_keep_their_proportions(form: str) -> None:
+    assert Image.open(io.BytesIO(served(picture(form)))).size == (160, 80)
+
+
+def test_what_is_transparent_becomes_white() -> None:
+    assert Image.open(io.BytesIO(served(picture("PNG", "RGBA")))).getpixel((5, 5)) == (255, 255, 255)
+
+
+@pytest.mark.parametrize("content", [b"", b"<html>", picture("PNG")[:60], picture("TIFF"), b"\x89PNG\r\n\x1a\n" * 9])
+def test_what_is_no_picture_that_can_be_read_is_none(content: bytes) -> None:
+    assert served(content) is None
+
+
+def test_another_status_is_none() -> None:
+    assert served(picture("PNG"), 404) is None
+
+
+def test_size_and_pixels_are_bounded(monkeypatch) -> None:
+    monkeypatch.setattr(thumbnails, "LARGEST_PICTURE", 100)
+    assert served(picture("PNG")) is None
+    monkeypatch.setattr(thumbnails, "LARGEST_PICTURE", 10**6)
+    monkeypatch.setattr(thumbnails, "MOST_PIXELS", 300 * 150 - 1)
+    assert served(picture("PNG")) is None
+
+
+def test_all_together_end_with_the_deadline(api: Emulator) -> None:
+    assert fetch_thumbnails(urls(api), deadline=0) == [None] * len(urls(api))
+
+
+def test_no_credentials_are_sent(monkeypatch, tmp_path: Path) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login user password secret")
+    netrc.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(netrc))
+    with FaultServer(lambda exchange: exchange.send(picture("PNG")), breaks=0) as server:
+        assert fetch_thumbnails([server.origin]) != [None]
+        assert (server.requests, server.authorized) == (1, 0)
+
+
+def test_eight_are_fetched_at_a_time() -> None:
+    together = threading.Barrier(CONNECTIONS, timeout=20)
+    arrived: list[int] = []
+
+    def answer(exchange: Exchange) -> None:
+        arrived.append(together.wait())  # nobody is answered before eight have asked
+        exchange.send(picture("PNG"))
+
+    with FaultServer(answer, breaks=0) as server:
+        found = fetch_thumbnails([f"{server.origin}/{number}" for number in range(2 * CONNECTIONS)])
+    assert None not in found
+    assert len(arrived) == 2 * CONNECTIONS
