@@ -20,6 +20,7 @@ SUITES = (
         for name in ("retry", "schema", "signed_urls", "parquet", "publish", "client", "extract", "cli")
     ],
     ["tests/faults"],
+    [f"tests/test_{name}.py" for name in ("thumbnails", "report", "snapshots")],
 )
 
 
@@ -34,6 +35,16 @@ class Mutation:
 
 
 MUTATIONS = [
+    Mutation("batches hold all their pages", "extract", "records += page.records", "records = page.records"),
+    Mutation("batches are bounded in bytes", "extract", " or size >= GATHERED_BYTES", ""),
+    Mutation("the last batch counts", "extract", "    if records:\n        yield records\n", ""),
+    Mutation("4 sorted keys are all asked", "extract", "for keys in self._sorted:", "for keys in self._sorted[-1:]:"),
+    Mutation("names on the page are escaped", "report", "autoescape=True", "autoescape=False"),
+    Mutation("what the guard stopped is told", "snapshots", 'found: dict[dt.date, dict[str, Any]] = {day: {"date": day, "rejected": True} for day in rejected}',
+             "found: dict[dt.date, dict[str, Any]] = {}"),
+    Mutation("thumbnails end with the deadline", "thumbnails", "    if left <= 0:\n        return None\n", ""),
+    Mutation("thumbnails are bounded", "thumbnails", "len(content) > LARGEST_PICTURE or ", ""),
+    Mutation("thumbnails get no credentials", "thumbnails", "        session.auth = _anonymous\n", ""),
     Mutation("1 a failed request is retried", "retry", "retry_if_exception_type(FailedAttempt)", "retry_never"),
     Mutation("1 408 is retried", "retry", "{408, 425, 429}", "{425, 429}"),
     Mutation("1 every 5xx is retried", "retry", "500 <= status <= 599", "500 <= status <= 504"),

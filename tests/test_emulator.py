@@ -272,3 +272,23 @@ def test_its_end_closes_connections_and_frees_the_port() -> None:
         urllib.request.urlopen(api.url, timeout=1)
     with Emulator(1, port=port) as again:
         assert again.url == api.url
+
+
+def test_started_it_serves_until_it_is_closed() -> None:
+    api = Emulator(1).start()
+    ask = {"url": f"{api.url}/collections", "auth": ("demo", "demo"), "timeout": 5}
+    assert len(requests.get(**ask).json()["collections"]) == 1
+    api.close()
+    with pytest.raises(requests.ConnectionError):
+        requests.get(**ask)
+    api.close()
+
+
+def test_its_collections_can_be_replaced_while_it_serves() -> None:
+    with Emulator(3) as api:
+        ask = {"url": f"{api.url}/collections", "auth": ("demo", "demo"), "timeout": 5}
+        records = requests.get(**ask).json()["collections"]
+        api.collections = [records[1] | {"name": "renamed"}, records[0] | {"thumbnail": {"assetId": "asset_1"}}]
+        first, second = requests.get(**ask).json()["collections"]
+    assert first == records[1] | {"name": "renamed"}
+    assert "/assets-transform/asset_1?" in second["thumbnail"]["url"]

@@ -477,6 +477,57 @@ def test_a_lake_without_changes_has_none_with_the_same_columns(lake: Path) -> No
     assert changes(lake, "collections").schema.names == empty.schema.names
 
 
+def test_the_history_tells_of_each_run_what_its_files_know(lake: Path) -> None:
+    assert history(lake, "collections").num_rows == 0
+    take(lake, DAYS[0], record(), record(id="c2"), record(id="c2"))
+    take(lake, DAYS[1], record(name="other"), record(id="c2"), record(id="c3"), keep=2)
+    with pytest.raises(GuardError):
+        take(lake, DAYS[2])
+    take(lake, DAYS[3], record(name="other"), record(id="c2"), keep=2)
+    told = history(lake, "collections")
+    names = [
+        "date",
+        "rejected",
+        "rows",
+        "pages",
+        "requests",
+        "duplicates",
+        "previous_date",
+        "added",
+        "updated",
+        "deleted",
+    ]
+    first, second, third, fourth = (dt.date.fromisoformat(day) for day in DAYS[:4])
+    assert told.select(names).to_pydict() == {
+        "date": [first, second, third, fourth],
+        "rejected": [False, False, True, False],
+        "rows": [None, 3, None, 2],  # retention has removed the first snapshot, not what changed with it
+        "pages": [None, 1, None, 1],
+        "requests": [None, 1, None, 1],
+        "duplicates": [None, 0, None, 0],
+        "previous_date": [None, first, None, second],
+        "added": [2, 1, None, 0],
+        "updated": [0, 1, None, 0],
+        "deleted": [0, 0, None, 1],
+    }
+    assert sorted(told.schema.names) == sorted(names)
+    with pytest.raises(GuardError):
+        take(lake, DAYS[4])
+    take(lake, DAYS[4], accept_shrink=True)
+    assert history(lake, "collections")["rejected"].to_pylist() == [False, False, True, False, False]
+
+
+def test_only_the_named_columns_of_a_snapshot_are_read(lake: Path) -> None:
+    take(lake, DAYS[0], record())
+    assert read_snapshot(lake, "collections", columns=["item_count"]).schema.names == ["item_count"]
+
+
+def test_a_datetime_without_a_zone_is_in_utc(lake: Path) -> None:
+    take(lake, DAYS[0], record())
+    assert changes(lake, "collections", since=pd.Timestamp(DAYS[0])).num_rows == 1
+    assert changes(lake, "collections", since=dt.datetime(2026, 11, 1, 23, 59)).num_rows == 1
+
+
 # Object stores
 
 
@@ -520,6 +571,7 @@ def test_a_lake_in_an_object_store_is_like_a_folder(s3, run, api) -> None:
     refused = run("snapshot", "collections", uri, "--date", DAYS[3], api=api)
     assert refused.returncode == 65
     assert ".collections.snapshot_date=2026-11-04.rejected" in keys("lake")
+    assert history(uri, "collections")["rejected"].to_pylist() == [False, False, False, True]
 
 
 def test_an_export_to_an_object_store_and_the_places_it_cannot_go(s3, run, api) -> None:
