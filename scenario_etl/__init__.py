@@ -4,6 +4,7 @@ HTTP bytes -> Page(records, next_token)        client.py: credentials, retries, 
            -> RecordBatch, declared schema     schema.py: every value checked, every column typed
            -> Scan -> DataFrame, Parquet, ...  extract.py: the hub that every output hangs on
            -> dated snapshots and changes      snapshots.py: what a scheduler calls
+           -> charts, one HTML page            report.py: a lake for those who look
 """
 
 from importlib import import_module
