@@ -32,6 +32,8 @@ else:
 
     def __getattr__(name: str) -> Any:
         """Import a public name where it is first used (PEP 562): an export needs neither emulator nor snapshots."""
+        if name in _HOMES:
+            return import_module(f"{__name__}.{name}")
         for module, names in _HOMES.items():
             if name in names:
                 value = globals()[name] = getattr(import_module(f"{__name__}.{module}"), name)

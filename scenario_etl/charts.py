@@ -46,7 +46,9 @@ STYLE: dict[Any, Any] = {
     "font.size": 10,
     "grid.color": "#E3E3E3",
     "legend.frameon": False,
+    "savefig.bbox": None,
     "text.parse_math": False,
+    "text.usetex": False,
     "xtick.color": "#333333",
     "ytick.color": "#333333",
 }
@@ -198,7 +200,7 @@ def contact_sheet(collections: pd.DataFrame, pictures: Sequence[bytes | None], *
         width: in inches.
 
     """
-    columns = int(width / PICTURE_WIDTH)
+    columns = max(1, int(width / PICTURE_WIDTH))
     rows = max(1, -(-len(pictures) // columns))
     side = width / columns
     figure, axes = _figure(width, rows * (side + 0.5) + 0.4, rows=rows, columns=columns)
@@ -221,7 +223,8 @@ def contact_sheet(collections: pd.DataFrame, pictures: Sequence[bytes | None], *
 def as_png(figure: Figure) -> bytes:
     """Return a figure as a PNG, at twice the pixels of its inches, for sharp screens."""
     target = io.BytesIO()
-    figure.savefig(target, format="png", dpi=2 * PIXELS_AN_INCH, metadata={"Software": None})
+    with mpl.rc_context(STYLE):
+        figure.savefig(target, format="png", dpi=2 * PIXELS_AN_INCH, metadata={"Software": None})
     return target.getvalue()
 
 

@@ -58,6 +58,7 @@ def options(*decorators: Callable[[Command], Command]) -> Callable[[Command], Co
     return decorate
 
 
+verbose_option = click.option("-v", "--verbose", is_flag=True, help="Log every request; show tracebacks.")
 connection_options = options(
     click.option("--demo", is_flag=True, help="Run against the built-in emulator; no account needed."),
     click.option("--base-url", metavar="URL", help="Of the API. Default: SCENARIO_BASE_URL, or the vendor's."),
@@ -66,7 +67,7 @@ connection_options = options(
         help="The longest silence on the socket.",
     ),
     click.option("--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True),
-    click.option("-v", "--verbose", is_flag=True, help="Log every request; show tracebacks."),
+    verbose_option,
 )  # fmt: skip
 walk_options = options(
     click.option("--project-id", metavar="ID", help="Only this project. Default: what the key implies."),
@@ -193,22 +194,27 @@ def add_snapshot(resource: str, lake: str, **given: Any) -> None:
 @click.argument("resource", type=click.Choice(tuple(RESOURCES)))
 @click.argument("lake", type=click.Path())
 @click.option("--date", metavar="DATE", help="Show the rows of this date, instead of the counts of each.")
-def show_changes(resource: str, lake: str, date: str | None) -> None:
+@verbose_option
+def show_changes(resource: str, lake: str, date: str | None, verbose: bool) -> None:
     """Tell how many rows of RESOURCE were added, updated and deleted with each snapshot in LAKE."""
+    from scenario_etl.snapshots import count_changes  # noqa: PLC0415 - imported where used: an export needs none
+
+    start_logging("text", verbose)
     if date:
         frame = scenario_etl.changes(lake, resource, since=date, until=date).to_pandas()
         show(frame.assign(changed_columns=frame["changed_columns"].map(", ".join)))
         return
     click.echo(f"{'date':10} {'added':>9} {'updated':>9} {'deleted':>9}")
-    for day in scenario_etl.history(lake, resource).to_pylist():
-        if day["added"] is not None:
-            click.echo(f"{day['date']} {day['added']:9,} {day['updated']:9,} {day['deleted']:9,}")
+    for day, told in count_changes(lake, resource).items():
+        counts = ("-" if told[name] is None else f"{told[name]:,}" for name in ("added", "updated", "deleted"))
+        click.echo(f"{day} " + " ".join(f"{count:>9}" for count in counts))
 
 
 @cli.command(name="report", short_help="Show a lake of collections as an HTML page.")
 @click.argument("lake", type=click.Path())
 @click.argument("destination", type=click.Path())
-def report_lake(lake: str, destination: str) -> None:
+@verbose_option
+def report_lake(lake: str, destination: str, verbose: bool) -> None:
     r"""Write what the snapshots of collections in LAKE show, as one HTML page, DESTINATION, that needs no other file.
 
     Totals, growth, changes, thumbnails of what was updated last, and how the runs went. Needs `pip install
@@ -221,9 +227,9 @@ def report_lake(lake: str, destination: str) -> None:
         from scenario_etl.report import write_report  # noqa: PLC0415 - it brings pandas and matplotlib
     except ModuleNotFoundError as error:
         raise ConfigError(f"a report needs {error.name}: pip install 'scenario-etl[report]'") from error
-    start_logging("text", verbose=False)
+    start_logging("text", verbose)
     runs = write_report(lake, destination)
-    logger.info("%s: %s of collections", destination, "1 run" if runs == 1 else f"{runs:,} runs")
+    logger.info("%s: %s of collections", shown(destination, 500), "1 run" if runs == 1 else f"{runs:,} runs")
 
 
 @cli.command(short_help="Show the first rows of a resource.")
@@ -372,7 +378,7 @@ def summary(report: ScanReport) -> str:
     waited = f", {retries}, {report.seconds_waited:.0f} s waited" if report.seconds_waited else ""
     dropped = f", {report.duplicates} duplicates dropped" if report.duplicates else ""
     return (
-        f"{report.path}: {report.rows:,} {report.resource}, {report.bytes or 0:,} bytes; "
+        f"{shown(str(report.path), 500)}: {report.rows:,} {report.resource}, {report.bytes or 0:,} bytes; "
         f"{report.pages:,} pages in {report.seconds:.1f} s{waited}{dropped}"
     )
 

@@ -148,9 +148,10 @@ class Emulator:
 
     def start(self) -> Self:
         """Serve in a thread of its own, until `close` or the end of the program, and return the emulator."""
-        self._server.server_activate()
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
-        self._thread.start()
+        if not self._thread:
+            self._server.server_activate()
+            self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
+            self._thread.start()
         return self
 
     def next_fault(self) -> Fault | None:

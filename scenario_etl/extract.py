@@ -416,18 +416,18 @@ def _positions_of_first(hashes: list[int], known: set[int]) -> pa.Array:
 
 
 class _Bar:
-    """Shows pages, rows and rows a second, and while it waits, why and how long."""
+    """Shows pages, records and records a second, and while it waits, why and how long."""
 
     def __init__(self, name: str) -> None:
         from tqdm.auto import tqdm  # noqa: PLC0415 - imported where it is seen only
 
-        self._bar = tqdm(desc=name, unit=" rows", dynamic_ncols=True)
+        self._bar = tqdm(desc=name, unit=" records", dynamic_ncols=True)
         self._pages = 0
 
-    def add_page(self, rows: int) -> None:
+    def add_page(self, records: int) -> None:
         self._pages += 1
         self._bar.set_postfix_str(f"{self._pages} pages", refresh=False)
-        self._bar.update(rows)
+        self._bar.update(records)
 
     def wait(self, reason: str, seconds: float) -> None:
         self._bar.set_postfix_str(f"{self._pages} pages; {reason}, waiting {seconds:.0f} s")
@@ -437,7 +437,7 @@ class _Bar:
 
 
 class _NoBar:
-    def add_page(self, rows: int) -> None: ...
+    def add_page(self, records: int) -> None: ...
 
     def wait(self, reason: str, seconds: float) -> None: ...
 
@@ -479,6 +479,7 @@ def _key_values(report: ScanReport) -> dict[str, str]:
         "rows": report.rows,
         "pages": report.pages,
         "requests": report.requests,
+        "retries": report.retries,
         "duplicates": report.duplicates,
         "tokens_sha256": report.tokens_sha256,
         "complete": "true",

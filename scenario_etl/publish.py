@@ -10,6 +10,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
+from mimetypes import guess_type
 from pathlib import Path
 
 import pyarrow as pa
@@ -67,7 +68,7 @@ def published(
     """
     store, path = filesystem(destination)
     if os.fspath(destination).endswith(("/", os.sep)):
-        raise DestinationError(f"cannot write {destination}: it is a folder; name a file")
+        raise DestinationError(f"cannot write {shown(str(destination), 500)}: it is a folder; name a file")
     folder = filesystem(staging)[1] if staging is not None else os.path.dirname(path)
     if isinstance(store, fs.LocalFileSystem):
         return _failing_clearly(destination, _renamed(Path(path), Path(folder)))
@@ -81,7 +82,7 @@ def _failing_clearly(destination: object, publication: AbstractContextManager[Pa
             yield path
     except OSError as error:
         reason = error.strerror or shown(str(error), 300)
-        raise DestinationError(f"cannot write {destination}: {reason}{_advice(error)}") from error
+        raise DestinationError(f"cannot write {shown(str(destination), 500)}: {reason}{_advice(error)}") from error
 
 
 @contextmanager
@@ -114,7 +115,8 @@ def _uploaded(store: fs.FileSystem, key: str, folder: str) -> Iterator[Path]:
         try:
             _remove_old_uploads(store, folder)
             yield temporary
-            with temporary.open("rb") as source, store.open_output_stream(temporary_key) as sink:
+            kind = {"Content-Type": guess_type(key)[0] or "application/octet-stream"}  # a browser shows a page
+            with temporary.open("rb") as source, store.open_output_stream(temporary_key, metadata=kind) as sink:
                 shutil.copyfileobj(source, sink, UPLOAD_BYTES)
             store.copy_file(temporary_key, key)
         finally:

@@ -24,7 +24,8 @@ PHONE = 4.2  # inches
 PICTURES = 48
 CHANGES = 25  # rows shown of the last changes
 RUNS = 14  # dates shown of the last runs
-STALE_DAYS = 90
+CHANGED = pd.Timedelta(weeks=12)  # before the newest snapshot; changes are never removed from a lake
+STALE = pd.Timedelta(days=90)
 
 
 def write_report(lake: str | os.PathLike[str], destination: str | os.PathLike[str]) -> int:
@@ -34,7 +35,7 @@ def write_report(lake: str | os.PathLike[str], destination: str | os.PathLike[st
     a content security policy allows no script. Thumbnails are fetched by their URLs, without credentials.
 
     Args:
-        lake: as of `snapshot`; one with 90 snapshots of 100,000 collections takes about a minute.
+        lake: as of `snapshot`. One column of each snapshot is read, and what changed in the last twelve weeks.
         destination: of the page, a path or a URI; it appears whole or not at all.
 
     Returns:
@@ -57,26 +58,24 @@ def _page(lake: str | os.PathLike[str], runs: pa.Table) -> str:
             f"{shown(os.fspath(lake))} has no snapshot of collections: make one with `scenario-etl snapshot`"
         )
     told = _frame(runs)
-    told["date"] = pd.to_datetime(told["date"])
-    told["previous_date"] = pd.to_datetime(told["previous_date"])
-    told["sent_again"] = told["requests"] - told["pages"]
-    told["items"] = [
-        _items(lake, day) if pd.notna(rows) else None for day, rows in zip(told["date"], told["rows"], strict=True)
-    ]
+    told[["date", "previous_date"]] = told[["date", "previous_date"]].apply(pd.to_datetime)
+    days = told["date"].where(told["rows"].notna())
+    told["items"] = [None if pd.isna(day) else _items(lake, day) for day in days]
+    until = told.loc[told["rows"].notna(), "date"].max()
     collections = _frame(read_snapshot(lake, "collections"))
-    compared = told[told["previous_date"].notna()]
-    changed = _frame(changes(lake, "collections", since=compared["date"].min())) if len(compared) else None
+    compared = told.loc[told["previous_date"].notna() & (told["date"] > until - CHANGED), "date"]
+    changed = _frame(changes(lake, "collections", since=compared.min())) if len(compared) else None
     newest = collections.sort_values("updated_at", ascending=False, kind="stable").head(PICTURES)
     template = Path(__file__).with_name("report.html").read_text(encoding="utf-8")
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters |= {"number": _number, "name": _name}
+    environment.filters |= {"number": _number, "name": _name, "outcome": _outcome}
     return environment.from_string(template).render(
         lake=shown(os.fspath(lake)),
-        until=told.loc[told["rows"].notna(), "date"].max(),
+        until=until,
         since=told["date"].min(),
-        totals=_totals(collections),
+        totals=_totals(collections, until.tz_localize("UTC")),
         charts=_charts(told, changed),
         changes=[] if changed is None else changed.iloc[::-1].head(CHANGES).to_dict("records"),
         changes_in_all=0 if changed is None else len(changed),
@@ -91,22 +90,25 @@ def _frame(table: pa.Table) -> pd.DataFrame:
     return frame
 
 
-def _items(lake: str | os.PathLike[str], day: Any) -> int:
-    counts = read_snapshot(lake, "collections", day.date(), columns=["item_count"])
-    return int(pc.sum(counts["item_count"], min_count=0).as_py())
+def _items(lake: str | os.PathLike[str], day: Any) -> int | None:
+    counts = _frame(read_snapshot(lake, "collections", day.date(), columns=["item_count"]))
+    return _sum(counts["item_count"])
 
 
-def _totals(collections: pd.DataFrame) -> dict[str, int]:
-    newest = collections["updated_at"].max()
-    stale = collections["updated_at"] < newest - pd.Timedelta(days=STALE_DAYS) if len(collections) else []
+def _sum(counts: "pd.Series[Any]") -> int | None:
+    """Return the sum of the counts that are known; None where none is, though there are rows."""
+    return None if len(counts) and counts.isna().all() else int(counts.sum())
+
+
+def _totals(collections: pd.DataFrame, until: pd.Timestamp) -> dict[str, int | None]:
     return {
         "collections": len(collections),
-        "items": int(collections["item_count"].sum()),
-        "assets": int(collections["asset_count"].sum()),
-        "models": int(collections["model_count"].sum()),
+        "items": _sum(collections["item_count"]),
+        "assets": _sum(collections["asset_count"]),
+        "models": _sum(collections["model_count"]),
         "owners": collections["owner_id"].nunique(),
         "empty": int((collections["item_count"] == 0).sum()),
-        f"not updated for {STALE_DAYS} days": int(sum(stale)),
+        f"not updated for {STALE.days} days": int((collections["updated_at"] < until - STALE).sum()),
     }
 
 
@@ -133,7 +135,11 @@ def _thumbnails(collections: pd.DataFrame) -> list[dict[str, Any]]:
     pictures = fetch_thumbnails(collections["thumbnail_url"])
     encoded = [picture and f"data:image/jpeg;base64,{base64.b64encode(picture).decode()}" for picture in pictures]
     return [
-        {"name": name, "items": items, "picture": picture}
+        {
+            "name": name,
+            "items": f"{_number(items)} item{'' if pd.notna(items) and items == 1 else 's'}",
+            "picture": picture,
+        }
         for name, items, picture in zip(collections["name"], collections["item_count"], encoded, strict=True)
     ]
 
@@ -144,3 +150,15 @@ def _number(value: Any) -> str:
 
 def _name(value: Any) -> str:
     return "(no name)" if pd.isna(value) or not value else str(value)
+
+
+def _outcome(run: dict[str, Any]) -> str:
+    stopped = "stopped by the guard"
+    published = pd.notna(run["rows"]) or pd.notna(run["added"])
+    return (
+        f"published; a later run was {stopped}"
+        if run["rejected"] and published
+        else stopped
+        if run["rejected"]
+        else "published"
+    )

@@ -161,17 +161,23 @@ def read_snapshot(
 ) -> pa.Table:
     """Return the rows of one snapshot: of `date`, or of the newest one; only some columns where they are named.
 
+    A column of the resource that a file is too old to have is null.
+
     Raises:
-        ConfigError: there is none.
+        ConfigError: there is none, or no such column.
 
     """
-    snapshots = _Dataset.of(lake, _known(resource).name)
+    schema = _known(resource).schema
+    if unknown := [name for name in columns or () if name not in schema.names]:
+        raise ConfigError(f"{resource} have no column {unknown[0]!r}: choose {', '.join(schema.names)}")
+    schema = pa.schema([schema.field(name) for name in columns or schema.names])
+    snapshots = _Dataset.of(lake, resource)
     dates = snapshots.dates()
     day = _as_date(date) or (dates[-1] if dates else None)
     if day is None or day not in dates:
         raise ConfigError(f"{shown(os.fspath(lake))} has no snapshot of {resource}{f' for {day}' if day else ''}")
     with snapshots.opened(day) as file:
-        return file.read(columns=columns)
+        return _in_schema(file.read(columns=schema.names), schema)
 
 
 def changes(
@@ -203,21 +209,24 @@ def history(lake: str | os.PathLike[str], resource: str) -> pa.Table:
     """Return what the lake's files tell of each run, one row a date, oldest first.
 
     Returns:
-        `date`; `rows`, `pages`, `requests` and `duplicates` of the walk, null where retention removed the snapshot or
-        there is none; `previous_date`, null for the first, with `added`, `updated` and `deleted`; and `rejected`,
-        whether the guard stopped a snapshot of that date and no later run published one.
+        `date`; `rows`, `pages`, `requests`, `retries` and `duplicates` of the walk, null where retention removed the
+        snapshot or there is none; `previous_date`, null for the first, with `added`, `updated` and `deleted`; and
+        `rejected`, whether the guard stopped the last run for that date: what it found is kept beside the table.
 
     """
-    snapshots, changed = _Dataset.of(lake, _known(resource).name), _Dataset.of(lake, f"{resource}_changes")
+    snapshots = _Dataset.of(lake, _known(resource).name)
     rejected = snapshots.rejected_dates()
-    found: dict[dt.date, dict[str, Any]] = {day: {"date": day, "rejected": True} for day in rejected}
-    for dataset, names in ((changed, ("previous_date", *_COUNTS)), (snapshots, _WALKED)):
-        for day in dataset.dates():
-            with dataset.opened(day) as file:
-                told = parquet.key_values(file)
-            facts = {name: _fact(told.get(f"scenario_etl.{name}")) for name in names}
-            found.setdefault(day, {"date": day, "rejected": False}).update(facts)
-    return pa.Table.from_pylist([found[day] for day in sorted(found)], schema=_HISTORY)
+    walked, counted = snapshots.told(_WALKED), count_changes(lake, resource)
+    rows = [
+        {"date": day, "rejected": day in rejected} | walked.get(day, {}) | counted.get(day, {})
+        for day in sorted({*rejected, *walked, *counted})
+    ]
+    return pa.Table.from_pylist(rows, schema=_HISTORY)
+
+
+def count_changes(lake: str | os.PathLike[str], resource: str) -> dict[dt.date, dict[str, Any]]:
+    """Return by date, oldest first, what the files of changes tell: previous_date, added, updated, deleted."""
+    return _Dataset.of(lake, f"{_known(resource).name}_changes").told(("previous_date", *_COUNTS))
 
 
 def changes_schema(resource: Resource) -> pa.Schema:
@@ -227,7 +236,7 @@ def changes_schema(resource: Resource) -> pa.Schema:
 
 
 _COUNTS = ("added", "updated", "deleted")
-_WALKED = ("rows", "pages", "requests", "duplicates")
+_WALKED = ("rows", "pages", "requests", "retries", "duplicates")
 _HISTORY = pa.schema(
     [
         pa.field("date", pa.date32(), nullable=False),
@@ -257,12 +266,7 @@ class _Dataset:
 
     def dates(self) -> list[dt.date]:
         """Return the dates of what is published, oldest first."""
-        try:
-            found = self.store.get_file_info(fs.FileSelector(self.folder, allow_not_found=True, recursive=True))
-        except OSError as error:
-            raise DestinationError(f"cannot read {self.base_uri}: {shown(str(error), 300)}") from error
-        matches = (_PARTITION.search(item.path) for item in found)
-        return sorted(dt.date.fromisoformat(match[1]) for match in matches if match)
+        return self._dates(_PARTITION, fs.FileSelector(self.folder, allow_not_found=True, recursive=True))
 
     @contextmanager
     def opened(self, day: dt.date) -> Iterator[pq.ParquetFile]:
@@ -287,10 +291,26 @@ class _Dataset:
     def rejected_dates(self) -> list[dt.date]:
         """Return the dates for which the guard refused a snapshot and none was published since."""
         lake, _, name = self.folder.rpartition("/")
-        kept = re.compile(rf"\.{re.escape(name)}\.snapshot_date=(\d{{4}}-\d{{2}}-\d{{2}})\.rejected")
-        found = self.store.get_file_info(fs.FileSelector(lake, allow_not_found=True))
-        matches = (kept.fullmatch(item.base_name) for item in found)
-        return sorted(dt.date.fromisoformat(match[1]) for match in matches if match)
+        kept = re.compile(rf"/\.{re.escape(name)}\.snapshot_date=(\d{{4}}-\d{{2}}-\d{{2}})\.rejected$")
+        return self._dates(kept, fs.FileSelector(lake, allow_not_found=True))
+
+    def told(self, names: Sequence[str]) -> dict[dt.date, dict[str, Any]]:
+        """Return by date, oldest first, what the footers of the files tell; None for what one does not."""
+        found = {}
+        for day in self.dates():
+            with self.opened(day) as file:
+                footer = parquet.key_values(file)
+            found[day] = {name: _fact(footer.get(f"scenario_etl.{name}")) for name in names}
+        return found
+
+    def _dates(self, pattern: re.Pattern[str], where: fs.FileSelector) -> list[dt.date]:
+        """Return the dates in the names of files, oldest first."""
+        try:
+            found = self.store.get_file_info(where)
+        except OSError as error:
+            raise DestinationError(f"cannot read {self.base_uri}: {shown(str(error), 300)}") from error
+        dates = (_fact(match[1]) for item in found if (match := pattern.search(item.path)))
+        return sorted(date for date in dates if isinstance(date, dt.date))
 
     def forget_rejected(self, day: dt.date) -> None:
         """Remove what the guard refused for a date that has been published since."""
@@ -416,14 +436,19 @@ def _row_groups_with(file: pq.ParquetFile, picked: Any) -> Iterator[tuple[int, p
 
 def _with_change(rows: pa.Table, kinds: Any, names: pa.Array, schema: pa.Schema) -> list[pa.RecordBatch]:
     """Return rows behind what happened to them: the positions of their kinds in _COUNTS, and the names of columns."""
-    known = [
-        rows[field.name] if field.name in rows.column_names else pa.nulls(rows.num_rows, field.type)
-        for field in list(schema)[2:]
-    ]
+    known = _in_schema(rows, pa.schema(list(schema)[2:])).columns
     batches: list[pa.RecordBatch] = (
         pa.table([strings(_COUNTS).take(_to_arrow(kinds)), names, *known], schema=schema).combine_chunks().to_batches()
     )
     return batches
+
+
+def _in_schema(rows: pa.Table, schema: pa.Schema) -> pa.Table:
+    """Return the columns of a schema; those that a file was too old to have are null."""
+    columns = [
+        rows[field.name] if field.name in rows.column_names else pa.nulls(rows.num_rows, field.type) for field in schema
+    ]
+    return pa.table(columns, schema=schema)
 
 
 def _names_of(comparison: _Comparison) -> Any:
@@ -494,10 +519,10 @@ def _locked(lake: str | os.PathLike[str], resource: str, seconds: float) -> Iter
 
 
 def _fact(text: str | None) -> int | dt.date | None:
-    """Return what a file's footer tells: a number, or a date."""
-    if not text:
-        return None
-    return int(text) if text.isdigit() else dt.date.fromisoformat(text)
+    """Return what a footer or a file's name tells: a number, or a date; None where it is neither."""
+    with suppress(ValueError):
+        return int(text or "") if (text or "").isdecimal() else dt.date.fromisoformat(text or "")
+    return None
 
 
 def _known(resource: str) -> Resource:

@@ -1,24 +1,49 @@
 """Thumbnails: URLs -> small pictures, fetched in parallel, within bounds of size and time."""
 
 import io
+import logging
+from collections import deque
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
+from threading import Lock, Thread
 from time import monotonic
+from typing import TYPE_CHECKING
 
 import requests
-from PIL import Image
+
+from scenario_etl.errors import ConfigError
+from scenario_etl.signed_urls import shown
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 LARGEST_PICTURE = 10 * 2**20  # bytes, as served
-MOST_PIXELS = 50_000_000  # of a picture, decoded
+MOST_PIXELS = 16_000_000  # of a picture, decoded
 READ_SIZE = 64 * 2**10  # bytes
 CONNECTIONS = 8  # at once
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF")
 BACKGROUND = "white"  # behind what is transparent
 QUALITY = 85  # of the JPEG, as Pillow counts
 
+_decoding = Lock()  # one at a time: a small file may hold many pixels
+
+
+class _WithoutSignatures(logging.Filter):
+    """Takes the queries of URLs out of what urllib3 logs."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.msg, record.args = shown(record.getMessage(), 1000), ()
+        return True
+
+
+for _name in ("urllib3.connection", "urllib3.connectionpool"):
+    logging.getLogger(_name).addFilter(_WithoutSignatures())
+
 
 def fetch_thumbnails(urls: Iterable[object], *, side: int = 160, deadline: float = 30.0) -> list[bytes | None]:
     """Fetch pictures, eight at a time and each only once, and make them small.
+
+    The URLs are asked as they are, whatever host they name; redirects are not followed and no credentials are sent.
+    Needs `pip install 'scenario-etl[report]'`.
 
     Args:
         urls: of the pictures, such as the column `thumbnail_url`; what is no string has no picture.
@@ -27,7 +52,10 @@ def fetch_thumbnails(urls: Iterable[object], *, side: int = 160, deadline: float
 
     Returns:
         For each URL, in order, a JPEG, or None where there is no picture: no URL, a signed one that has expired, a
-        server that does not answer, more than 10 MiB or 50 million pixels, or a format other than PNG, JPEG, WebP, GIF.
+        server that does not answer, more than 10 MiB or 16 million pixels, or a format other than PNG, JPEG, WebP, GIF.
+
+    Raises:
+        ConfigError: Pillow is missing, or `side` is less than 1.
 
     >>> from scenario_etl import Client, Emulator, extract_collections
     >>> with Emulator(collections=3) as api, Client("demo", "demo", base_url=api.url) as client:
@@ -36,29 +64,48 @@ def fetch_thumbnails(urls: Iterable[object], *, side: int = 160, deadline: float
     [True, True, True]
 
     """
+    try:
+        import PIL  # noqa: F401, PLC0415 - an extra
+    except ModuleNotFoundError as error:
+        raise ConfigError("thumbnails need Pillow: pip install 'scenario-etl[report]'") from error
+    if side < 1:
+        raise ConfigError(f"side is {side}: give 1 pixel or more")
     wanted = list(urls)
-    distinct = list(dict.fromkeys(url for url in wanted if isinstance(url, str)))
+    waiting = deque(dict.fromkeys(url for url in wanted if isinstance(url, str)))
     ends = monotonic() + deadline
-    with requests.Session() as session, ThreadPoolExecutor(CONNECTIONS) as pool:
+    found: dict[str, bytes | None] = {}
+    with requests.Session() as session:
         session.auth = _anonymous
-        found = dict(zip(distinct, pool.map(lambda url: _picture(session, url, side, ends), distinct), strict=True))
+
+        def work() -> None:
+            while waiting and monotonic() < ends:
+                try:
+                    url = waiting.popleft()
+                except IndexError:  # another took the last
+                    return
+                found[url] = _picture(session, url, side, ends)
+
+        workers = [Thread(target=work, daemon=True) for _ in range(min(CONNECTIONS, len(waiting)))]
+        for worker in workers:
+            worker.start()
+        for worker in workers:  # one that hangs on a silent server is left behind
+            worker.join(max(0.0, ends - monotonic()))
     return [found.get(url) if isinstance(url, str) else None for url in wanted]
 
 
 def _picture(session: requests.Session, url: str, side: int, ends: float) -> bytes | None:
     try:
         content = _body(session, url, ends)
-        return _small(content, side) if content else None
+        with _decoding:
+            return _small(content, side) if content else None
     except Exception:  # noqa: BLE001 - whatever a server or a picture holds, it costs no more than its own place
         return None
 
 
 def _body(session: requests.Session, url: str, ends: float) -> bytes | None:
     """Return what a URL holds, None where that is not all there within the bounds."""
-    left = ends - monotonic()
-    if left <= 0:
-        return None
-    with session.get(url, stream=True, timeout=left) as response:
+    left = max(0.001, ends - monotonic())
+    with session.get(url, stream=True, allow_redirects=False, timeout=left) as response:
         content = b""
         while response.status_code == 200 and (chunk := response.raw.read1(READ_SIZE, decode_content=True)):
             content += chunk
@@ -69,16 +116,24 @@ def _body(session: requests.Session, url: str, ends: float) -> bytes | None:
 
 def _small(content: bytes, side: int) -> bytes | None:
     """Return a picture as a JPEG whose sides are `side` pixels at most."""
+    from PIL import Image  # noqa: PLC0415 - an extra
+
     with Image.open(io.BytesIO(content), formats=FORMATS) as picture:
         if picture.width * picture.height > MOST_PIXELS:
             return None
-        picture.thumbnail((side, side))
-        flat = Image.new("RGB", picture.size, BACKGROUND)
-        layer = picture.convert("RGBA")
+        picture.draft("RGB", (side, side))  # a large JPEG is decoded small
+        layer = _eight_bits(picture).convert("RGBA")
+        layer.thumbnail((side, side))
+        flat = Image.new("RGB", layer.size, BACKGROUND)
         flat.paste(layer, mask=layer)
         target = io.BytesIO()
         flat.save(target, "JPEG", quality=QUALITY)
         return target.getvalue()
+
+
+def _eight_bits(picture: "Image.Image") -> "Image.Image":
+    """Return a picture whose values have 8 bits; Pillow cuts 16 of them off at 255 instead of scaling them."""
+    return picture.point(lambda value: value / 256).convert("L") if picture.mode.startswith("I") else picture
 
 
 def _anonymous(request: requests.PreparedRequest) -> requests.PreparedRequest:

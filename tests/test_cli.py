@@ -156,8 +156,8 @@ def test_json_logs_are_one_object_a_line(run, api) -> None:
 
 
 def test_the_bar_can_be_switched_on_where_stderr_is_no_terminal(run, api) -> None:
-    assert "rows/s" in run("export", "collections", "c.parquet", "--progress", api=api).stderr
-    assert "rows/s" not in run("export", "collections", "c.parquet", api=api).stderr
+    assert "records/s" in run("export", "collections", "c.parquet", "--progress", api=api).stderr
+    assert "records/s" not in run("export", "collections", "c.parquet", api=api).stderr
 
 
 def test_head_shows_a_table_that_fits_the_terminal_without_signatures(run, api) -> None:

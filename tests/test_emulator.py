@@ -275,7 +275,7 @@ def test_its_end_closes_connections_and_frees_the_port() -> None:
 
 
 def test_started_it_serves_until_it_is_closed() -> None:
-    api = Emulator(1).start()
+    api = Emulator(1).start().start()
     ask = {"url": f"{api.url}/collections", "auth": ("demo", "demo"), "timeout": 5}
     assert len(requests.get(**ask).json()["collections"]) == 1
     api.close()

@@ -172,6 +172,7 @@ def test_the_file_holds_the_table_and_tells_where_it_comes_from(connect, tmp_pat
         "scenario_etl.rows": str(report.rows),
         "scenario_etl.pages": "1",
         "scenario_etl.requests": "1",
+        "scenario_etl.retries": "0",
         "scenario_etl.duplicates": "0",
         "scenario_etl.tokens_sha256": report.tokens_sha256,
         "scenario_etl.complete": "true",
@@ -332,13 +333,13 @@ def test_strict_reaches_the_records() -> None:
         extract_collections(client=client, strict=True)
 
 
-def test_the_bar_shows_pages_rows_and_why_it_waits(connect, capsys) -> None:
+def test_the_bar_shows_pages_records_and_why_it_waits(connect, capsys) -> None:
     with Emulator(250, faults=[None, Fault(status=429, headers={"Retry-After": "12"})]) as api:
         extract_collections(client=connect(api), progress=True)
     shown = capsys.readouterr().err
     assert "1 pages; 429, waiting 12 s" in shown
-    assert "250 rows" in shown
-    assert "rows/s" in shown
+    assert "250 records" in shown
+    assert "records/s" in shown
     assert "3 pages" in shown
 
 

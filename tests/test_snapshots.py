@@ -371,6 +371,7 @@ usual = time.monotonic() - started
 for number in range(50):
     day = 2 + number // 10
     death = in_child(take(day), killed_after=dice.uniform(0, 1.2) * usual)
+    usual *= 1.05 if death else 0.8  # a machine that is now busier or idler than before: aim later, or sooner
     readable = in_child(read_all)
     after = in_child(take(day)) if number % 10 == 9 else 0
     debris = len(list(lake.rglob("*.partial")))
@@ -491,6 +492,7 @@ def test_the_history_tells_of_each_run_what_its_files_know(lake: Path) -> None:
         "rows",
         "pages",
         "requests",
+        "retries",
         "duplicates",
         "previous_date",
         "added",
@@ -504,6 +506,7 @@ def test_the_history_tells_of_each_run_what_its_files_know(lake: Path) -> None:
         "rows": [None, 3, None, 2],  # retention has removed the first snapshot, not what changed with it
         "pages": [None, 1, None, 1],
         "requests": [None, 1, None, 1],
+        "retries": [None, 0, None, 0],
         "duplicates": [None, 0, None, 0],
         "previous_date": [None, first, None, second],
         "added": [2, 1, None, 0],
@@ -517,9 +520,39 @@ def test_the_history_tells_of_each_run_what_its_files_know(lake: Path) -> None:
     assert history(lake, "collections")["rejected"].to_pylist() == [False, False, True, False, False]
 
 
-def test_only_the_named_columns_of_a_snapshot_are_read(lake: Path) -> None:
+def test_only_the_named_columns_of_a_snapshot_are_read_and_those_it_is_too_old_for_are_null(lake: Path) -> None:
     take(lake, DAYS[0], record())
     assert read_snapshot(lake, "collections", columns=["item_count"]).schema.names == ["item_count"]
+    with pytest.raises(ConfigError, match="no column 'itemCount': choose id, name"):
+        read_snapshot(lake, "collections", columns=["itemCount"])
+    path = lake / f"collections/snapshot_date={DAYS[0]}/part-0.parquet"
+    pq.write_table(pq.read_table(path, partitioning=None).drop_columns(["item_count"]), path)
+    assert read_snapshot(lake, "collections").schema.equals(COLLECTIONS.schema)
+    assert read_snapshot(lake, "collections", columns=["item_count"])["item_count"].to_pylist() == [None]
+
+
+def test_names_and_footers_that_tell_nothing_are_passed_over(run, lake: Path) -> None:
+    take(lake, DAYS[0], record())
+    take(lake, DAYS[1], record(name="other"))
+    (lake / ".collections.snapshot_date=2026-13-01.rejected").touch()
+    damaged = lake / f"collections/snapshot_date={DAYS[0]}/part-0.parquet"
+    damaged.write_bytes(b"no Parquet")
+    changed = lake / f"collections_changes/snapshot_date={DAYS[1]}/part-0.parquet"
+    pq.write_table(pq.read_table(changed, partitioning=None).replace_schema_metadata(), changed)
+    done = run("changes", "collections", lake)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines()[1:] == [
+        "2026-11-01         1         0         0",
+        "2026-11-02         -         -         -",
+    ]
+    damaged.unlink()
+    assert history(lake, "collections")["added"].to_pylist() == [1, None]
+
+
+def test_a_lake_that_is_a_file_cannot_be_read(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(DestinationError, match="cannot read"):
+        history(tmp_path / "file", "collections")
 
 
 def test_a_datetime_without_a_zone_is_in_utc(lake: Path) -> None:

@@ -1,13 +1,16 @@
 import io
+import logging
 import re
+import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from scenario_etl import Emulator, fetch_thumbnails, thumbnails
+from scenario_etl import ConfigError, Emulator, fetch_thumbnails, thumbnails
 from scenario_etl.thumbnails import CONNECTIONS
 from tests.faults.server import Exchange, FaultServer
 
@@ -84,8 +87,61 @@ def test_size_and_pixels_are_bounded(monkeypatch) -> None:
     assert served(picture("PNG")) is None
 
 
-def test_all_together_end_with_the_deadline(api: Emulator) -> None:
+def test_a_large_picture_may_be_no_larger_than_allowed_and_is_right_at_the_limit(monkeypatch) -> None:
+    monkeypatch.setattr(thumbnails, "MOST_PIXELS", 300 * 150)
+    monkeypatch.setattr(thumbnails, "LARGEST_PICTURE", len(picture("PNG")))
+    assert served(picture("PNG")) is not None
+
+
+def test_sixteen_bits_are_scaled_not_cut_off() -> None:
+    target = io.BytesIO()
+    Image.new("I;16", (10, 10), 20_000).save(target, "PNG")
+    (value, *_) = Image.open(io.BytesIO(served(target.getvalue()))).getpixel((5, 5))
+    assert value == pytest.approx(20_000 / 256, abs=3)
+
+
+def test_all_together_end_with_the_deadline_even_where_a_server_is_silent(api: Emulator) -> None:
     assert fetch_thumbnails(urls(api), deadline=0) == [None] * len(urls(api))
+    over = threading.Event()
+
+    def drip(exchange: Exchange) -> None:
+        exchange.connection.sendall(b"HTTP/1.1 200 OK\r\n")
+        while not over.wait(0.05):
+            exchange.connection.sendall(b"X-More: headers\r\n")
+
+    with FaultServer(drip, breaks=0) as server:
+        started = time.monotonic()
+        found = fetch_thumbnails([server.origin, urls(api)[0]], deadline=0.5)
+        took = time.monotonic() - started
+        over.set()
+    assert (found[0], found[1] is not None) == (None, True)
+    assert took < 5
+
+
+def test_redirects_are_not_followed() -> None:
+    with FaultServer(lambda exchange: exchange.send(picture("PNG")), breaks=0) as elsewhere:
+        location = {"Location": elsewhere.origin}
+        with FaultServer(lambda exchange: exchange.send(b"", 302, location), breaks=0) as server:
+            assert fetch_thumbnails([server.origin]) == [None]
+        assert elsewhere.requests == 0
+
+
+def test_no_signature_reaches_a_log(caplog) -> None:
+    caplog.set_level(logging.DEBUG)
+    malformed = b"HTTP/1.1 200 OK\r\nNo colon\r\nContent-Length: 0\r\n\r\n"
+    with FaultServer(lambda exchange: exchange.connection.sendall(malformed), breaks=0) as server:
+        fetch_thumbnails([f"{server.origin}/x.png?Policy=P0L1CY&Signature=S1GNATURE"])
+    assert "Policy=..." in caplog.text
+    assert "P0L1CY" not in caplog.text
+    assert "S1GNATURE" not in caplog.text
+
+
+def test_a_side_that_is_none_and_a_missing_pillow_are_config_errors(monkeypatch) -> None:
+    with pytest.raises(ConfigError, match="side is 0"):
+        fetch_thumbnails([], side=0)
+    monkeypatch.setitem(sys.modules, "PIL", None)
+    with pytest.raises(ConfigError, match="pip install 'scenario-etl"):
+        fetch_thumbnails([])
 
 
 def test_no_credentials_are_sent(monkeypatch, tmp_path: Path) -> None:
