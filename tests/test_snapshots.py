@@ -6,6 +6,7 @@ import sys
 import threading
 from pathlib import Path
 
+import boto3
 import duckdb
 import pandas as pd
 import polars as pl
@@ -634,6 +635,13 @@ sys.setprofile(count)
 from scenario_etl import export_collections
 export_collections("s3://bucket/killed/c.parquet")
 """
+
+
+def test_a_page_in_an_object_store_is_one_that_a_browser_shows(s3, run, api) -> None:
+    assert run("snapshot", "collections", "s3://bucket/shown", api=api).returncode == 0
+    assert run("report", "s3://bucket/shown", "s3://bucket/report.html").returncode == 0
+    found = boto3.client("s3", endpoint_url=s3).head_object(Bucket="bucket", Key="report.html")
+    assert (found["ContentType"], found["ContentLength"] > 10_000) == ("text/html", True)
 
 
 @pytest.mark.parametrize("chunk", [1, 3, 20])
