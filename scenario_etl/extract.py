@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 GATHERED_ROWS = 2000  # in a batch of a table or a file: checks, arrays and buffers cost by the batch, too
-
 GATHERED_BYTES = 8 * 2**20  # of JSON, where records are large
 NEWEST_KEYS = 2**14  # keys that Keys holds in a set before it sorts them in with the others
 SORTED_KEYS = 2**18  # in one array, so that sorting more in takes little memory
@@ -349,7 +348,7 @@ def export_collections(
 
 
 def _gathered(walk: Iterable[Page], least_rows: int, on_page: Callable[[int], None]) -> Iterator[list[Any]]:
-    """Yield the records of each page, or of as many pages as have `least_rows` of them, or 8 MiB, together."""
+    """Yield the records of each page, or of as many pages as have `least_rows` of them, or GATHERED_BYTES, together."""
     records: list[Any] = []
     size = 0
     for page in walk:
