@@ -15,7 +15,7 @@ from tests.helpers import environment
 # Forks a child for each step, so that nothing is imported anew; the child ends itself at that step of our code, where a
 # step is a call or a return, of Python or C, made from the modules that write. Prints what each death left.
 KILLER = """
-import json, os, shutil, signal, sys
+import importlib.metadata, json, os, pyarrow.compute, shutil, signal, sys
 from pathlib import Path
 from scenario_etl import export_collections
 import scenario_etl.parquet, scenario_etl.publish

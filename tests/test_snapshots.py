@@ -352,6 +352,7 @@ def test_a_run_that_died_between_the_two_files_is_completed_by_the_next(lake: Pa
 KILLED = """
 import json, random, sys, time
 from pathlib import Path
+import filelock, importlib.metadata, pyarrow.compute, pyarrow.dataset  # here, so that no child imports them anew
 import pyarrow.parquet as pq
 from scenario_etl import snapshot
 from tests.helpers import in_child

@@ -129,7 +129,12 @@ def test_redirects_are_not_followed() -> None:
 def test_no_signature_reaches_a_log(caplog) -> None:
     caplog.set_level(logging.DEBUG)
     malformed = b"HTTP/1.1 200 OK\r\nNo colon\r\nContent-Length: 0\r\n\r\n"
-    with FaultServer(lambda exchange: exchange.connection.sendall(malformed), breaks=0) as server:
+
+    def answer(exchange: Exchange) -> None:
+        exchange.connection.sendall(malformed)
+        exchange.close()
+
+    with FaultServer(answer, breaks=0) as server:
         fetch_thumbnails([f"{server.origin}/x.png?Policy=P0L1CY&Signature=S1GNATURE"])
     assert "Policy=..." in caplog.text
     assert "P0L1CY" not in caplog.text
