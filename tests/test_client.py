@@ -2,6 +2,7 @@ import gzip
 import hashlib
 import json
 import logging
+import weakref
 from pathlib import Path
 
 import pytest
@@ -217,6 +218,16 @@ def test_close_closes_a_session_of_its_own_only() -> None:
     own.close()
     assert len(own._adapter.poolmanager.pools) == 0
     assert pool is not None
+
+
+def test_a_closed_client_holds_no_connection_and_can_be_used_again(connect) -> None:
+    with Emulator(1) as api:
+        client = connect(api)
+        for _ in range(2):
+            assert len(pages(client)) == 1
+            connections = weakref.ref(client._adapter._pool)
+            client.close()
+            assert connections() is None  # urllib3 closes them when nobody refers to the pool
 
 
 # The walk

@@ -46,10 +46,10 @@ def test_any_split_of_records_into_pages_gives_every_record_once_in_order(sizes)
     assert frame["id"].tolist() == [f"c{number}" for number in range(20)]
 
 
-@given(st.lists(st.integers(0, 5), max_size=30), st.integers(0, 12), st.integers(1, 40))
-def test_pages_are_gathered_in_order_into_batches_of_enough_records_or_bytes(sizes, least: int, eighths: int) -> None:
+@given(st.lists(st.integers(0, 5), max_size=30), st.integers(0, 12))
+def test_pages_are_gathered_in_order_into_batches_of_enough_records(sizes, least: int) -> None:
     numbers = iter(range(1000))
-    pages = [Page([next(numbers) for _ in range(size)], "t", eighths * 2**20 // 8) for size in sizes]
+    pages = [Page([next(numbers) for _ in range(size)], "t", 1) for size in sizes]
     shown: list[int] = []
     batches = list(_gathered(pages, least, shown.append))
     assert [number for batch in batches for number in batch] == list(range(sum(sizes)))
@@ -57,8 +57,11 @@ def test_pages_are_gathered_in_order_into_batches_of_enough_records_or_bytes(siz
     if least == 0:
         assert [len(batch) for batch in batches] == sizes
     assert all(len(batch) < least + 5 or least == 0 for batch in batches)
-    most_pages = -(-64 // eighths)  # of 8 MiB together
-    assert len(batches) >= len(sizes) // most_pages - 1
+
+
+def test_batches_of_large_records_end_at_eight_mebibytes_of_json() -> None:
+    pages = [Page([number], "t", 2**20) for number in range(20)]
+    assert [len(batch) for batch in _gathered(pages, 2000, lambda _: None)] == [8, 8, 4]
 
 
 transient = st.sampled_from(
