@@ -108,7 +108,7 @@ def signed_urls_option(default: str) -> Callable[[Command], Command]:
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}, epilog=EXIT_CODES)
 @click.version_option(package_name="scenario-etl")
 def cli() -> None:
-    r"""Scenario's collections as Parquet: complete, typed, or a clear error.
+    """Scenario's collections as Parquet: complete, typed, or a clear error.
 
     \b
     Credentials come from the environment alone:
@@ -128,7 +128,7 @@ def cli() -> None:
 @walk_options
 @connection_options
 def export(resource: str, destination: str, **given: Any) -> None:
-    r"""Write all of RESOURCE to the Parquet file DESTINATION, whole or not at all.
+    """Write all of RESOURCE to the Parquet file DESTINATION, whole or not at all.
 
     DESTINATION is a path, or a URI of an object store (s3://, gs://, abfss://), whose credentials come from its own
     environment. On any failure, whatever stood there is untouched.
@@ -172,7 +172,7 @@ def export(resource: str, destination: str, **given: Any) -> None:
 @walk_options
 @connection_options
 def add_snapshot(resource: str, lake: str, **given: Any) -> None:
-    r"""Publish all of RESOURCE as today's snapshot in LAKE, and what changed since the one before.
+    """Publish all of RESOURCE as today's snapshot in LAKE, and what changed since the one before.
 
     LAKE is a folder, or the URI of a prefix in an object store. A second run on the same day replaces the snapshot. One
     in which too many rows are gone is not published (exit 65).
@@ -215,7 +215,7 @@ def show_changes(resource: str, lake: str, date: str | None, verbose: bool) -> N
 @click.argument("destination", type=click.Path())
 @verbose_option
 def report_lake(lake: str, destination: str, verbose: bool) -> None:
-    r"""Write what the snapshots of collections in LAKE show, as one HTML page, DESTINATION, that needs no other file.
+    """Write what the snapshots of collections in LAKE show, as one HTML page, DESTINATION, that needs no other file.
 
     Totals, growth, changes, thumbnails of what was updated last, and how the runs went. Needs `pip install
     'scenario-etl[report]'`.
@@ -267,7 +267,7 @@ def check(project_id: str | None, **given: Any) -> None:
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="0 picks a free one.", show_default=True)
 @click.option("--collections", type=click.IntRange(0), default=250, show_default=True, metavar="N")
 def emulator(port: int, collections: int) -> None:
-    r"""Serve a Scenario API with a made-up team on loopback, until interrupted.
+    """Serve a Scenario API with a made-up team on loopback, until interrupted.
 
     Its base URL is the first line on stdout; key and secret are both "demo".
 

@@ -214,12 +214,24 @@ def test_the_emulator_prints_its_base_url_first_and_serves_until_terminated(run)
 
 
 @pytest.mark.parametrize(
-    "command", [(), ("export",), ("snapshot",), ("changes",), ("head",), ("check",), ("emulator",)]
+    ("command", "line"),
+    [
+        ((), "scenario-etl export collections collections.parquet --demo"),
+        (("export",), "scenario-etl export collections s3://bucket/collections.parquet --report -"),
+        (("snapshot",), "LAKE/RESOURCE_changes/snapshot_date=2026-11-23/part-0.parquet"),
+        (("changes",), "Tell how many rows of RESOURCE were added, updated and deleted with each"),
+        (("report",), "scenario-etl report /data/lake report.html"),
+        (("head",), "Show the first rows of RESOURCE, with as few requests as it takes."),
+        (("check",), "Ask for one collection, once: says which base URL, which credentials, and"),
+        (("emulator",), "export SCENARIO_SDK_API_KEY=demo SCENARIO_SDK_API_SECRET=demo"),
+    ],
 )
-def test_help_teaches(run, command) -> None:
-    done = run(*command, "--help")
+def test_help_teaches_and_keeps_each_example_on_its_own_line(run, command, line: str) -> None:
+    done = run(*command, "--help", COLUMNS="80")
     assert done.returncode == 0
-    assert "Usage: scenario-etl" in done.stdout
+    assert done.stdout.startswith("Usage: scenario-etl")
+    assert line in [shown.strip() for shown in done.stdout.splitlines()]
+    assert not {"\\", "\b"} & set(done.stdout)
 
 
 def test_json_logs_tell_event_run_and_facts(run, api) -> None:
