@@ -84,7 +84,14 @@ def _drawable() -> set[int]:
 
 @_styled
 def largest(collections: pd.DataFrame, count: int = 10, *, width: float = WIDTH) -> Figure:
-    """Draw the collections with the most items, as bars."""
+    """Draw the collections with the most items, as bars.
+
+    Args:
+        collections: one row each: `name`, `item_count`.
+        count: how many are drawn.
+        width: in inches.
+
+    """
     top = collections.nlargest(count, "item_count")
     share = top["item_count"].sum() / max(1, collections["item_count"].sum())
     figure, axes = _figure(width, 0.6 + 0.34 * max(1, len(top)))

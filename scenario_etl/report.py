@@ -121,19 +121,19 @@ def _charts(told: pd.DataFrame, changed: pd.DataFrame | None) -> dict[str, dict[
         wide = draw()
         found[title] = {
             "found": charts.title_of(wide),
-            "wide": _data_url(wide),
-            "narrow": _data_url(draw(width=PHONE)),
+            "wide": _data_url("png", charts.as_png(wide)),
+            "narrow": _data_url("png", charts.as_png(draw(width=PHONE))),
         }
     return found
 
 
-def _data_url(figure: Figure) -> str:
-    return f"data:image/png;base64,{base64.b64encode(charts.as_png(figure)).decode()}"
+def _data_url(kind: str, content: bytes) -> str:
+    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
 
 
 def _thumbnails(collections: pd.DataFrame) -> list[dict[str, Any]]:
     pictures = fetch_thumbnails(collections["thumbnail_url"])
-    encoded = [picture and f"data:image/jpeg;base64,{base64.b64encode(picture).decode()}" for picture in pictures]
+    encoded = [picture and _data_url("jpeg", picture) for picture in pictures]
     return [
         {
             "name": name,
@@ -153,12 +153,7 @@ def _name(value: Any) -> str:
 
 
 def _outcome(run: dict[str, Any]) -> str:
-    stopped = "stopped by the guard"
+    if not run["rejected"]:
+        return "published"
     published = pd.notna(run["rows"]) or pd.notna(run["added"])
-    return (
-        f"published; a later run was {stopped}"
-        if run["rejected"] and published
-        else stopped
-        if run["rejected"]
-        else "published"
-    )
+    return "published; a later run was stopped by the guard" if published else "stopped by the guard"

@@ -165,6 +165,7 @@ def read_snapshot(
 
     Raises:
         ConfigError: there is none, or no such column.
+        DestinationError: the lake cannot be read.
 
     """
     schema = _known(resource).schema
@@ -212,6 +213,10 @@ def history(lake: str | os.PathLike[str], resource: str) -> pa.Table:
         `date`; `rows`, `pages`, `requests`, `retries` and `duplicates` of the walk, null where retention removed the
         snapshot or there is none; `previous_date`, null for the first, with `added`, `updated` and `deleted`; and
         `rejected`, whether the guard stopped the last run for that date: what it found is kept beside the table.
+
+    Raises:
+        ConfigError: there is no such resource.
+        DestinationError: the lake cannot be read.
 
     """
     snapshots = _Dataset.of(lake, _known(resource).name)
