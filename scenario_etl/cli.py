@@ -20,8 +20,9 @@ from scenario_etl.client import Client
 from scenario_etl.errors import ConfigError, DestinationError, ScenarioError
 from scenario_etl.extract import ScanReport, scan
 from scenario_etl.publish import published
+from scenario_etl.redact import redact
 from scenario_etl.resources import RESOURCES
-from scenario_etl.signed_urls import SignedURLs, shown
+from scenario_etl.signed_urls import SignedURLs
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -229,7 +230,7 @@ def report_lake(lake: str, destination: str, verbose: bool) -> None:
         raise ConfigError(f"a report needs {error.name}: pip install 'scenario-etl[report]'") from error
     start_logging("text", verbose)
     runs = write_report(lake, destination)
-    logger.info("%s: %s of collections", shown(destination, 500), "1 run" if runs == 1 else f"{runs:,} runs")
+    logger.info("%s: %s of collections", redact(destination, 500), "1 run" if runs == 1 else f"{runs:,} runs")
 
 
 @cli.command(short_help="Show the first rows of a resource.")
@@ -246,7 +247,7 @@ def head(resource: str, rows: int, **given: Any) -> None:
 
 def show(frame: "pd.DataFrame") -> None:
     """Print a table that fits the terminal, without the queries of URLs."""
-    cells = frame.astype(object).where(frame.notna(), "").map(lambda cell: shown(str(cell), CELL_CHARACTERS))
+    cells = frame.astype(object).where(frame.notna(), "").map(lambda cell: redact(str(cell), CELL_CHARACTERS))
     click.echo(cells.to_string(index=False, line_width=shutil.get_terminal_size().columns))
 
 
@@ -378,7 +379,7 @@ def summary(report: ScanReport) -> str:
     waited = f", {retries}, {report.seconds_waited:.0f} s waited" if report.seconds_waited else ""
     dropped = f", {report.duplicates} duplicates dropped" if report.duplicates else ""
     return (
-        f"{shown(str(report.path), 500)}: {report.rows:,} {report.resource}, {report.bytes or 0:,} bytes; "
+        f"{redact(str(report.path), 500)}: {report.rows:,} {report.resource}, {report.bytes or 0:,} bytes; "
         f"{report.pages:,} pages in {report.seconds:.1f} s{waited}{dropped}"
     )
 

@@ -20,8 +20,8 @@ from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
 
 from scenario_etl.errors import APIError, AuthError, ConfigError, PaginationError, TransientError
+from scenario_etl.redact import redact
 from scenario_etl.retry import FailedAttempt, Retry, TokenBucket, Waiting, is_retried, seconds_asked
-from scenario_etl.signed_urls import shown
 
 BASE_URL = "https://api.cloud.scenario.com/v1"
 CONNECT_TIMEOUT = 5.0  # seconds
@@ -285,7 +285,7 @@ class Walk:
     def _send(self, url: str) -> requests.Response:
         self.requests += 1
         if logger.isEnabledFor(logging.DEBUG):
-            logger.debug("GET page %d of %s at %s", self.pages + 1, self._records_key, shown(url, QUOTED_CHARACTERS))
+            logger.debug("GET page %d of %s at %s", self.pages + 1, self._records_key, redact(url, QUOTED_CHARACTERS))
         self._request.url = url
         self._client._authorization(self._request)
         timeout = (min(CONNECT_TIMEOUT, self._client._timeout), self._client._timeout)
@@ -294,7 +294,7 @@ class Walk:
         except requests.RequestException as error:
             raise self._unanswered("no answer", error) from error
         except OSError as error:  # what requests says of files that it cannot find
-            raise ConfigError(f"the certificates cannot be used: {shown(str(error), QUOTED_CHARACTERS)}") from error
+            raise ConfigError(f"the certificates cannot be used: {redact(str(error), QUOTED_CHARACTERS)}") from error
 
     def _redirected(self, response: requests.Response) -> str:
         location = response.headers.get("Location", "")
@@ -357,7 +357,8 @@ class Walk:
         if isinstance(token, str) and not re.search("[\ud800-\udfff]", token):
             return token
         raise PaginationError(
-            f"{self._asked}: nextPaginationToken is {shown(token)}, which no request can carry. Report it to the vendor"
+            f"{self._asked}: nextPaginationToken is {redact(token)}, which no request can carry. "
+            "Report it to the vendor"
         )
 
     def _failure(self, response: requests.Response) -> Exception:
@@ -389,7 +390,7 @@ class Walk:
         text = words.decode("utf-8", "replace") if isinstance(words, bytes) else words or ""
         for secret in self._client._authorization.secrets:
             text = text.replace(secret, "***")
-        return shown(re.sub(r"<[^<>]*>", " ", text), QUOTED_CHARACTERS)
+        return redact(re.sub(r"<[^<>]*>", " ", text), QUOTED_CHARACTERS)
 
 
 _HEADERS = {"Accept": "application/json", "Accept-Encoding": "gzip", "User-Agent": "scenario-etl"}
@@ -516,13 +517,13 @@ def _checked_base_url(url: str) -> str:
         parts = urlsplit(url)
         requests.Request("GET", url, params={"port": str(parts.port)}).prepare()
     except ValueError as error:
-        raise ConfigError(f"the base URL {shown(url)!r} is none: give one like {BASE_URL}") from error
+        raise ConfigError(f"the base URL {redact(url)!r} is none: give one like {BASE_URL}") from error
     if parts.username is not None or parts.password is not None:
         raise ConfigError("the base URL holds credentials: take them out, and set the SCENARIO_SDK_ variables")
     if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
-        raise ConfigError(f"the base URL {shown(url)!r} is none: give one like {BASE_URL}")
+        raise ConfigError(f"the base URL {redact(url)!r} is none: give one like {BASE_URL}")
     if parts.scheme == "http" and not _is_loopback(parts.hostname):
-        raise ConfigError(f"the base URL {shown(url)!r} would send the credentials unencrypted: use https")
+        raise ConfigError(f"the base URL {redact(url)!r} would send the credentials unencrypted: use https")
     return url.rstrip("/")
 
 

@@ -17,7 +17,7 @@ import pyarrow as pa
 from pyarrow import fs
 
 from scenario_etl.errors import DestinationError
-from scenario_etl.signed_urls import shown
+from scenario_etl.redact import redact
 
 ABANDONED_AFTER = 24 * 3600  # seconds; the age at which a temporary file of another machine is debris
 UPLOAD_BYTES = 8 * 2**20  # bytes that are read at once
@@ -44,7 +44,7 @@ def filesystem(uri: str | os.PathLike[str]) -> tuple[fs.FileSystem, str]:
     try:
         store, path = fs.FileSystem.from_uri(text)
     except (pa.ArrowException, OSError) as error:
-        raise DestinationError(f"{shown(text)} is no place to write to: {shown(str(error), 200)}") from error
+        raise DestinationError(f"{redact(text)} is no place to write to: {redact(str(error), 200)}") from error
     return store, path.rstrip("/")
 
 
@@ -68,7 +68,7 @@ def published(
     """
     store, path = filesystem(destination)
     if os.fspath(destination).endswith(("/", os.sep)):
-        raise DestinationError(f"cannot write {shown(str(destination), 500)}: it is a folder; name a file")
+        raise DestinationError(f"cannot write {redact(str(destination), 500)}: it is a folder; name a file")
     folder = filesystem(staging)[1] if staging is not None else os.path.dirname(path)
     if isinstance(store, fs.LocalFileSystem):
         return _failing_clearly(destination, _renamed(Path(path), Path(folder)))
@@ -81,8 +81,8 @@ def _failing_clearly(destination: object, publication: AbstractContextManager[Pa
         with publication as path:
             yield path
     except OSError as error:
-        reason = error.strerror or shown(str(error), 300)
-        raise DestinationError(f"cannot write {shown(str(destination), 500)}: {reason}{_advice(error)}") from error
+        reason = error.strerror or redact(str(error), 300)
+        raise DestinationError(f"cannot write {redact(str(destination), 500)}: {reason}{_advice(error)}") from error
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from scenario_etl import charts
 from scenario_etl.errors import ConfigError
 from scenario_etl.publish import published
-from scenario_etl.signed_urls import shown
+from scenario_etl.redact import redact
 from scenario_etl.snapshots import changes, history, read_snapshot
 from scenario_etl.thumbnails import fetch_thumbnails
 
@@ -55,7 +55,7 @@ def write_report(lake: str | os.PathLike[str], destination: str | os.PathLike[st
 def _page(lake: str | os.PathLike[str], runs: pa.Table) -> str:
     if not runs.num_rows or not pc.any(pc.is_valid(runs["rows"])).as_py():
         raise ConfigError(
-            f"{shown(os.fspath(lake))} has no snapshot of collections: make one with `scenario-etl snapshot`"
+            f"{redact(os.fspath(lake))} has no snapshot of collections: make one with `scenario-etl snapshot`"
         )
     told = _frame(runs)
     told[["date", "previous_date"]] = told[["date", "previous_date"]].apply(pd.to_datetime)
@@ -72,7 +72,7 @@ def _page(lake: str | os.PathLike[str], runs: pa.Table) -> str:
     )
     environment.filters |= {"number": _number, "name": _name, "outcome": _outcome}
     return environment.from_string(template).render(
-        lake=shown(os.fspath(lake)),
+        lake=redact(os.fspath(lake)),
         until=until,
         since=told["date"].min(),
         totals=_totals(collections, until.tz_localize("UTC")),

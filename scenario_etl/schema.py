@@ -13,7 +13,8 @@ import numpy as np
 import pyarrow as pa
 
 from scenario_etl.errors import SchemaError
-from scenario_etl.signed_urls import SignedURLs, in_form, shown
+from scenario_etl.redact import redact
+from scenario_etl.signed_urls import SignedURLs, in_form
 
 STRING = pa.string()
 INTEGER = pa.int64()
@@ -172,8 +173,8 @@ class Reader:
     def _refuse(self, what: str, records: Sequence[Any], position: int, value: object, expected: str) -> NoReturn:
         record = records[position]
         key = [record.get(name) for name in self._key_fields] if isinstance(record, dict) else []
-        named = ", ".join(shown(part) for part in key if part) or f"number {self._records_read + position + 1:,}"
-        found = f'"{shown(value)}"' if isinstance(value, str) else shown(value)
+        named = ", ".join(redact(part) for part in key if part) or f"number {self._records_read + position + 1:,}"
+        found = f'"{redact(value)}"' if isinstance(value, str) else redact(value)
         raise SchemaError(
             f"{self._resource.name}: {what} of record {named} is {found}, not {expected}. "
             "Nothing was written; report it to the vendor, or change the column in resources.py"
@@ -194,14 +195,14 @@ class Reader:
             dotted = f"{parent}.{name}" if parent else name
             having = [i for i, item in enumerate(objects) if item is not None and name in item]
             if self._strict:
-                self._refuse(shown(dotted), records, having[0], objects[having[0]][name], "a known field (strict)")
+                self._refuse(redact(dotted), records, having[0], objects[having[0]][name], "a known field (strict)")
             self._count(self.unknown_fields, dotted, len(having), "is not known, and ignored")
 
     def _count(self, counter: Counter[str], name: str, times: int, what: str) -> None:
         if name not in counter:
             if len(counter) >= MOST_UNKNOWN_FIELDS:
                 return
-            logger.warning("%s: field %s %s", self._resource.name, shown(name), what)
+            logger.warning("%s: field %s %s", self._resource.name, redact(name), what)
         counter[name] += times
 
 

@@ -1,9 +1,9 @@
-"""Signed URLs: when they expire, their durable form, and how text from outside is shown in messages.
+"""Signed URLs: when they expire, and their durable form.
 
-A signed URL is a credential in its query: whoever reads it can fetch the picture until it expires. So no query of any
-URL is ever shown. The URLs have CloudFront's custom policy: `.../assets-transform/<asset id>?Policy=...&Signature=...`,
-with the time of expiry in the policy (base64 of JSON, with `-_~` for `+=/`). They are signed anew about four times a
-month; `<origin>/thumbnails/<asset id>` is public and lasts (the vendor's documentation).
+A signed URL is a credential in its query: whoever reads it can fetch the picture until it expires. The URLs have
+CloudFront's custom policy: `.../assets-transform/<asset id>?Policy=...&Signature=...`, with the time of expiry in the
+policy (base64 of JSON, with `-_~` for `+=/`). They are signed anew about four times a month;
+`<origin>/thumbnails/<asset id>` is public and lasts (the vendor's documentation).
 """
 
 import base64
@@ -18,37 +18,11 @@ import pyarrow as pa
 if TYPE_CHECKING:
     import pandas as pd
 
-SHOWN_CHARACTERS = 60
-
 SignedURLs = Literal["keep", "public", "omit"]
 
-_QUERY = re.compile(r"""(https?://[^\s?"'<>\\]*)\?[^\s"'<>]*""", re.IGNORECASE)
-_PARAMETER = re.compile(r"""(Policy|Signature|Key-Pair-Id|X-Amz-[a-z-]+)=[^\s"'<>&]*""", re.IGNORECASE)
-_USER = re.compile(r"""//[^/\s"'<>@]+@""")
-_BLANKS = re.compile(r"[\s\x00-\x1f\x7f-\x9f]+")
 _SIGNED = re.compile(r"[?&](Policy|Signature|Key-Pair-Id|X-Amz-Signature)=")
 _TRANSFORMED = re.compile(r"(https?://[^/?#]+)/assets-transform/([^/?#]+)\?")
 _EXPIRY = pa.timestamp("us", tz="UTC")
-
-
-def shown(value: object, limit: int = SHOWN_CHARACTERS) -> str:
-    """Return text, or any other value as JSON, as one line of at most `limit` characters without URL queries.
-
-    >>> shown("see https://cdn.example/a.png?Policy=abc&Signature=def now")
-    'see https://cdn.example/a.png?... now'
-    """
-    text = (value if isinstance(value, str) else _as_json(value))[: 200 * limit]
-    text = _PARAMETER.sub(r"\1=...", _USER.sub("//...@", _QUERY.sub(r"\1?...", text)))
-    line = _BLANKS.sub(" ", text).strip()
-    line = line.encode("utf-8", "backslashreplace").decode()
-    return line if len(line) <= limit else line[: limit - 3] + "..."
-
-
-def _as_json(value: object) -> str:
-    try:
-        return json.dumps(value, ensure_ascii=False, default=repr)
-    except RecursionError:
-        return f"a deeply nested {type(value).__name__}"
 
 
 def in_form(url: str, form: SignedURLs) -> str | None:

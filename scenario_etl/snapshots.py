@@ -25,9 +25,10 @@ from scenario_etl.client import Client
 from scenario_etl.errors import ConfigError, DestinationError, GuardError, TransientError
 from scenario_etl.extract import ScanReport, scan
 from scenario_etl.publish import filesystem, published
+from scenario_etl.redact import redact
 from scenario_etl.resources import RESOURCES
 from scenario_etl.schema import STRING, Resource, strings
-from scenario_etl.signed_urls import SignedURLs, shown
+from scenario_etl.signed_urls import SignedURLs
 
 _PARTITION = re.compile(r"snapshot_date=(\d{4}-\d{2}-\d{2})/part-0\.parquet$")
 
@@ -176,7 +177,7 @@ def read_snapshot(
     dates = snapshots.dates()
     day = _as_date(date) or (dates[-1] if dates else None)
     if day is None or day not in dates:
-        raise ConfigError(f"{shown(os.fspath(lake))} has no snapshot of {resource}{f' for {day}' if day else ''}")
+        raise ConfigError(f"{redact(os.fspath(lake))} has no snapshot of {resource}{f' for {day}' if day else ''}")
     with snapshots.opened(day) as file:
         return _in_schema(file.read(columns=schema.names), schema)
 
@@ -281,7 +282,7 @@ class _Dataset:
                 source = self.store.open_input_file(f"{self.folder}/snapshot_date={day}/part-0.parquet")
                 file = stack.enter_context(parquet.opened(stack.enter_context(source)))
             except (OSError, pa.ArrowException) as error:
-                raise DestinationError(f"cannot read {self.uri(day)}: {shown(str(error), 300)}") from error
+                raise DestinationError(f"cannot read {self.uri(day)}: {redact(str(error), 300)}") from error
             yield file
 
     def opened_if(self, day: dt.date | None) -> AbstractContextManager[pq.ParquetFile | None]:
@@ -313,7 +314,7 @@ class _Dataset:
         try:
             found = self.store.get_file_info(where)
         except OSError as error:
-            raise DestinationError(f"cannot read {self.base_uri}: {shown(str(error), 300)}") from error
+            raise DestinationError(f"cannot read {self.base_uri}: {redact(str(error), 300)}") from error
         dates = (_fact(match[1]) for item in found if (match := pattern.search(item.path)))
         return sorted(date for date in dates if isinstance(date, dt.date))
 
@@ -544,7 +545,7 @@ def _as_date(value: dt.date | str | None) -> dt.date | None:
     try:
         return dt.date.fromisoformat(value)
     except (ValueError, TypeError) as error:
-        raise ConfigError(f"the date {shown(str(value))!r} is none: give one like 2026-11-23") from error
+        raise ConfigError(f"the date {redact(str(value))!r} is none: give one like 2026-11-23") from error
 
 
 def _column(file: pq.ParquetFile, name: str) -> pa.ChunkedArray:

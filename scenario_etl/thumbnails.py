@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import requests
 
 from scenario_etl.errors import ConfigError
-from scenario_etl.signed_urls import shown
+from scenario_etl.redact import redact
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -31,7 +31,7 @@ class _WithoutSignatures(logging.Filter):
     """Takes the queries of URLs out of what urllib3 logs."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        record.msg, record.args = shown(record.getMessage(), 1000), ()
+        record.msg, record.args = redact(record.getMessage(), 1000), ()
         return True
 
 

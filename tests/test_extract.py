@@ -17,9 +17,10 @@ from hypothesis import strategies as st
 
 from scenario_etl import Client, Emulator, export_collections, extract_collections, scan
 from scenario_etl.client import Page
+from scenario_etl.dedupe import NEWEST_KEYS, Keys
 from scenario_etl.emulator import HTML, Fault
 from scenario_etl.errors import ConfigError, DestinationError, ScenarioError, SchemaError, TransientError
-from scenario_etl.extract import NEWEST_KEYS, Keys, _gathered
+from scenario_etl.extract import _gathered
 from scenario_etl.parquet import key_values, opened
 from scenario_etl.resources import COLLECTIONS
 from tests.helpers import FakeClock, answering, page, record

@@ -5,9 +5,10 @@ import pyarrow as pa
 import pytest
 
 from scenario_etl import Emulator, signed_url_expiry
+from scenario_etl.redact import redact
 from scenario_etl.resources import COLLECTIONS
 from scenario_etl.schema import Reader
-from scenario_etl.signed_urls import in_form, shown
+from scenario_etl.signed_urls import in_form
 from tests.helpers import record
 
 
@@ -31,20 +32,20 @@ from tests.helpers import record
     ],
 )
 def test_text_is_shown_in_one_short_line_without_queries(value, text) -> None:
-    assert shown(value) == text
+    assert redact(value) == text
 
 
 def test_a_long_signed_url_shows_nothing_of_its_signature() -> None:
     url = "https://cdn.example/assets-transform/a?Signature=" + "s3cr3t" * 10_000
-    assert "s3cr3t" not in shown(url)
-    assert "s3cr3t" not in shown([url], limit=500)
+    assert "s3cr3t" not in redact(url)
+    assert "s3cr3t" not in redact([url], limit=500)
 
 
 def test_a_deeply_nested_value_is_named_not_shown() -> None:
     nested: list = []
     for _ in range(100_000):
         nested = [nested]
-    assert shown(nested) == "a deeply nested list"
+    assert redact(nested) == "a deeply nested list"
     while nested:  # taken apart by hand: the interpreter would do it recursively
         nested = nested.pop()
 

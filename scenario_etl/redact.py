@@ -1,0 +1,34 @@
+"""Text that is safe to show in errors, logs and tables: one bounded line, without secrets.
+
+A signed URL is a credential in its query, so no query of any URL is ever shown, and no user name or password in one.
+"""
+
+import json
+import re
+
+MAX_CHARACTERS = 60
+
+_QUERY = re.compile(r"""(https?://[^\s?"'<>\\]*)\?[^\s"'<>]*""", re.IGNORECASE)
+_PARAMETER = re.compile(r"""(Policy|Signature|Key-Pair-Id|X-Amz-[a-z-]+)=[^\s"'<>&]*""", re.IGNORECASE)
+_USER = re.compile(r"""//[^/\s"'<>@]+@""")
+_BLANKS = re.compile(r"[\s\x00-\x1f\x7f-\x9f]+")
+
+
+def redact(value: object, limit: int = MAX_CHARACTERS) -> str:
+    """Return text, or any other value as JSON, as one line of at most `limit` characters without URL queries.
+
+    >>> redact("see https://cdn.example/a.png?Policy=abc&Signature=def now")
+    'see https://cdn.example/a.png?... now'
+    """
+    text = (value if isinstance(value, str) else _as_json(value))[: 200 * limit]
+    text = _PARAMETER.sub(r"\1=...", _USER.sub("//...@", _QUERY.sub(r"\1?...", text)))
+    line = _BLANKS.sub(" ", text).strip()
+    line = line.encode("utf-8", "backslashreplace").decode()
+    return line if len(line) <= limit else line[: limit - 3] + "..."
+
+
+def _as_json(value: object) -> str:
+    try:
+        return json.dumps(value, ensure_ascii=False, default=repr)
+    except RecursionError:
+        return f"a deeply nested {type(value).__name__}"
