@@ -158,7 +158,16 @@ def export(resource: str, destination: str, **given: Any) -> None:
     metavar="SHARE",
     help="The largest share of the last snapshot's rows that may be gone.",
 )
-@click.option("--accept-shrink", is_flag=True, help="Publish whatever is gone.")
+@click.option("--accept-shrink", is_flag=True, help="Publish however many rows are gone.")
+@click.option("--accept-scope", is_flag=True, help="Go on with another base URL or project than before.")
+@click.option(
+    "--max-lookups",
+    type=click.IntRange(0),
+    default=200,
+    show_default=True,
+    metavar="N",
+    help="How many missing rows are asked for by their id before they count as deleted.",
+)
 @click.option("--keep", type=click.IntRange(1), metavar="N", help="Remove older snapshots than the newest N.")
 @click.option(
     "--lock-timeout",
@@ -182,12 +191,14 @@ def add_snapshot(resource: str, lake: str, **given: Any) -> None:
       LAKE/RESOURCE/snapshot_date=2026-11-23/part-0.parquet
       LAKE/RESOURCE_changes/snapshot_date=2026-11-23/part-0.parquet
     """
-    own = ("date", "max_shrink", "accept_shrink", "keep", "lock_timeout")
+    own = ("date", "max_shrink", "accept_shrink", "accept_scope", "max_lookups", "keep", "lock_timeout")
     with opened(given) as client, reporting(given) as tell:
         arguments = walk_arguments(given) | {name: given[name] for name in own}
         facts = scenario_etl.snapshot(resource, lake, client=client, **arguments)
         tell(facts.to_dict())
-    changed = f"; {facts.added:,} added, {facts.updated:,} updated, {facts.deleted:,} deleted"
+    counts = {name: getattr(facts, name) for name in ("added", "updated", "deleted", "recovered", "unverified")}
+    said = (f"{count:,} {name}" for name, count in counts.items() if count or name in ("added", "updated", "deleted"))
+    changed = "; " + ", ".join(said)
     finish(summary(facts.scan) + changed, facts.to_dict(), given)
 
 
@@ -304,6 +315,7 @@ def opened(given: dict[str, Any]) -> Generator[Client]:
         else:
             arguments |= {"base_url": given["base_url"]}
         with Client(**arguments) as client:
+            client.api_name = "demo" if api else client.base_url  # its port is another one each time
             yield client
 
 

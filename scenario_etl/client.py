@@ -74,6 +74,10 @@ class Client:
         sleep: what waits, given seconds.
         clock: what tells the time for deadline and pacing, in seconds.
 
+    Attributes:
+        base_url: of the API, without a slash at its end.
+        api_name: what files call the API: its base URL, or "demo" for the emulator of the command line.
+
     Raises:
         ConfigError: a credential is missing, or an argument is wrong.
 
@@ -101,6 +105,7 @@ class Client:
     ) -> None:
         chosen = base_url if base_url is not None else os.environ.get("SCENARIO_BASE_URL") or BASE_URL
         self.base_url = _checked_base_url(chosen.strip())
+        self.api_name = self.base_url
         self._authorization = _authorization(api_key, api_secret, bearer_token)
         _check_numbers(timeout=timeout, attempts=attempts, deadline=deadline)
         if requests_per_minute:
@@ -143,6 +148,25 @@ class Client:
         if self._owns_session:
             self._session.close()
 
+    def retrieve(
+        self, path: str, record_key: str, parameters: Mapping[str, str | int] | None = None
+    ) -> dict[str, Any] | None:
+        walk = Walk(self, path, record_key, parameters or {})
+        found: dict[str, Any] = {}
+
+        def decode(body: bytes) -> Page:
+            found.update(json.loads(body)[record_key])
+            return Page([], None, 0)
+
+        walk._decode = decode  # type: ignore[method-assign]
+        try:
+            walk._page(walk._url)
+        except APIError as error:
+            if error.status in {404, 410}:
+                return None
+            raise
+        return found
+
     def walk(
         self, path: str, records_key: str, parameters: Mapping[str, str | int], on_wait: Waiting | None = None
     ) -> "Walk":
@@ -158,7 +182,7 @@ class Client:
         return Walk(self, path, records_key, parameters, on_wait)
 
 
-class Walk:
+class Walk:  # TEMP
     """One walk from token to token. Iterating over it makes the requests.
 
     Only an absent, null or empty token ends a walk. One request is retried, never the walk.

@@ -1,7 +1,8 @@
 """The join: pages -> RecordBatches; and Scan, the hub that every output hangs on."""
 
+import json
 import os
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -101,7 +102,7 @@ class Scan:
         signed_urls: SignedURLs,
     ) -> None:
         self.resource = resource
-        self._parameters = parameters
+        self.parameters = parameters
         self._given_client = client
         self._page_size = page_size
         self._strict = strict
@@ -110,7 +111,7 @@ class Scan:
         self._report: ScanReport | None = None
 
     def __repr__(self) -> str:
-        return f"<scenario_etl.Scan of {self.resource.name} {self._parameters or ''}".rstrip() + ">"
+        return f"<scenario_etl.Scan of {self.resource.name} {self.parameters or ''}".rstrip() + ">"
 
     @property
     def schema(self) -> pa.Schema:
@@ -189,16 +190,52 @@ class Scan:
         """
         return nullcontext(self._given_client) if self._given_client else Client()
 
-    def write(self, path: Path, client: Client) -> ScanReport:
-        """Write the whole resource to a local Parquet file, as it comes: `to_parquet` without what makes it safe."""
+    def scope(self, client: Client) -> dict[str, str]:
+        """Return what the rows are the whole of: base_url, project_id and filters (JSON), as a file's footer has it."""
+        filters = {name: value for name, value in self.parameters.items() if name != "projectId"}
+        return {
+            "base_url": client.api_name,
+            "project_id": self.parameters.get("projectId", ""),
+            "filters": json.dumps(filters, sort_keys=True),
+        }
+
+    def write(
+        self,
+        path: Path,
+        client: Client,
+        *,
+        through: Callable[[Iterable[pa.RecordBatch]], Iterable[pa.RecordBatch]] = iter,
+        footer: Callable[[], Mapping[str, object]] = dict,
+    ) -> ScanReport:
+        """Write the whole resource to a local Parquet file, as it comes: `to_parquet` without what makes it safe.
+
+        Args:
+            path: of the file; what is there is lost.
+            client: to read with.
+            through: given the batches of the list, returns those to write.
+            footer: asked after the last batch; more key-value pairs for the footer, without their prefix.
+
+        """
+        rows = 0
+
+        def counted() -> Iterator[pa.RecordBatch]:
+            nonlocal rows
+            for batch in through(self._walk(client, self._page_size, GATHERED_ROWS)):
+                rows += batch.num_rows
+                yield batch
+
+        def key_values() -> dict[str, str]:
+            pairs = {**_key_values(replace(_finished(self), rows=rows)), **self.scope(client), **footer()}
+            return {f"scenario_etl.{name}": str(value) for name, value in pairs.items()}
+
         parquet.write(
             path,
             self.schema,
-            self._walk(client, self._page_size, GATHERED_ROWS),
+            counted(),
             dictionary_columns=self.resource.dictionary_columns,
-            key_values=lambda: _key_values(_finished(self)),
+            key_values=key_values,
         )
-        self._report = replace(_finished(self), path=os.fspath(path), bytes=path.stat().st_size)
+        self._report = replace(_finished(self), rows=rows, path=os.fspath(path), bytes=path.stat().st_size)
         return self._report
 
     def _first(self, rows: int) -> list[pa.RecordBatch]:
@@ -219,7 +256,7 @@ class Scan:
         reader, keys, rows = Reader(self.resource, strict=self._strict, signed_urls=self._signed_urls), Keys(), 0
         with _progress_bar(self.resource.name, self._progress) as bar:
             walk = client.walk(
-                self.resource.path, self.resource.records_key, {**self._parameters, "pageSize": page_size}, bar.wait
+                self.resource.path, self.resource.records_key, {**self.parameters, "pageSize": page_size}, bar.wait
             )
             for records in _gathered(walk, least_rows, bar.add_page):
                 batch = keys.without_repeated(reader.read(records), reader.keys(records))
@@ -228,7 +265,7 @@ class Scan:
         self._report = ScanReport(
             resource=self.resource.name,
             base_url=client.base_url,
-            project_id=self._parameters.get("projectId"),
+            project_id=self.parameters.get("projectId"),
             extracted_at=extracted_at,
             seconds=round(monotonic() - started, 3),
             rows=rows,
@@ -412,16 +449,14 @@ def _finished(described: Scan) -> ScanReport:
     return described.report
 
 
-def _key_values(report: ScanReport) -> dict[str, str]:
-    """Return what the footer of a file tells of the walk that it came from."""
+def _key_values(report: ScanReport) -> dict[str, object]:
+    """Return what the footer of a file says of the run that it came from."""
     from importlib.metadata import version  # noqa: PLC0415 - asked once, at the end of a walk
 
-    facts = {
+    return {
         "version": version("scenario-etl"),
         "resource": report.resource,
         "extracted_at": report.extracted_at.isoformat(),
-        "base_url": report.base_url,
-        "project_id": report.project_id or "",
         "rows": report.rows,
         "pages": report.pages,
         "requests": report.requests,
@@ -430,7 +465,6 @@ def _key_values(report: ScanReport) -> dict[str, str]:
         "tokens_sha256": report.tokens_sha256,
         "complete": "true",
     }
-    return {f"scenario_etl.{name}": str(value) for name, value in facts.items()}
 
 
 def _check_dtype_backend(dtype_backend: str | None) -> None:

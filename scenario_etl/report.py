@@ -10,14 +10,13 @@ from typing import Any
 import jinja2
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 from matplotlib.figure import Figure
 
 from scenario_etl import charts
 from scenario_etl.errors import ConfigError
 from scenario_etl.publish import published
 from scenario_etl.redact import redact
-from scenario_etl.snapshots import changes, history, read_snapshot
+from scenario_etl.snapshots import HISTORY, changes, read_history, read_snapshot
 from scenario_etl.thumbnails import fetch_thumbnails
 
 PHONE = 4.2  # inches
@@ -47,20 +46,17 @@ def write_report(lake: str | os.PathLike[str], destination: str | os.PathLike[st
 
     """
     with published(destination) as path:
-        runs = history(lake, "collections")
+        runs = read_history(lake, "collections", total="item_count")
         path.write_text(_page(lake, runs), encoding="utf-8")
-    return int(runs.num_rows)
+    return len(runs)
 
 
-def _page(lake: str | os.PathLike[str], runs: pa.Table) -> str:
-    if not runs.num_rows or not pc.any(pc.is_valid(runs["rows"])).as_py():
+def _page(lake: str | os.PathLike[str], runs: list[dict[str, Any]]) -> str:
+    if all(run.get("rows") is None for run in runs):
         raise ConfigError(
             f"{redact(os.fspath(lake))} has no snapshot of collections: make one with `scenario-etl snapshot`"
         )
-    told = _frame(runs)
-    told[["date", "previous_date"]] = told[["date", "previous_date"]].apply(pd.to_datetime)
-    days = told["date"].where(told["rows"].notna())
-    told["items"] = [None if pd.isna(day) else _items(lake, day) for day in days]
+    told = _history(runs)
     until = told.loc[told["rows"].notna(), "date"].max()
     collections = _frame(read_snapshot(lake, "collections"))
     compared = told.loc[told["previous_date"].notna() & (told["date"] > until - CHANGED), "date"]
@@ -90,9 +86,11 @@ def _frame(table: pa.Table) -> pd.DataFrame:
     return frame
 
 
-def _items(lake: str | os.PathLike[str], day: Any) -> int | None:
-    counts = _frame(read_snapshot(lake, "collections", day.date(), columns=["item_count"]))
-    return _sum(counts["item_count"])
+def _history(runs: list[dict[str, Any]]) -> pd.DataFrame:
+    frame = _frame(pa.Table.from_pylist(runs, schema=HISTORY))
+    frame[["date", "previous_date"]] = frame[["date", "previous_date"]].apply(pd.to_datetime)
+    totals: list[Any] = [run.get("total") for run in runs]
+    return frame.assign(items=totals)
 
 
 def _sum(counts: "pd.Series[Any]") -> int | None:

@@ -10,6 +10,7 @@ COLLECTIONS = Resource(
     name="collections",
     path="/collections",
     records_key="collections",
+    record_key="collection",
     key=("id",),
     page_sizes=(1, 100),
     columns=(

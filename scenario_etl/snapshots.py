@@ -1,51 +1,59 @@
 """Scheduled exports: dated snapshots, what changed between them, the guard against a bad day, and retention.
 
-A lake holds, for each resource, `RESOURCE/snapshot_date=YYYY-MM-DD/part-0.parquet` and, what changed since the snapshot
-before, `RESOURCE_changes/snapshot_date=YYYY-MM-DD/part-0.parquet`. The API has no list of deletions: only a complete
-walk beside the one before tells what is gone.
+`lake.py` has the layout of the files. The API has no list of deletions: only a complete read, beside the one before,
+shows what is gone.
 """
 
 import datetime as dt
+import json
+import logging
 import os
-import re
-from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from shutil import copyfile
 from typing import Any
+from urllib.parse import quote, urlsplit
+from uuid import uuid4
 
-import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
-from pyarrow import fs
 
 from scenario_etl import parquet
 from scenario_etl.client import Client
-from scenario_etl.errors import ConfigError, DestinationError, GuardError, TransientError
-from scenario_etl.extract import ScanReport, scan
-from scenario_etl.publish import filesystem, published
+from scenario_etl.deletions import MissingRows
+from scenario_etl.diff import CHANGES, Diff, changed_rows, changes_schema, compare, count_missing
+from scenario_etl.errors import APIError, ConfigError, GuardError, ScenarioError, TransientError
+from scenario_etl.extract import Scan, ScanReport, scan
+from scenario_etl.lake import LakeFile, LakeTable, locked
+from scenario_etl.publish import published
 from scenario_etl.redact import redact
 from scenario_etl.resources import RESOURCES
-from scenario_etl.schema import STRING, Resource, strings
+from scenario_etl.schema import Reader, Resource
 from scenario_etl.signed_urls import SignedURLs
 
-_PARTITION = re.compile(r"snapshot_date=(\d{4}-\d{2}-\d{2})/part-0\.parquet$")
+MAX_LOOKUPS = 200
+MAX_LOCK_TIMEOUT = 7 * 24 * 3600  # seconds
+
+logger = logging.getLogger("scenario_etl")
 
 
 @dataclass(frozen=True, slots=True)
 class SnapshotReport:
-    """The facts of one published snapshot.
+    """What one published snapshot holds, and how the run went.
 
     Attributes:
-        scan: the facts of the walk; its path and bytes are those of the snapshot.
+        scan: the counts of the run; `rows`, `path` and `bytes` are those of the snapshot.
         date: of the snapshot, in UTC.
         previous_date: of the snapshot that it was compared with, None for the first.
         added: rows whose key is new.
         updated: rows in which a column changed; a URL that was signed anew is no change.
         deleted: rows whose key is gone.
-        changes_path: of the file with these rows.
+        recovered: rows that the list skipped while it moved, and that were read by their id or in a second read.
+        unverified: missing rows for which the API gave no clear answer; they keep the values they had last.
+        changes_path: of the file with the rows that changed.
         removed_dates: of the snapshots that retention removed.
+        warnings: what went wrong after the snapshot was published, such as an old file that could not be removed.
 
     """
 
@@ -55,16 +63,20 @@ class SnapshotReport:
     added: int
     updated: int
     deleted: int
+    recovered: int
+    unverified: int
     changes_path: str
     removed_dates: tuple[dt.date, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
-        """Return all facts by name, ready for JSON: dates in ISO 8601."""
+        """Return everything by name, ready for JSON: dates in ISO 8601."""
         facts = {name: getattr(self, name) for name in self.__slots__ if name != "scan"}
         dates = {
             "date": self.date.isoformat(),
             "previous_date": self.previous_date and self.previous_date.isoformat(),
             "removed_dates": [removed.isoformat() for removed in self.removed_dates],
+            "warnings": list(self.warnings),
         }
         return self.scan.to_dict() | facts | dates
 
@@ -76,6 +88,8 @@ def snapshot(
     date: dt.date | str | None = None,
     max_shrink: float = 0.5,
     accept_shrink: bool = False,
+    accept_scope: bool = False,
+    max_lookups: int = MAX_LOOKUPS,
     keep: int | None = None,
     lock_timeout: float = 0.0,
     client: Client | None = None,
@@ -89,13 +103,21 @@ def snapshot(
 
     A second run for the newest date replaces it. What a run that died half-way left undone, the next one completes.
 
+    A row that is missing may only have been skipped, because the list moved while it was read. So before it counts as
+    deleted it is asked for by its id. Where more than `max_lookups` rows are missing, the list is read a second time
+    first.
+
     Args:
         resource: its name, such as "collections".
         lake: a folder, which is made if the one above it is there, or the URI of a prefix in an object store.
-        date: of the snapshot, in UTC; None is today. One before the newest snapshot is refused: the API tells of now.
+        date: of the snapshot, in UTC; None is today. One before the newest snapshot is refused, because the API only
+            has the present, and so is one after tomorrow.
         max_shrink: the largest share of the rows of the last snapshot that may be gone, from 0 to 1; a fall to no rows
-            always counts as too much.
-        accept_shrink: publish whatever the guard says.
+            always counts as too much. A snapshot that is replaced is guarded in the same way.
+        accept_shrink: publish however many rows are gone.
+        accept_scope: publish although the last snapshot has another scope: base URL, project or filters. The new one
+            counts from then on.
+        max_lookups: how many missing rows are asked for by their id; the rest stay, as `unverified`.
         keep: how many snapshots to keep; older ones are removed after the new one is published, changes never.
         lock_timeout: seconds to wait for another run on a local lake. On an object store the last to finish wins.
         client: as in `scan`, and so are the others below.
@@ -106,51 +128,66 @@ def snapshot(
         **filters: as in `scan`.
 
     Raises:
-        ConfigError: an argument is wrong.
+        ConfigError: an argument is wrong, or the last snapshot has another scope.
         TransientError: another run holds the lake.
         GuardError: too many rows are gone; the snapshot is kept beside the lake under a name that no glob matches.
+        SchemaError: a file of the lake that another program has changed cannot be compared.
         ScenarioError: as `Scan.to_parquet`; whatever was published before is untouched.
 
     """
-    described = scan(
-        resource,
-        client=client,
-        page_size=page_size,
-        strict=strict,
-        progress=progress,
-        signed_urls=signed_urls,
-        **filters,
-    )
-    day = _as_date(date) or dt.datetime.now(dt.UTC).date()
-    if not 0 <= max_shrink <= 1:
-        raise ConfigError(f"max_shrink is {max_shrink}: give a share from 0 to 1")
-    if keep is not None and keep < 1:
-        raise ConfigError(f"keep is {keep}: at least the newest snapshot stays")
-    if not lock_timeout >= 0:
-        raise ConfigError(f"lock_timeout is {lock_timeout}: give the seconds to wait, or 0")
-    with described.connected() as connected, _locked(lake, resource, lock_timeout):
-        snapshots, changed = _Dataset.of(lake, resource), _Dataset.of(lake, f"{resource}_changes")
-        previous = _previous(snapshots, changed, day)
-        _complete(described.resource, snapshots, changed)
+    arguments: dict[str, Any] = {
+        "page_size": page_size, "strict": strict, "progress": progress, "signed_urls": signed_urls, **filters
+    }  # fmt: skip
+    described = scan(resource, client=client, **arguments)
+    today = dt.datetime.now(dt.UTC).date()
+    day = _as_date(date) or today
+    _check_arguments(max_shrink, max_lookups, keep, lock_timeout)
+    with described.connected() as connected, locked(lake, resource, lock_timeout):
+        snapshots, changed = _tables(lake, described.resource)
+        dates = snapshots.dates()
+        _check_date(day, dates, snapshots, changed, today)
+        previous = _previous(day, dates, changed)
+        same_scope = _check_scope(snapshots, dates, described.scope(connected), accept_scope)
+        _complete(dates, snapshots, changed)
+        run_id = uuid4().hex
         # Of the two, the snapshot is published first: what changed can be made again from it, but not the reverse.
         with (
             published(changed.uri(day), staging=lake) as changes_path,
             published(snapshots.uri(day), staging=lake) as path,
+            ExitStack() as stack,
         ):
-            walked = described.write(path, connected)
-            with snapshots.opened_if(previous) as old, parquet.opened(path) as new:
-                comparison = _compare(described.resource, old, new)
-                if not accept_shrink:
-                    _guard(comparison, max_shrink, path, snapshots.rejected_uri(day))
-                counts = _write_changes(changes_path, comparison, previous)
-        snapshots.forget_rejected(day)
+            old = stack.enter_context(snapshots.open(previous)) if previous else None
+            replaced = stack.enter_context(snapshots.open(day)) if day in dates else None
+            known = [file for file in (replaced, old) if file]
+            missing = MissingRows(
+                resource=described.resource,
+                known=known,
+                same_scope=same_scope,
+                look_up=_looking_up(described, connected),
+                read_again=scan(resource, client=connected, **arguments).to_batches,
+                reader=Reader(described.resource, signed_urls=signed_urls),
+                is_plausible=lambda before, gone, left: accept_shrink or _is_plausible(before, gone, left, max_shrink),
+                max_lookups=max_lookups,
+            )
+            read = described.write(
+                path, connected, through=missing.completed, footer=lambda: {"run_id": run_id} | _counts_of(missing)
+            )
+            new = stack.enter_context(_opened(path, described.resource))
+            if not accept_shrink:
+                for file in known:
+                    _guard(described.resource, file, new, max_shrink, (path, snapshots.rejected_uri(day)))
+            diff = compare(described.resource, old, new)
+            _write_changes(changes_path, diff, previous, new.footer)
+        removed, warnings = _tidy(snapshots, day, dates, keep)
         return SnapshotReport(
-            scan=replace(walked, path=snapshots.uri(day)),
+            scan=replace(read, path=snapshots.uri(day)),
             date=day,
             previous_date=previous,
-            **counts,
+            **diff.counts,
+            **_counts_of(missing),
             changes_path=changed.uri(day),
-            removed_dates=snapshots.keep_newest(keep),
+            removed_dates=removed,
+            warnings=warnings,
         )
 
 
@@ -165,21 +202,21 @@ def read_snapshot(
     A column of the resource that a file is too old to have is null.
 
     Raises:
-        ConfigError: there is none, or no such column.
+        ConfigError: there is no such snapshot, or no such column.
         DestinationError: the lake cannot be read.
+        SchemaError: the file has another type in a column, which cannot be converted.
 
     """
     schema = _known(resource).schema
     if unknown := [name for name in columns or () if name not in schema.names]:
         raise ConfigError(f"{resource} have no column {unknown[0]!r}: choose {', '.join(schema.names)}")
-    schema = pa.schema([schema.field(name) for name in columns or schema.names])
-    snapshots = _Dataset.of(lake, resource)
+    snapshots, _ = _tables(lake, _known(resource))
     dates = snapshots.dates()
     day = _as_date(date) or (dates[-1] if dates else None)
     if day is None or day not in dates:
         raise ConfigError(f"{redact(os.fspath(lake))} has no snapshot of {resource}{f' for {day}' if day else ''}")
-    with snapshots.opened(day) as file:
-        return _in_schema(file.read(columns=schema.names), schema)
+    with snapshots.open(day) as file:
+        return file.table(columns)
 
 
 def changes(
@@ -188,295 +225,167 @@ def changes(
     since: dt.date | str | None = None,
     until: dt.date | str | None = None,
 ) -> pa.Table:
-    """Return what changed from `since` to `until`, both included; all there is where None.
+    """Return what changed from `since` to `until`, both included; everything where None.
 
     Returns:
         One row for each change, oldest first: `snapshot_date`, `change` ("added", "updated" or "deleted"),
         `changed_columns` (a list of names, empty unless updated), then the columns of the resource: the new row, for a
         deletion the last known.
 
+    Raises:
+        ConfigError: there is no such resource, or the lake has no snapshot of it.
+        DestinationError: the lake cannot be read.
+        TransientError: a snapshot and its changes are of two runs; one may be publishing them now.
+
     """
     described = _known(resource)
-    changed = _Dataset.of(lake, f"{resource}_changes")
-    first, last = _as_date(since), _as_date(until)
+    first, last = _as_date(since) or dt.date.min, _as_date(until) or dt.date.max
     tables = [_dated(dt.date.min, changes_schema(described).empty_table())]
-    for day in changed.dates():
-        if (first is None or day >= first) and (last is None or day <= last):
-            with changed.opened(day) as file:
-                tables.append(_dated(day, file.read()))
-    return pa.concat_tables(tables, promote_options="default")
+    for day, _, file in _runs(lake, described, first, last):
+        if file:
+            tables.append(_dated(day, file.table()))
+    return pa.concat_tables(tables)
 
 
 def history(lake: str | os.PathLike[str], resource: str) -> pa.Table:
-    """Return what the lake's files tell of each run, one row a date, oldest first.
+    """Return what the metadata in the lake's files says of each run, one row a date, oldest first.
 
     Returns:
-        `date`; `rows`, `pages`, `requests`, `retries` and `duplicates` of the walk, null where retention removed the
+        `date`; `rows`, `pages`, `requests`, `retries` and `duplicates` of the run, null where retention removed the
         snapshot or there is none; `previous_date`, null for the first, with `added`, `updated` and `deleted`; and
         `rejected`, whether the guard stopped the last run for that date: what it found is kept beside the table.
 
     Raises:
-        ConfigError: there is no such resource.
+        ConfigError: there is no such resource, or the lake has no snapshot of it.
         DestinationError: the lake cannot be read.
+        TransientError: a snapshot and its changes are of two runs; one may be publishing them now.
 
     """
-    snapshots = _Dataset.of(lake, _known(resource).name)
-    rejected = snapshots.rejected_dates()
-    walked, counted = snapshots.told(_WALKED), count_changes(lake, resource)
-    rows = [
-        {"date": day, "rejected": day in rejected} | walked.get(day, {}) | counted.get(day, {})
-        for day in sorted({*rejected, *walked, *counted})
-    ]
-    return pa.Table.from_pylist(rows, schema=_HISTORY)
+    return pa.Table.from_pylist(list(read_history(lake, resource)), schema=HISTORY)
 
 
-def count_changes(lake: str | os.PathLike[str], resource: str) -> dict[dt.date, dict[str, Any]]:
-    """Return by date, oldest first, what the files of changes tell: previous_date, added, updated, deleted."""
-    return _Dataset.of(lake, f"{_known(resource).name}_changes").told(("previous_date", *_COUNTS))
+def read_history(lake: str | os.PathLike[str], resource: str, total: str | None = None) -> list[dict[str, Any]]:
+    """Return the rows of `history`, with the sum of one column of integers as `total` where it is named.
+
+    Each file is opened once. `total` is None where there is no snapshot, or no row of it has a value.
+    """
+    described = _known(resource)
+    snapshots, _ = _tables(lake, described)
+    rejected = set(snapshots.rejected_dates())
+    rows = {day: {"date": day, "rejected": True} for day in rejected}
+    for day, file, changed in _runs(lake, described, dt.date.min, dt.date.max, is_empty=not rejected):
+        rows[day] = {"date": day, "rejected": day in rejected}
+        if file:
+            rows[day] |= {"rows": file.rows, **_values(file, _COUNTED)}
+            rows[day] |= {"total": file.total(total)} if total else {}
+        if changed:
+            rows[day] |= _values(changed, ("previous_date", *CHANGES))
+    return [rows[day] for day in sorted(rows)]
 
 
-def changes_schema(resource: Resource) -> pa.Schema:
-    """Return the Arrow schema of a file of changes."""
-    first = [pa.field("change", STRING, nullable=False), pa.field("changed_columns", pa.list_(STRING))]
-    return pa.schema([*first, *resource.schema])
+def count_changes(
+    lake: str | os.PathLike[str], resource: str, since: dt.date | str | None = None
+) -> dict[dt.date, dict[str, Any]]:
+    """Return by date, oldest first, what the files of changes say: previous_date, added, updated, deleted."""
+    first = _as_date(since) or dt.date.min
+    runs = _runs(lake, _known(resource), first, dt.date.max)
+    return {day: _values(file, ("previous_date", *CHANGES)) for day, _, file in runs if file}
 
 
-_COUNTS = ("added", "updated", "deleted")
-_WALKED = ("rows", "pages", "requests", "retries", "duplicates")
-_HISTORY = pa.schema(
+_COUNTED = ("pages", "requests", "retries", "duplicates")
+HISTORY = pa.schema(
     [
         pa.field("date", pa.date32(), nullable=False),
-        *(pa.field(name, pa.int64()) for name in _WALKED),
+        *(pa.field(name, pa.int64()) for name in ("rows", *_COUNTED)),
         pa.field("previous_date", pa.date32()),
-        *(pa.field(name, pa.int64()) for name in _COUNTS),
+        *(pa.field(name, pa.int64()) for name in CHANGES),
         pa.field("rejected", pa.bool_(), nullable=False),
     ]
 )
 
 
-@dataclass(frozen=True, slots=True)
-class _Dataset:
-    """One table of a lake, partitioned by date."""
-
-    store: fs.FileSystem
-    folder: str
-    base_uri: str
-
-    @classmethod
-    def of(cls, lake: str | os.PathLike[str], name: str) -> "_Dataset":
-        store, root = filesystem(lake)
-        return cls(store, f"{root}/{name}", f"{os.fspath(lake).rstrip('/')}/{name}")
-
-    def uri(self, day: dt.date) -> str:
-        return f"{self.base_uri}/snapshot_date={day}/part-0.parquet"
-
-    def dates(self) -> list[dt.date]:
-        """Return the dates of what is published, oldest first."""
-        return self._dates(_PARTITION, fs.FileSelector(self.folder, allow_not_found=True, recursive=True))
-
-    @contextmanager
-    def opened(self, day: dt.date) -> Iterator[pq.ParquetFile]:
-        """Yield the file of a date."""
-        with ExitStack() as stack:
-            try:
-                source = self.store.open_input_file(f"{self.folder}/snapshot_date={day}/part-0.parquet")
-                file = stack.enter_context(parquet.opened(stack.enter_context(source)))
-            except (OSError, pa.ArrowException) as error:
-                raise DestinationError(f"cannot read {self.uri(day)}: {redact(str(error), 300)}") from error
-            yield file
-
-    def opened_if(self, day: dt.date | None) -> AbstractContextManager[pq.ParquetFile | None]:
-        """Yield the file of a date, None for no date."""
-        return nullcontext() if day is None else self.opened(day)
-
-    def rejected_uri(self, day: dt.date) -> str:
-        """Return where a snapshot is kept that the guard refused: beside the table, under a name no glob matches."""
-        lake, _, name = self.base_uri.rpartition("/")
-        return f"{lake}/.{name}.snapshot_date={day}.rejected"
-
-    def rejected_dates(self) -> list[dt.date]:
-        """Return the dates for which the guard refused a snapshot and none was published since."""
-        lake, _, name = self.folder.rpartition("/")
-        kept = re.compile(rf"/\.{re.escape(name)}\.snapshot_date=(\d{{4}}-\d{{2}}-\d{{2}})\.rejected$")
-        return self._dates(kept, fs.FileSelector(lake, allow_not_found=True))
-
-    def told(self, names: Sequence[str]) -> dict[dt.date, dict[str, Any]]:
-        """Return by date, oldest first, what the footers of the files tell; None for what one does not."""
-        found = {}
-        for day in self.dates():
-            with self.opened(day) as file:
-                footer = parquet.key_values(file)
-            found[day] = {name: _fact(footer.get(f"scenario_etl.{name}")) for name in names}
-        return found
-
-    def _dates(self, pattern: re.Pattern[str], where: fs.FileSelector) -> list[dt.date]:
-        """Return the dates in the names of files, oldest first."""
-        try:
-            found = self.store.get_file_info(where)
-        except OSError as error:
-            raise DestinationError(f"cannot read {self.base_uri}: {redact(str(error), 300)}") from error
-        dates = (_fact(match[1]) for item in found if (match := pattern.search(item.path)))
-        return sorted(date for date in dates if isinstance(date, dt.date))
-
-    def forget_rejected(self, day: dt.date) -> None:
-        """Remove what the guard refused for a date that has been published since."""
-        lake, _, name = self.folder.rpartition("/")
-        with suppress(FileNotFoundError):
-            self.store.delete_file(f"{lake}/.{name}.snapshot_date={day}.rejected")
-
-    def keep_newest(self, count: int | None) -> tuple[dt.date, ...]:
-        """Remove all but the newest partitions; return the dates of what was removed."""
-        removed = tuple(self.dates()[:-count]) if count else ()
-        for day in removed:
-            self.store.delete_dir(f"{self.folder}/snapshot_date={day}")
-        return removed
+def _tables(lake: str | os.PathLike[str], resource: Resource) -> tuple[LakeTable, LakeTable]:
+    """Return the table of snapshots and that of changes."""
+    snapshots = LakeTable.of(lake, resource.name, resource.schema)
+    return snapshots, replace(snapshots, name=f"{resource.name}_changes", schema=changes_schema(resource))
 
 
-@dataclass(frozen=True, slots=True)
-class _Comparison:
-    """What is different between two snapshots, row by row, as numpy arrays.
-
-    Attributes:
-        resource: of which both are.
-        old: the snapshot before, None where there is none.
-        new: the snapshot that is compared with it.
-        added: for each new row, whether its key is new.
-        updates: for each new row, a bit for each column that changed.
-        columns: the names of these columns, from the lowest bit.
-        deleted: for each old row, whether its key is gone.
-
-    """
-
-    resource: Resource
-    old: pq.ParquetFile | None
-    new: pq.ParquetFile
-    added: Any
-    updates: Any
-    columns: list[str]
-    deleted: Any
-
-
-def _compare(resource: Resource, old: pq.ParquetFile | None, new: pq.ParquetFile) -> _Comparison:
-    """Compare two snapshots by key, one column at a time, so that no more than that is in memory."""
-    import pyarrow.compute as pc  # noqa: PLC0415 - 30 ms that only a comparison is worth
-
-    rows = new.metadata.num_rows
-    columns = [column.name for column in resource.columns if column.name not in resource.key and not column.signed_url]
-    if old is None:
-        return _Comparison(
-            resource, old, new, np.ones(rows, bool), np.zeros(rows, np.uint64), columns, np.zeros(0, bool)
+def _runs(
+    lake: str | os.PathLike[str], resource: Resource, first: dt.date, last: dt.date, *, is_empty: bool = True
+) -> Iterator[tuple[dt.date, LakeFile | None, LakeFile | None]]:
+    """Yield for each date its snapshot and its changes, None for a file that is not there."""
+    snapshots, changed = _tables(lake, resource)
+    dates = set(snapshots.dates()), set(changed.dates())
+    if is_empty and not any(dates):
+        raise ConfigError(
+            f"{redact(os.fspath(lake))} has no snapshot of {resource.name}; check the path, or make one with "
+            "`scenario-etl snapshot`"
         )
-    (key,) = resource.key
-    positions = pc.index_in(_column(new, key), value_set=_column(old, key)).combine_chunks()
-    added = _to_numpy(pc.is_null(positions))
-    deleted = np.ones(old.metadata.num_rows, bool)
-    deleted[_to_numpy(positions.drop_null())] = False
-    updates = np.zeros(rows, np.uint64)
-    for bit, name in enumerate(columns):
-        if name in old.schema_arrow.names:  # a column that is new in the table is no change of its rows
-            before, after = _column(old, name).take(positions), _column(new, name)
-            differs = pc.coalesce(pc.not_equal(before, after), pc.xor(pc.is_valid(before), pc.is_valid(after)))
-            updates |= (_to_numpy(differs) & ~added).astype(np.uint64) << np.uint64(bit)
-    return _Comparison(resource, old, new, added, updates, columns, deleted)
+    for day in sorted(set.union(*dates)):
+        if first <= day <= last:
+            with ExitStack() as stack:
+                file = stack.enter_context(snapshots.open_if_there(day)) if day in dates[0] else None
+                changes_file = stack.enter_context(changed.open_if_there(day)) if day in dates[1] else None
+                _check_pair(file, changes_file)
+                yield day, file, changes_file
 
 
-def _guard(comparison: _Comparison, max_shrink: float, path: Path, rejected: str) -> None:
-    """Refuse a snapshot in which too many rows are gone, and keep it where it can be looked at."""
-    left, before, gone = len(comparison.added), len(comparison.deleted), int(comparison.deleted.sum())
-    if not before or (left and gone / before <= max_shrink):
-        return
-    with published(rejected) as kept:
-        copyfile(path, kept)
-    raise GuardError(
-        f"{gone:,} of the {before:,} rows of the last snapshot are gone{'' if left else ', none is left'}: more than "
-        f"max_shrink {max_shrink:g} allows. Nothing was published; look at {rejected}, a Parquet file. If it is right, "
-        "run again with --accept-shrink (accept_shrink=True)"
-    )
+def _check_pair(file: LakeFile | None, changed: LakeFile | None) -> None:
+    if file and changed and file.run_id and changed.run_id and file.run_id != changed.run_id:
+        raise TransientError(
+            f"{changed.uri} and {file.uri} are of two different runs; one may be publishing them now. Read them again "
+            "later; where that does not help, the next snapshot writes the changes of the newest date again"
+        )
 
 
-def _write_changes(path: Path, comparison: _Comparison, previous: dt.date | None) -> dict[str, int]:
-    """Write the rows that changed, in the order of the snapshots, and return how many of each kind."""
-    counts = {
-        "added": int(comparison.added.sum()),
-        "updated": int(np.count_nonzero(comparison.updates)),
-        "deleted": int(comparison.deleted.sum()),
-    }
-    told = parquet.key_values(comparison.new)
-    facts: dict[str, object] = {name: told[f"scenario_etl.{name}"] for name in ("version", "resource", "extracted_at")}
-    facts |= counts | {"previous_date": previous or "", "complete": "true"}
-    parquet.write(
-        path,
-        changes_schema(comparison.resource),
-        _changed_rows(comparison),
-        dictionary_columns=["change", *comparison.resource.dictionary_columns],
-        key_values=lambda: {f"scenario_etl.{name}": str(value) for name, value in facts.items()},
-    )
-    return counts
+def _values(file: LakeFile, names: Iterable[str]) -> dict[str, int | dt.date | None]:
+    """Return values of a footer: numbers and dates, None for what it does not have."""
+    return {name: _value(file.footer.get(name, "")) for name in names}
 
 
-def _changed_rows(comparison: _Comparison) -> Iterator[pa.RecordBatch]:
-    names = _names_of(comparison)
-    schema = changes_schema(comparison.resource)
-    for start, rows in _row_groups_with(comparison.new, comparison.added | (comparison.updates != 0)):
-        chosen = slice(start, start + rows.num_rows)
-        added, updates = comparison.added[chosen], comparison.updates[chosen]
-        picked = added | (updates != 0)
-        kinds = np.where(added[picked], 0, 1)
-        yield from _with_change(rows.filter(_to_arrow(picked)), kinds, names(updates[picked]), schema)
-    if comparison.old is not None:
-        for start, rows in _row_groups_with(comparison.old, comparison.deleted):
-            gone = rows.filter(_to_arrow(comparison.deleted[start : start + rows.num_rows]))
-            kinds, no_updates = np.full(gone.num_rows, 2), np.zeros(gone.num_rows, np.uint64)
-            yield from _with_change(gone, kinds, names(no_updates), schema)
+def _value(text: str) -> int | dt.date | None:
+    try:
+        return int(text) if text.isdecimal() else dt.date.fromisoformat(text)
+    except ValueError:
+        return None
 
 
-def _row_groups_with(file: pq.ParquetFile, picked: Any) -> Iterator[tuple[int, pa.Table]]:
-    """Yield each row group that has a picked row, and the number of its first row."""
-    start = 0
-    for group in range(file.num_row_groups):
-        rows = file.metadata.row_group(group).num_rows
-        if picked[start : start + rows].any():
-            yield start, file.read_row_group(group, use_threads=False)
-        start += rows
+def _check_arguments(max_shrink: object, max_lookups: object, keep: object, lock_timeout: object) -> None:
+    if not _is_number(max_shrink, 0, 1):
+        raise ConfigError(f"max_shrink must be a share from 0 to 1, got {redact(max_shrink)}")
+    if type(max_lookups) is not int or max_lookups < 0:
+        raise ConfigError(f"max_lookups must be a whole number from 0, got {redact(max_lookups)}")
+    if keep is not None and (type(keep) is not int or keep < 1):
+        raise ConfigError(f"keep must be a whole number from 1, got {redact(keep)}; the newest snapshot always stays")
+    if not _is_number(lock_timeout, 0, MAX_LOCK_TIMEOUT):
+        raise ConfigError(
+            f"lock_timeout must be the seconds to wait, from 0 to {MAX_LOCK_TIMEOUT}, got {redact(lock_timeout)}"
+        )
 
 
-def _with_change(rows: pa.Table, kinds: Any, names: pa.Array, schema: pa.Schema) -> list[pa.RecordBatch]:
-    """Return rows behind what happened to them: the positions of their kinds in _COUNTS, and the names of columns."""
-    known = _in_schema(rows, pa.schema(list(schema)[2:])).columns
-    batches: list[pa.RecordBatch] = (
-        pa.table([strings(_COUNTS).take(_to_arrow(kinds)), names, *known], schema=schema).combine_chunks().to_batches()
-    )
-    return batches
+def _is_number(value: object, low: float, high: float) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high
 
 
-def _in_schema(rows: pa.Table, schema: pa.Schema) -> pa.Table:
-    """Return the columns of a schema; those that a file was too old to have are null."""
-    columns = [
-        rows[field.name] if field.name in rows.column_names else pa.nulls(rows.num_rows, field.type) for field in schema
-    ]
-    return pa.table(columns, schema=schema)
-
-
-def _names_of(comparison: _Comparison) -> Any:
-    """Return a function from an array of bits to an Arrow array of the lists of columns that they stand for."""
-
-    def names(updates: Any) -> pa.Array:
-        different, positions = np.unique(updates, return_inverse=True)
-        lists = [
-            [name for bit, name in enumerate(comparison.columns) if int(bits) >> bit & 1] for bits in different.tolist()
-        ]
-        ends = np.cumsum([0, *map(len, lists)], dtype=np.int32)
-        found = pa.ListArray.from_arrays(_to_arrow(ends), strings([name for names in lists for name in names]))
-        return found.take(_to_arrow(positions.ravel()))
-
-    return names
-
-
-def _previous(snapshots: _Dataset, changed: _Dataset, day: dt.date) -> dt.date | None:
-    """Return the date of the snapshot to compare with: the newest of an earlier date, None for the first of all."""
-    dates = snapshots.dates()
+def _check_date(
+    day: dt.date, dates: Sequence[dt.date], snapshots: LakeTable, changed: LakeTable, today: dt.date
+) -> None:
+    tomorrow = today + dt.timedelta(days=1)
+    if day > tomorrow:
+        raise ConfigError(f"date must not be after tomorrow, {tomorrow} (UTC), got {day}")
+    if dates and dates[-1] > tomorrow:
+        raise ConfigError(
+            f"the newest snapshot is of {dates[-1]}, which lies in the future, so none can be made for {day}; remove "
+            f"{snapshots.folder_uri(dates[-1])} and {changed.folder_uri(dates[-1])}"
+        )
     if dates and day < dates[-1]:
-        raise ConfigError(f"the newest snapshot is of {dates[-1]}: none can be made for {day}, the API tells of now")
+        raise ConfigError(
+            f"the newest snapshot is of {dates[-1]}: none can be made for {day}, because the API only has the present"
+        )
+
+
+def _previous(day: dt.date, dates: Sequence[dt.date], changed: LakeTable) -> dt.date | None:
+    """Return the date of the snapshot to compare with: the newest of an earlier date, None for the first of all."""
     previous = max((earlier for earlier in dates if earlier < day), default=None)
     if previous is None and any(earlier < day for earlier in changed.dates()):
         raise ConfigError(
@@ -486,86 +395,160 @@ def _previous(snapshots: _Dataset, changed: _Dataset, day: dt.date) -> dt.date |
     return previous
 
 
-def _complete(resource: Resource, snapshots: _Dataset, changed: _Dataset) -> None:
-    """Write the changes of the newest snapshot where a run died between the two."""
-    *_, previous, newest = [None, None, *snapshots.dates()]
-    if newest is None:
-        return
-    with snapshots.opened(newest) as new, snapshots.opened_if(previous) as old:
-        if newest in changed.dates():
-            with changed.opened(newest) as file:
-                moments = [parquet.key_values(each)["scenario_etl.extracted_at"] for each in (new, file)]
-            if moments[0] == moments[1]:
-                return
-        lake = snapshots.base_uri.rpartition("/")[0]
-        with published(changed.uri(newest), staging=lake) as path:
-            _write_changes(path, _compare(resource, old, new), previous)
+def _check_scope(snapshots: LakeTable, dates: Sequence[dt.date], scope: dict[str, str], accept_scope: bool) -> bool:
+    """Return whether the newest snapshot has the scope of this run.
+
+    Raises:
+        ConfigError: it has another, which is not accepted.
+
+    """
+    if not dates:
+        return True
+    with snapshots.open(dates[-1]) as newest:
+        uri, footer = newest.uri, newest.footer
+    if not footer:
+        logger.warning("%s: the metadata of its run is gone, so its scope is unknown; comparing by content", uri)
+        return True
+    before = {name: footer.get(name, "") for name in scope}
+    if _normalized(before) == _normalized(scope):
+        return True
+    if accept_scope:
+        return False
+    raise ConfigError(
+        f"the last snapshot, {uri}, is of {_words(before)}; this run would be of {_words(scope)}. Use another lake, or "
+        "continue with the new scope: --accept-scope (accept_scope=True)"
+    )
+
+
+def _normalized(scope: dict[str, str]) -> dict[str, str]:
+    """Return a scope in which two spellings of one base URL are the same."""
+    parts = urlsplit(scope["base_url"])
+    host = parts.netloc.lower().removesuffix({"https": ":443", "http": ":80"}.get(parts.scheme, "\0"))
+    return scope | {"base_url": parts._replace(netloc=host).geturl(), "filters": scope["filters"] or "{}"}
+
+
+def _words(scope: dict[str, str]) -> str:
+    filters = {"project_id": scope["project_id"]} if scope["project_id"] else {}
+    filters |= json.loads(scope["filters"] or "{}")
+    given = ", ".join(f"{name} {redact(value)}" for name, value in filters.items())
+    return f"{redact(scope['base_url'], 300)} ({given or 'no project_id'})"
+
+
+def _looking_up(described: Scan, client: Client) -> Callable[[str], dict[str, Any] | None]:
+    """Return a function from an id to its record as the API has it now, None where there is none."""
+    resource = described.resource
+
+    def look_up(key: str) -> dict[str, Any] | None:
+        if not key.strip("."):
+            raise APIError(f"an id of dots only cannot be part of a URL: {key!r}")
+        return client.retrieve(f"{resource.path}/{quote(key, safe='')}", resource.record_key, described.parameters)
+
+    return look_up
+
+
+def _counts_of(missing: MissingRows) -> dict[str, int]:
+    return {"recovered": missing.recovered, "unverified": missing.unverified}
 
 
 @contextmanager
-def _locked(lake: str | os.PathLike[str], resource: str, seconds: float) -> Iterator[None]:
-    """Hold a local lake, so that two runs do not mix; an object store has no locks."""
-    from filelock import FileLock, Timeout  # noqa: PLC0415 - it brings asyncio, which an import need not pay for
+def _opened(path: Path, resource: Resource) -> Iterator[LakeFile]:
+    """Yield a file that is not published yet."""
+    with parquet.opened(path) as file:
+        yield LakeFile(str(path), file, resource.schema)
 
-    store, root = filesystem(lake)
-    lock: AbstractContextManager[Any] = nullcontext()
-    if isinstance(store, fs.LocalFileSystem):
-        try:
-            Path(root).mkdir(exist_ok=True)
-        except OSError as error:
-            raise DestinationError(f"cannot make the lake {root}: {error.strerror}") from error
-        lock = FileLock(f"{root}/.{resource}.lock", timeout=seconds)
+
+def _is_plausible(before: int, gone: int, left: int, max_shrink: float) -> bool:
+    return not before or (left > 0 and gone / before <= max_shrink)
+
+
+def _guard(resource: Resource, old: LakeFile, new: LakeFile, max_shrink: float, copy: tuple[Path, str]) -> None:
+    """Refuse a snapshot in which too many rows are gone, and copy it from one place to another to be looked at."""
+    path, rejected = copy
+    gone = count_missing(resource, old, new)
+    if _is_plausible(old.rows, gone, new.rows, max_shrink):
+        return
     try:
-        with lock:
-            yield
-    except Timeout as error:
-        raise TransientError(
-            f"another run holds {root}/.{resource}.lock; run again later, or wait for it with --lock-timeout"
-        ) from error
+        with published(rejected) as kept:
+            copyfile(path, kept)
+        advice = f"look at {redact(rejected, 500)}, a Parquet file"
+    except (ScenarioError, OSError) as error:
+        advice = f"what came could not be kept for you to look at: {redact(str(error), 300)}"
+    raise GuardError(
+        f"{gone:,} of the {old.rows:,} rows of {old.uri} are gone{'' if new.rows else ', and no row is left'}: more "
+        f"than max_shrink {max_shrink:g} allows. Nothing was published; {advice}. If it is right, run again with "
+        "--accept-shrink (accept_shrink=True)"
+    )
 
 
-def _fact(text: str | None) -> int | dt.date | None:
-    """Return what a footer or a file's name tells: a number, or a date; None where it is neither."""
-    with suppress(ValueError):
-        return int(text or "") if (text or "").isdecimal() else dt.date.fromisoformat(text or "")
-    return None
+def _write_changes(path: Path, diff: Diff, previous: dt.date | None, footer: dict[str, str]) -> None:
+    """Write the rows that changed, in the order of the snapshots. `footer` is that of the new snapshot."""
+    facts: dict[str, object] = {name: value for name, value in footer.items() if name in _COPIED}
+    facts |= diff.counts | {"previous_date": previous or "", "complete": "true"}
+    parquet.write(
+        path,
+        changes_schema(diff.resource),
+        changed_rows(diff),
+        dictionary_columns=["change", *diff.resource.dictionary_columns],
+        key_values=lambda: {f"scenario_etl.{name}": str(value) for name, value in facts.items()},
+    )
+
+
+_COPIED = ("version", "resource", "extracted_at", "run_id")
+
+
+def _complete(dates: Sequence[dt.date], snapshots: LakeTable, changed: LakeTable) -> None:
+    """Write the changes of the newest snapshot where a run died between the two, or two runs met."""
+    if not dates:
+        return
+    newest, previous = dates[-1], dates[-2] if len(dates) > 1 else None
+    with ExitStack() as stack:
+        new = stack.enter_context(snapshots.open(newest))
+        if newest in changed.dates():
+            with changed.open(newest) as file:
+                if not (file.run_id and new.run_id and file.run_id != new.run_id):
+                    return
+        old = stack.enter_context(snapshots.open(previous)) if previous else None
+        with published(changed.uri(newest), staging=snapshots.lake) as path:
+            _write_changes(path, compare(_known(snapshots.name), old, new), previous, new.footer)
+
+
+def _tidy(
+    snapshots: LakeTable, day: dt.date, dates: Sequence[dt.date], keep: int | None
+) -> tuple[tuple[dt.date, ...], tuple[str, ...]]:
+    """Remove what was rejected for this date, and all but the newest snapshots; return their dates, and what failed."""
+    removed, warnings = [], []
+    old = sorted({*dates, day})[:-keep] if keep else []
+    steps = [(snapshots.remove_rejected, day, snapshots.rejected_uri(day))]
+    steps += [(snapshots.remove, each, snapshots.uri(each)) for each in old]
+    for remove, each, uri in steps:
+        try:
+            remove(each)
+        except (ScenarioError, OSError) as error:
+            reason = getattr(error, "strerror", None) or redact(str(error), 300)
+            warnings.append(f"cannot remove {redact(uri, 500)}: {reason}")
+            logger.warning(warnings[-1])
+        else:
+            removed += [each] if each in old else []
+    return tuple(removed), tuple(warnings)
 
 
 def _known(resource: str) -> Resource:
-    if resource not in RESOURCES:
-        raise ConfigError(f"there is no resource {resource!r}: choose {', '.join(RESOURCES)}")
+    if not isinstance(resource, str) or resource not in RESOURCES:
+        raise ConfigError(f"there is no resource {redact(resource)}: choose {', '.join(RESOURCES)}")
     return RESOURCES[resource]
 
 
-def _as_date(value: dt.date | str | None) -> dt.date | None:
-    if isinstance(value, dt.datetime):
+def _as_date(value: object) -> dt.date | None:
+    if value is None:
+        return None
+    if isinstance(value, dt.datetime) and value == value:  # noqa: PLR0124 - pandas' NaT is a datetime, but no date
         return (value.astimezone(dt.UTC) if value.tzinfo else value).date()
-    if value is None or isinstance(value, dt.date):
+    if isinstance(value, dt.date) and not isinstance(value, dt.datetime):
         return value
     try:
-        return dt.date.fromisoformat(value)
+        return dt.date.fromisoformat(value)  # type: ignore[arg-type] # a TypeError otherwise
     except (ValueError, TypeError) as error:
-        raise ConfigError(f"the date {redact(str(value))!r} is none: give one like 2026-11-23") from error
-
-
-def _column(file: pq.ParquetFile, name: str) -> pa.ChunkedArray:
-    return file.read(columns=[name], use_threads=False).column(0)
-
-
-def _to_numpy(values: pa.Array | pa.ChunkedArray) -> Any:
-    """Return booleans or 32-bit integers without nulls as a numpy array; pyarrow's own way imports pandas."""
-    values = values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
-    if values.type == pa.bool_():
-        return np.frombuffer(values.cast(pa.uint8()).buffers()[1], np.bool_, len(values))
-    return np.frombuffer(values.buffers()[1], np.int32, len(values), 4 * values.offset)
-
-
-def _to_arrow(values: Any) -> pa.Array:
-    """Return a numpy array of booleans or integers as an Arrow array; pyarrow's own way imports pandas."""
-    if values.dtype == np.bool_:
-        return _to_arrow(values.astype(np.int8)).cast(pa.bool_())
-    kind = {np.dtype(np.int8): pa.int8(), np.dtype(np.int64): pa.int64(), np.dtype(np.int32): pa.int32()}[values.dtype]
-    return pa.Array.from_buffers(kind, len(values), [None, pa.py_buffer(np.ascontiguousarray(values))])
+        raise ConfigError(f"{redact(str(value))!r} is not a date; use YYYY-MM-DD") from error
 
 
 def _dated(day: dt.date, rows: pa.Table) -> pa.Table:

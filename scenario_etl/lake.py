@@ -1,0 +1,277 @@
+"""The layout of a lake: where its files are, which dates it has, what retention removes, and the lock.
+
+A lake holds, for each resource, `RESOURCE/snapshot_date=YYYY-MM-DD/part-0.parquet` and, for what changed since the
+snapshot before, `RESOURCE_changes/snapshot_date=YYYY-MM-DD/part-0.parquet`. A snapshot that the guard refused is kept
+beside them as `.RESOURCE.snapshot_date=YYYY-MM-DD.rejected`. Everything else in a lake is ignored.
+"""
+
+import datetime as dt
+import logging
+import os
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pyarrow import fs
+
+from scenario_etl import parquet
+from scenario_etl.errors import DestinationError, SchemaError, TransientError
+from scenario_etl.publish import filesystem
+from scenario_etl.redact import redact
+
+FILE_NAME = "part-0.parquet"
+_DATE = "([0-9]{4}-[0-9]{2}-[0-9]{2})"
+
+logger = logging.getLogger("scenario_etl")
+
+
+class FileGoneError(TransientError):
+    """A file that was listed is gone."""
+
+
+class LakeFile:
+    """One Parquet file of a lake, read as columns of a declared schema. Every error names the file.
+
+    Attributes:
+        uri: of the file.
+        rows: how many it has.
+        footer: the key-value pairs of its footer that this package wrote, without their prefix `scenario_etl.`; empty
+            where another program has rewritten the file.
+
+    """
+
+    def __init__(self, uri: str, file: pq.ParquetFile, schema: pa.Schema) -> None:
+        self.uri = uri
+        self.rows: int = file.metadata.num_rows
+        self.footer = {
+            name.removeprefix("scenario_etl."): value
+            for name, value in parquet.key_values(file).items()
+            if name.startswith("scenario_etl.")
+        }
+        self._file = file
+        self._schema = schema
+
+    @property
+    def run_id(self) -> str:
+        """What the two files of one run have in common, "" where the footer is gone."""
+        return self.footer.get("run_id") or self.footer.get("extracted_at", "")
+
+    def has(self, name: str) -> bool:
+        """Whether the file has a column."""
+        return name in self._file.schema_arrow.names
+
+    def column(self, name: str) -> pa.ChunkedArray:
+        """Return a column of the schema in its declared type."""
+        with _read_errors(self.uri):
+            found = self._file.read(columns=[name], use_threads=False)
+        return self._typed(found, name)
+
+    def total(self, name: str) -> int | None:
+        """Return the exact sum of a column of integers, None where it has rows but no value."""
+        import pyarrow.compute as pc  # noqa: PLC0415 - 30 ms that only a sum is worth
+
+        values = self.column(name)
+        found = pc.sum(values.cast(pa.decimal128(38, 0)), min_count=min(1, self.rows)).as_py()
+        return None if found is None else int(found)
+
+    def table(self, names: Iterable[str] | None = None) -> pa.Table:
+        """Return all rows, with the columns of the schema or those named; columns that the file lacks are null."""
+        with _read_errors(self.uri):
+            rows = self._file.read(columns=list(names) if names else self._schema.names, use_threads=False)
+        return self._in_schema(rows, pa.schema([self._schema.field(name) for name in names or self._schema.names]))
+
+    def row_groups(self, mask: Any) -> Iterator[tuple[int, pa.Table]]:
+        """Yield the position of its first row, and the rows, of each row group that has a row in the mask.
+
+        `mask` is a numpy array with one boolean for each row of the file.
+        """
+        start = 0
+        for group in range(self._file.num_row_groups):
+            rows = self._file.metadata.row_group(group).num_rows
+            if mask[start : start + rows].any():
+                with _read_errors(self.uri):
+                    found = self._file.read_row_group(group, use_threads=False)
+                yield start, self._in_schema(found, self._schema)
+            start += rows
+
+    def _in_schema(self, rows: pa.Table, schema: pa.Schema) -> pa.Table:
+        columns = [
+            self._typed(rows, each.name) if each.name in rows.column_names else pa.nulls(rows.num_rows, each.type)
+            for each in schema
+        ]
+        return pa.table(columns, schema=schema)
+
+    def _typed(self, rows: pa.Table, name: str) -> pa.ChunkedArray:
+        """Return a column in its declared type: pandas, for one, writes large_string for string."""
+        expected = self._schema.field(name)
+        if rows.column_names.count(name) != 1:
+            raise SchemaError(f"{self.uri} has no column {name}; restore the file, or remove its folder")
+        found = rows[name]
+        try:
+            typed = found if found.type == expected.type else found.cast(expected.type)
+        except pa.ArrowException as error:
+            raise SchemaError(
+                f"{self.uri}: column {name} is {found.type}, which cannot be read as {expected.type} "
+                f"({redact(str(error))}); restore the file, or remove its folder"
+            ) from error
+        if typed.null_count and not expected.nullable:
+            raise SchemaError(f"{self.uri}: column {name} has nulls; restore the file, or remove its folder")
+        return typed
+
+
+@dataclass(frozen=True, slots=True)
+class LakeTable:
+    """One table of a lake, with a file for each date.
+
+    Attributes:
+        store: the filesystem of the lake.
+        root: the path of the lake in it.
+        lake: the lake, as it was given.
+        name: of the table.
+        schema: of its files.
+
+    """
+
+    store: fs.FileSystem
+    root: str
+    lake: str
+    name: str
+    schema: pa.Schema
+
+    @classmethod
+    def of(cls, lake: str | os.PathLike[str], name: str, schema: pa.Schema) -> "LakeTable":
+        """Return a table of a lake."""
+        return cls(*filesystem(lake), os.fspath(lake), name, schema)
+
+    def uri(self, day: dt.date) -> str:
+        """Return where the file of a date is."""
+        return f"{self.folder_uri(day)}/{FILE_NAME}"
+
+    def folder_uri(self, day: dt.date) -> str:
+        """Return the folder of a date."""
+        return f"{self.lake.rstrip('/')}/{self.name}/snapshot_date={day}"
+
+    def rejected_uri(self, day: dt.date) -> str:
+        """Return where a snapshot is kept that the guard refused; no `*.parquet` glob matches it."""
+        return f"{self.lake.rstrip('/')}/{self._rejected_name(day)}"
+
+    def dates(self) -> list[dt.date]:
+        """Return the dates that have a file, oldest first."""
+        folder = f"{self.root}/{self.name}"
+        is_local = isinstance(self.store, fs.LocalFileSystem)
+        found = self._listed(folder, recursive=not is_local)
+        if is_local:  # what else lies in the folders of a disk is not looked at
+            found = self.store.get_file_info([f"{each.path}/{FILE_NAME}" for each in found])
+        pattern = re.compile(rf"{re.escape(folder)}/snapshot_date={_DATE}/{re.escape(FILE_NAME)}")
+        return _dates(pattern, (each.path for each in found if each.is_file))
+
+    def rejected_dates(self) -> list[dt.date]:
+        """Return the dates for which a snapshot is kept that the guard refused, oldest first."""
+        pattern = re.compile(rf"{re.escape(self.root)}/\.{re.escape(self.name)}\.snapshot_date={_DATE}\.rejected")
+        return _dates(pattern, (each.path for each in self._listed(self.root, recursive=False)))
+
+    @contextmanager
+    def open(self, day: dt.date) -> Iterator[LakeFile]:
+        """Yield the file of a date.
+
+        Raises:
+            FileGoneError: it is gone; retention may have removed it.
+            DestinationError: it cannot be read.
+
+        """
+        with ExitStack() as stack:
+            with _read_errors(self.uri(day)):
+                source = self.store.open_input_file(f"{self.root}/{self.name}/snapshot_date={day}/{FILE_NAME}")
+                file = stack.enter_context(parquet.opened(stack.enter_context(source)))
+            yield LakeFile(self.uri(day), file, self.schema)
+
+    @contextmanager
+    def open_if_there(self, day: dt.date) -> Iterator[LakeFile | None]:
+        """Yield the file of a date, None where it is gone."""
+        with ExitStack() as stack:
+            try:
+                file = stack.enter_context(self.open(day))
+            except FileGoneError:
+                file = None
+            yield file
+
+    def remove(self, day: dt.date) -> None:
+        """Remove the file of a date, and its folder unless somebody else has put something there."""
+        folder = f"{self.root}/{self.name}/snapshot_date={day}"
+        with suppress(FileNotFoundError):
+            self.store.delete_file(f"{folder}/{FILE_NAME}")
+        if not self._listed(folder, recursive=False):
+            with suppress(FileNotFoundError):
+                self.store.delete_dir(folder)
+
+    def remove_rejected(self, day: dt.date) -> None:
+        """Remove what the guard refused for a date, if anything."""
+        with suppress(FileNotFoundError):
+            self.store.delete_file(f"{self.root}/{self._rejected_name(day)}")
+
+    def _rejected_name(self, day: dt.date) -> str:
+        return f".{self.name}.snapshot_date={day}.rejected"
+
+    def _listed(self, folder: str, *, recursive: bool) -> list[fs.FileInfo]:
+        with _read_errors(f"{self.lake.rstrip('/')}/{self.name}"):
+            selector = fs.FileSelector(folder, allow_not_found=True, recursive=recursive)
+            found: list[fs.FileInfo] = self.store.get_file_info(selector)
+        return found
+
+
+@contextmanager
+def locked(lake: str | os.PathLike[str], resource: str, seconds: float) -> Iterator[None]:
+    """Hold a local lake, which is made if needed, so that two runs do not mix. An object store has no locks.
+
+    Raises:
+        DestinationError: the lake or its lock cannot be made.
+        TransientError: another run holds it, for longer than `seconds`.
+
+    """
+    store, root = filesystem(lake)
+    if not isinstance(store, fs.LocalFileSystem):
+        yield
+        return
+    from filelock import FileLock, Timeout  # noqa: PLC0415 - it brings asyncio, which an import need not pay for
+
+    path = f"{root}/.{resource}.lock"
+    try:
+        Path(root).mkdir(exist_ok=True)
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o666))  # FileLock says of a file it cannot open that it is held
+        held = FileLock(path, timeout=seconds).acquire()
+    except Timeout as error:
+        raise TransientError(
+            f"another run holds {redact(path, 300)}; run again later, or wait for it with --lock-timeout"
+        ) from error
+    except (OSError, NotImplementedError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise DestinationError(
+            f"cannot lock the lake with {redact(path, 300)}: {reason}; check that this user may write there"
+        ) from error
+    with held:
+        yield
+
+
+@contextmanager
+def _read_errors(uri: str) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise FileGoneError(f"{redact(uri, 500)} is gone; another run may have removed it. Run again later") from error
+    except (OSError, pa.ArrowException) as error:
+        raise DestinationError(
+            f"cannot read {redact(uri, 500)}: {redact(str(error), 200)}; check its rights, restore it, or remove it"
+        ) from error
+
+
+def _dates(pattern: re.Pattern[str], paths: Iterable[str]) -> list[dt.date]:
+    found = []
+    for match in filter(None, map(pattern.fullmatch, paths)):
+        with suppress(ValueError):
+            found.append(dt.date.fromisoformat(match[1]))
+    return sorted(found)
