@@ -1,4 +1,4 @@
-"""Rows that a list no longer has: were they deleted, or only skipped while the list moved?
+"""Distinguish the rows that were deleted from those that a list skipped because it moved while it was read.
 
 The cursor of a list is an offset. Where a record is deleted while the list is read, each later one moves up a place,
 and the one at the boundary of two pages is skipped. So a row that is missing is asked for by its id before it counts as

@@ -242,6 +242,9 @@ def locked(lake: str | os.PathLike[str], resource: str, seconds: float) -> Itera
     path = f"{root}/.{resource}.lock"
     try:
         Path(root).mkdir(exist_ok=True)
+    except OSError as error:
+        raise DestinationError(f"cannot make the lake {redact(root, 300)}: {error.strerror}") from error
+    try:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o666))  # FileLock says of a file it cannot open that it is held
         held = FileLock(path, timeout=seconds).acquire()
     except Timeout as error:

@@ -13,7 +13,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from shutil import copyfile
-from typing import Any
+from typing import Any, NoReturn
 from urllib.parse import quote, urlsplit
 from uuid import uuid4
 
@@ -149,6 +149,7 @@ def snapshot(
         previous = _previous(day, dates, changed)
         same_scope = _check_scope(snapshots, dates, described.scope(connected), accept_scope)
         _complete(dates, snapshots, changed)
+        rejected = snapshots.rejected_uri(day)
         run_id = uuid4().hex
         # Of the two, the snapshot is published first: what changed can be made again from it, but not the reverse.
         with (
@@ -158,10 +159,10 @@ def snapshot(
         ):
             old = stack.enter_context(snapshots.open(previous)) if previous else None
             replaced = stack.enter_context(snapshots.open(day)) if day in dates else None
-            known = [file for file in (replaced, old) if file]
+            known = {"the snapshot that it would replace": replaced, "the last snapshot": old}
             missing = MissingRows(
                 resource=described.resource,
-                known=known,
+                known=[file for file in known.values() if file],
                 same_scope=same_scope,
                 look_up=_looking_up(described, connected),
                 read_again=scan(resource, client=connected, **arguments).to_batches,
@@ -174,8 +175,10 @@ def snapshot(
             )
             new = stack.enter_context(_opened(path, described.resource))
             if not accept_shrink:
-                for file in known:
-                    _guard(described.resource, file, new, max_shrink, (path, snapshots.rejected_uri(day)))
+                for name, file in known.items():
+                    gone = count_missing(described.resource, file, new) if file else 0
+                    if file and not _is_plausible(file.rows, gone, new.rows, max_shrink):
+                        _refuse(f"{gone:,} of the {file.rows:,} rows of {name} are gone", path, rejected)
             diff = compare(described.resource, old, new)
             _write_changes(changes_path, diff, previous, new.footer)
         removed, warnings = _tidy(snapshots, day, dates, keep)
@@ -461,21 +464,16 @@ def _is_plausible(before: int, gone: int, left: int, max_shrink: float) -> bool:
     return not before or (left > 0 and gone / before <= max_shrink)
 
 
-def _guard(resource: Resource, old: LakeFile, new: LakeFile, max_shrink: float, copy: tuple[Path, str]) -> None:
-    """Refuse a snapshot in which too many rows are gone, and copy it from one place to another to be looked at."""
-    path, rejected = copy
-    gone = count_missing(resource, old, new)
-    if _is_plausible(old.rows, gone, new.rows, max_shrink):
-        return
+def _refuse(reason: str, path: Path, rejected: str) -> NoReturn:
+    """Refuse a snapshot in which too many rows are gone, and keep it where it can be looked at."""
     try:
         with published(rejected) as kept:
             copyfile(path, kept)
         advice = f"look at {redact(rejected, 500)}, a Parquet file"
     except (ScenarioError, OSError) as error:
-        advice = f"what came could not be kept for you to look at: {redact(str(error), 300)}"
+        advice = f"the new rows could not be kept for a look: {redact(str(error), 500)}"
     raise GuardError(
-        f"{gone:,} of the {old.rows:,} rows of {old.uri} are gone{'' if new.rows else ', and no row is left'}: more "
-        f"than max_shrink {max_shrink:g} allows. Nothing was published; {advice}. If it is right, run again with "
+        f"{reason}, more than max_shrink allows. Nothing was published; {advice}. If it is right, run again with "
         "--accept-shrink (accept_shrink=True)"
     )
 

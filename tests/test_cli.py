@@ -330,9 +330,10 @@ def test_a_name_that_the_terminal_cannot_show_is_no_error(run) -> None:
 def test_the_options_reach_the_walk(run, api, command: str) -> None:
     target = {"export": ["c.parquet"], "snapshot": ["lake"], "head": ["--rows", "50"]}[command]
     project = api.project_ids[0]
-    done = run(command, "collections", *target, "--project-id", project, "--page-size", "20", api=api)
+    done = run(command, "collections", *target, "--page-size", "20", "--project-id", project, api=api)
     assert done.returncode == 0
     assert api.requests[0] == ("GET", f"/v1/collections?projectId={project}&pageSize=20")
+    target += ["--project-id", project]
     api.faults.extend([Fault(status=503)] * 3)
     assert run(command, "collections", *target, "--attempts", "2", "--deadline", "9", api=api).returncode == 75
     api.faults.clear()
@@ -343,5 +344,5 @@ def test_the_options_reach_the_walk(run, api, command: str) -> None:
     assert run(command, "collections", *target, "--deadline", "9", api=api).returncode == 75
     paced = run(command, "collections", *target, "--page-size", "20", "--requests-per-minute", "600", "-v", api=api)
     assert paced.returncode == 0
-    api.collections[0] = record(colour="red")
+    api.collections[0] = record(colour="red", ownerId=project)
     assert run(command, "collections", *target, "--strict", api=api).returncode == 65

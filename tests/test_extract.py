@@ -173,6 +173,7 @@ def test_the_file_holds_the_table_and_tells_where_it_comes_from(connect, tmp_pat
         "scenario_etl.extracted_at": report.extracted_at.isoformat(),
         "scenario_etl.base_url": api.url,
         "scenario_etl.project_id": api.project_ids[1],
+        "scenario_etl.filters": "{}",
         "scenario_etl.rows": str(report.rows),
         "scenario_etl.pages": "1",
         "scenario_etl.requests": "1",

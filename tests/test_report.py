@@ -152,7 +152,7 @@ def test_the_command_writes_it_or_says_what_is_missing(run, tmp_path: Path, lake
     assert (tmp_path / "page.html").stat().st_size > 10_000
     empty = run("report", tmp_path / "nothing", "page.html")
     assert empty.returncode == 78
-    assert "has no snapshot of collections: make one with `scenario-etl snapshot`" in empty.stderr
+    assert "has no snapshot of collections; check the path, or make one with `scenario-etl snapshot`" in empty.stderr
     assert run("report", lake, "missing/page.html").returncode == 74
     assert (tmp_path / "page.html").stat().st_size > 10_000
 

@@ -22,14 +22,23 @@ from moto.server import ThreadedMotoServer
 from pyarrow import fs
 
 from scenario_etl import Client, Emulator, changes, history, read_snapshot, snapshot
-from scenario_etl.errors import ConfigError, DestinationError, GuardError, TransientError
+from scenario_etl.diff import changes_schema
+from scenario_etl.emulator import Fault
+from scenario_etl.errors import (
+    APIError,
+    ConfigError,
+    DestinationError,
+    GuardError,
+    PaginationError,
+    SchemaError,
+    TransientError,
+)
 from scenario_etl.parquet import key_values, opened
 from scenario_etl.resources import COLLECTIONS
-from scenario_etl.snapshots import changes_schema
+from scenario_etl.snapshots import count_changes
 from tests.faults.server import Exchange, FaultServer
 from tests.helpers import answering, environment, page, record
-
-DAYS = [f"2026-11-{day:02d}" for day in range(1, 31)]
+from tests.lakes import API, DAYS, take, told
 
 
 @pytest.fixture
@@ -56,17 +65,6 @@ def official(api):
 
 def files(lake: Path) -> list[str]:
     return sorted(str(path.relative_to(lake)) for path in lake.rglob("*") if path.is_file())
-
-
-def take(lake: Path, day: str, *records: dict, **arguments):
-    """A snapshot of these records."""
-    return snapshot("collections", lake, date=day, client=answering(page(*records))[0], **arguments)
-
-
-def told(lake: Path, day: str) -> list[tuple]:
-    """The changes of a day as (change, id, changed columns)."""
-    rows = changes(lake, "collections", since=day, until=day).to_pylist()
-    return [(row["change"], row["id"], row["changed_columns"]) for row in rows]
 
 
 def test_the_story_of_two_days(run, api, official, lake: Path) -> None:
@@ -208,10 +206,9 @@ def test_a_second_run_for_a_date_replaces_it_and_compares_with_the_day_before(la
 
 def test_a_date_before_the_newest_snapshot_is_refused_without_a_request(lake: Path) -> None:
     take(lake, DAYS[1], record())
-    client, adapter = answering(page(record()))
     with pytest.raises(ConfigError, match="the newest snapshot is of 2026-11-02: none can be made for 2026-11-01"):
-        snapshot("collections", lake, date=DAYS[0], client=client)
-    assert adapter.requests == []
+        take(lake, DAYS[0], record())
+    assert API.requests == []
 
 
 def test_a_column_that_is_new_in_the_table_is_no_change_of_its_rows(lake: Path) -> None:
@@ -219,14 +216,6 @@ def test_a_column_that_is_new_in_the_table_is_no_change_of_its_rows(lake: Path) 
     path = lake / f"collections/snapshot_date={DAYS[0]}/part-0.parquet"
     old = pq.read_table(path)
     pq.write_table(old.drop_columns("item_count"), path)
-    changed = lake / f"collections_changes/snapshot_date={DAYS[0]}/part-0.parquet"
-    pq.write_table(pq.read_table(changed).replace_schema_metadata(), changed)
-    rewritten = {"scenario_etl.extracted_at": "then"}
-    for each in (path, changed):
-        table = pq.read_table(each)
-        with pq.ParquetWriter(each, table.schema) as writer:
-            writer.write_table(table)
-            writer.add_key_value_metadata(rewritten)
     take(lake, DAYS[1], record(), record(id="c2"))
     assert told(lake, DAYS[1]) == [("added", "c2", [])]
 
@@ -319,12 +308,19 @@ def test_a_logical_date_of_an_orchestrator_is_its_day_in_utc(lake: Path) -> None
 # Failures
 
 
-@pytest.mark.parametrize("answer", [(404, {}, b""), page(record(assetCount=1.5)), page(record(), token="t0")])
-def test_a_failed_walk_changes_nothing_in_the_lake(lake: Path, answer) -> None:
+@pytest.mark.parametrize(
+    ("faults", "error"),
+    [
+        ([Fault(status=404)], APIError),
+        ([Fault(body=page(record(assetCount=1.5)))], SchemaError),
+        ([Fault(status=200, body=json.dumps(page(record(), token="t0")))] * 2, PaginationError),
+    ],
+)
+def test_a_failed_run_changes_nothing_in_the_lake(lake: Path, faults, error) -> None:
     take(lake, DAYS[0], record())
     before = {name: (lake / name).read_bytes() for name in files(lake)}
-    with pytest.raises(Exception, match="collections"):
-        snapshot("collections", lake, date=DAYS[1], client=answering(answer)[0])
+    with pytest.raises(error, match="collections"):
+        take(lake, DAYS[1], record(), faults=faults)
     assert {name: (lake / name).read_bytes() for name in files(lake)} == before
 
 
@@ -440,7 +436,8 @@ def test_the_error_of_a_held_lake_is_transient(lake: Path) -> None:
 
 
 def test_thirty_days_are_read_by_duckdb_pandas_and_polars(api, client, lake: Path) -> None:
-    for day in DAYS:
+    days = [f"2026-10-{day:02d}" for day in range(1, 31)]
+    for day in days:
         api.collections.append(record(id=f"made on {day}"))
         snapshot("collections", lake, date=day, client=client)
     rows = sum(range(251, 281))
@@ -448,7 +445,7 @@ def test_thirty_days_are_read_by_duckdb_pandas_and_polars(api, client, lake: Pat
         SELECT count(*), count(DISTINCT snapshot_date), max(snapshot_date)::VARCHAR, typeof(any_value(snapshot_date))
         FROM read_parquet('{lake}/collections/*/*.parquet', hive_partitioning = true)
     """).fetchall()
-    assert found == [(rows, 30, "2026-11-30", "DATE")]
+    assert found == [(rows, 30, "2026-10-30", "DATE")]
     frame = pd.read_parquet(lake / "collections")
     assert (len(frame), frame["snapshot_date"].nunique()) == (rows, 30)
     scanned = pl.scan_parquet(f"{lake}/collections/**/*.parquet", hive_partitioning=True).collect()
@@ -457,7 +454,7 @@ def test_thirty_days_are_read_by_duckdb_pandas_and_polars(api, client, lake: Pat
         pd.read_parquet(lake / "collections_changes").groupby("snapshot_date", observed=True).size().tolist()
         == [251] + [1] * 29
     )
-    assert len(changes(lake, "collections", since="2026-11-10", until=dt.date(2026, 11, 12))) == 3
+    assert len(changes(lake, "collections", since="2026-10-10", until=dt.date(2026, 10, 12))) == 3
 
 
 def test_the_newest_or_a_given_snapshot_is_read_and_a_missing_one_is_an_error(lake: Path) -> None:
@@ -474,14 +471,21 @@ def test_the_newest_or_a_given_snapshot_is_read_and_a_missing_one_is_an_error(la
 
 
 def test_a_lake_without_changes_has_none_with_the_same_columns(lake: Path) -> None:
-    empty = changes(lake, "collections")
-    assert empty.num_rows == 0
     take(lake, DAYS[0], record())
-    assert changes(lake, "collections").schema.names == empty.schema.names
+    empty = changes(lake, "collections", since=DAYS[1])
+    assert empty.num_rows == 0
+    assert changes(lake, "collections").schema == empty.schema
+
+
+@pytest.mark.parametrize("read", [changes, history, count_changes])
+def test_a_path_that_is_no_lake_is_an_error(tmp_path: Path, read) -> None:
+    (tmp_path / "collections").mkdir()
+    for path in (tmp_path, tmp_path / "nowhere"):
+        with pytest.raises(ConfigError, match="has no snapshot of collections"):
+            read(path, "collections")
 
 
 def test_the_history_tells_of_each_run_what_its_files_know(lake: Path) -> None:
-    assert history(lake, "collections").num_rows == 0
     take(lake, DAYS[0], record(), record(id="c2"), record(id="c2"))
     take(lake, DAYS[1], record(name="other"), record(id="c2"), record(id="c3"), keep=2)
     with pytest.raises(GuardError):
@@ -537,8 +541,7 @@ def test_names_and_footers_that_tell_nothing_are_passed_over(run, lake: Path) ->
     take(lake, DAYS[0], record())
     take(lake, DAYS[1], record(name="other"))
     (lake / ".collections.snapshot_date=2026-13-01.rejected").touch()
-    damaged = lake / f"collections/snapshot_date={DAYS[0]}/part-0.parquet"
-    damaged.write_bytes(b"no Parquet")
+    (lake / f"collections/snapshot_date={DAYS[0]}/part-0.parquet").unlink()
     changed = lake / f"collections_changes/snapshot_date={DAYS[1]}/part-0.parquet"
     pq.write_table(pq.read_table(changed, partitioning=None).replace_schema_metadata(), changed)
     done = run("changes", "collections", lake)
@@ -547,7 +550,6 @@ def test_names_and_footers_that_tell_nothing_are_passed_over(run, lake: Path) ->
         "2026-11-01         1         0         0",
         "2026-11-02         -         -         -",
     ]
-    damaged.unlink()
     assert history(lake, "collections")["added"].to_pylist() == [1, None]
 
 
