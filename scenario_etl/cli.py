@@ -16,7 +16,7 @@ from uuid import uuid4
 import click
 
 import scenario_etl
-from scenario_etl.client import Client
+from scenario_etl.client import MAX_PAGES, Client
 from scenario_etl.errors import ConfigError, DestinationError, ScenarioError
 from scenario_etl.extract import ScanReport, scan
 from scenario_etl.publish import published
@@ -73,6 +73,10 @@ connection_options = options(
 walk_options = options(
     click.option("--project-id", metavar="ID", help="Only this project. Default: what the key implies."),
     click.option("--page-size", type=int, metavar="N", help="Records a request. Default: the most the API gives."),
+    click.option(
+        "--max-pages", type=click.IntRange(1), default=MAX_PAGES, show_default=True, metavar="N",
+        help="How many pages the listing may have.",
+    ),
     click.option(
         "--requests-per-minute", type=click.FloatRange(0), default=100.0, show_default=True, metavar="N",
         help="The API allows 100 a project; 0 is unpaced.",
@@ -321,7 +325,7 @@ def opened(given: dict[str, Any]) -> Generator[Client]:
 
 def walk_arguments(given: dict[str, Any]) -> dict[str, Any]:
     """Return the options that `scan` takes."""
-    names = ("project_id", "page_size", "strict", "signed_urls")
+    names = ("project_id", "page_size", "max_pages", "strict", "signed_urls")
     return {name: given[name] for name in names if name in given} | {"progress": shows_progress(given)}
 
 

@@ -16,7 +16,7 @@ from urllib.parse import SplitResult, quote, urlencode, urljoin, urlsplit
 
 import requests
 import urllib3
-from requests.adapters import HTTPAdapter
+from requests.adapters import BaseAdapter, HTTPAdapter
 from requests.auth import AuthBase
 
 from scenario_etl.errors import APIError, AuthError, ConfigError, PaginationError, TransientError
@@ -31,6 +31,7 @@ LARGEST_ERROR_BODY = 64 * 2**10  # bytes
 READ_SIZE = 256 * 2**10  # bytes
 MOST_REDIRECTS = 5
 MOST_EMPTY_PAGES = 10
+MAX_PAGES = 100_000
 QUOTED_CHARACTERS = 200  # of the server's words in an error
 PACING = "pacing"  # the reason of a wait that nothing went wrong for
 
@@ -122,6 +123,7 @@ class Client:
         if session is None:
             self._session.mount(self.base_url, _OneOrigin())
         self._adapter = self._session.get_adapter(self.base_url)
+        self._process = os.getpid()
         # The look-ups in environment and files that requests would otherwise do anew for each call.
         verify = None if self._session.verify is True else self._session.verify  # its own beats the environment's
         settings = self._session.merge_environment_settings(self.base_url, {}, True, verify, None)
@@ -148,19 +150,36 @@ class Client:
         if self._owns_session:
             self._session.close()
 
+    def adapter(self) -> BaseAdapter:
+        """Return what sends requests, with connections that belong to this process.
+
+        A process that was forked shares the open connections of its parent. If both use one, each gets responses that
+        were meant for the other.
+        """
+        if self._process != os.getpid():
+            if isinstance(self._adapter, HTTPAdapter):
+                self._adapter.__setstate__(self._adapter.__getstate__())  # type: ignore[attr-defined] # empty pools
+            self._process = os.getpid()
+        return self._adapter
+
     def retrieve(
         self, path: str, record_key: str, parameters: Mapping[str, str | int] | None = None
     ) -> dict[str, Any] | None:
-        walk = Walk(self, path, record_key, parameters or {})
-        found: dict[str, Any] = {}
+        """Return one record as the API has it now, None where it has none (404, 410).
 
-        def decode(body: bytes) -> Page:
-            found.update(json.loads(body)[record_key])
-            return Page([], None, 0)
+        It is paced and retried as a page is.
 
-        walk._decode = decode  # type: ignore[method-assign]
+        Args:
+            path: below the base URL, with the id percent-encoded, such as "/collections/collection_1".
+            record_key: the key of the record in the response.
+            parameters: the query, by the API's own names.
+
+        Raises:
+            APIError: or its kinds TransientError and AuthError: the record did not come.
+
+        """
         try:
-            walk._page(walk._url)
+            found: dict[str, Any] = Requests(self, path, parameters or {}).get(record_key, dict).value
         except APIError as error:
             if error.status in {404, 410}:
                 return None
@@ -168,7 +187,13 @@ class Client:
         return found
 
     def walk(
-        self, path: str, records_key: str, parameters: Mapping[str, str | int], on_wait: Waiting | None = None
+        self,
+        path: str,
+        records_key: str,
+        parameters: Mapping[str, str | int],
+        on_wait: Waiting | None = None,
+        *,
+        max_pages: int = MAX_PAGES,
     ) -> "Walk":
         """Return a Walk over the pages of a listing.
 
@@ -177,18 +202,32 @@ class Client:
             records_key: the key of the page's list of records.
             parameters: the query, by the API's own names.
             on_wait: called with a reason ("429") and seconds before each wait.
+            max_pages: how many pages the listing may have.
 
         """
-        return Walk(self, path, records_key, parameters, on_wait)
+        return Walk(self, path, records_key, parameters, on_wait, max_pages=max_pages)
 
 
-class Walk:  # TEMP
-    """One walk from token to token. Iterating over it makes the requests.
-
-    Only an absent, null or empty token ends a walk. One request is retried, never the walk.
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came in the body of a 200.
 
     Attributes:
-        pages: how many pages came.
+        value: what was asked for: a list or an object.
+        document: the whole JSON object.
+        size: of the body, in bytes.
+
+    """
+
+    value: Any
+    document: dict[str, Any]
+    size: int
+
+
+class Requests:
+    """Sends GET requests for one path, one at a time: paced, retried, redirected within the origin, and bounded.
+
+    Attributes:
         requests: how many requests were sent, retries and redirects included.
 
     """
@@ -197,22 +236,19 @@ class Walk:  # TEMP
         self,
         client: Client,
         path: str,
-        records_key: str,
         parameters: Mapping[str, str | int],
         on_wait: Waiting | None = None,
     ) -> None:
-        self.pages = 0
         self.requests = 0
+        self.url = f"{client.base_url}{path}?{urlencode(parameters)}".rstrip("?")
+        self.asked = f"GET {self.url}"
         self._seconds_paced = 0.0
         self._is_paced = False
-        self._chain = hashlib.sha256()
         self._client = client
-        self._records_key = records_key
         self._on_wait = on_wait
-        self._url = f"{client.base_url}{path}?{urlencode(parameters)}".rstrip("?")
         self._retry = Retry(client._attempts, client._deadline, client._sleep, client._clock, self._announce)
         self._bucket = _bucket(client, parameters.get("projectId"))
-        self._request = client._session.prepare_request(requests.Request("GET", self._url, headers=_HEADERS))
+        self._request = client._session.prepare_request(requests.Request("GET", self.url, headers=_HEADERS))
 
     @property
     def retries(self) -> int:
@@ -224,71 +260,33 @@ class Walk:  # TEMP
         """The time waited, for retries and pacing."""
         return self._retry.seconds_waited + self._seconds_paced
 
-    @property
-    def tokens_sha256(self) -> str:
-        """SHA-256 over the chain of tokens, in hexadecimal."""
-        return self._chain.hexdigest()
-
-    def __iter__(self) -> Iterator[Page]:
-        """Yield each page as it arrives.
+    def get(self, key: str, kind: type, url: str | None = None) -> Answer:
+        """Return what a 200 has under a key, which must be of this kind (list or dict).
 
         Raises:
-            APIError: or its kinds TransientError and AuthError: a page did not come.
-            PaginationError: a token came twice, or ten empty pages came running.
+            APIError: or its kinds TransientError and AuthError.
 
         """
-        url = self._url
-        seen: set[str] = set()
-        empty_pages = 0
-        while True:
-            page = self._page(url)
-            self.pages += 1
-            yield page
-            if page.next_token is None:
-                return
-            empty_pages = 0 if page.records else empty_pages + 1
-            self._check_progress(page.next_token, seen, empty_pages)
-            url = _with_token(self._url, page.next_token)
-
-    def _check_progress(self, token: str, seen: set[str], empty_pages: int) -> None:
-        if token in seen:
-            raise PaginationError(
-                f"{self._url}: page {self.pages} gave the token {self._quoted(token)!r} a second time; the listing "
-                "goes in a circle. Nothing was written; report it to the vendor"
-            )
-        if empty_pages >= MOST_EMPTY_PAGES:
-            raise PaginationError(
-                f"{self._url}: {empty_pages} empty pages running, up to page {self.pages}, each with a token for one "
-                "more. Nothing was written; report it to the vendor"
-            )
-        seen.add(token)
-        self._chain.update(token.encode() + b"\n")
-
-    def _page(self, url: str) -> Page:
         self._pace()  # before the first attempt, from which the deadline counts
         self._is_paced = True
-        return self._retry(lambda: self._attempt(url))
+        return self._retry(lambda: self._attempt(key, kind, url or self.url))
 
-    def _attempt(self, url: str) -> Page:
-        """Return the page at `url`, following redirects within the origin and refreshing a bearer token once."""
+    def _attempt(self, key: str, kind: type, url: str) -> Answer:
+        """Return the answer at `url`, following redirects within the origin and refreshing a bearer token once."""
         refreshed = False
         for _ in range(MOST_REDIRECTS + 1):
             self._pace()
             with self._send(url) as response:
                 status = response.status_code
                 if status == 200:
-                    return self._decode(self._read(response, LARGEST_BODY, whole=True))
+                    return self._decode(self._read(response, LARGEST_BODY, whole=True), key, kind)
                 if status in {301, 302, 303, 307, 308}:
                     url = self._redirected(response)
                 elif self._client._authorization.may_refresh(response) and not refreshed:
                     refreshed = True
                 else:
                     raise self._failure(response)
-        raise APIError(f"{self._asked}: more than {MOST_REDIRECTS} redirects; check the base URL")
-
-    @property
-    def _asked(self) -> str:
-        return f"GET {self._url} (page {self.pages + 1})"
+        raise APIError(f"{self.asked}: more than {MOST_REDIRECTS} redirects; check the base URL")
 
     def _pace(self) -> None:
         seconds = self._bucket.take() if self._bucket and not self._is_paced else 0.0
@@ -299,8 +297,8 @@ class Walk:  # TEMP
             self._client._sleep(seconds)
 
     def _announce(self, reason: str, seconds: float) -> None:
-        facts = {"page": self.pages + 1, "resource": self._records_key, "reason": reason, "seconds": round(seconds, 1)}
-        message = "page %(page)d of %(resource)s: %(reason)s, waiting %(seconds).1f s"
+        facts = {"request": redact(self.asked, QUOTED_CHARACTERS), "reason": reason, "seconds": round(seconds, 1)}
+        message = "%(request)s: %(reason)s, waiting %(seconds).1f s"
         level = logging.DEBUG if reason == PACING else logging.INFO
         logger.log(level, message, facts, extra={"event": "waiting", "facts": facts})
         if self._on_wait:
@@ -309,12 +307,12 @@ class Walk:  # TEMP
     def _send(self, url: str) -> requests.Response:
         self.requests += 1
         if logger.isEnabledFor(logging.DEBUG):
-            logger.debug("GET page %d of %s at %s", self.pages + 1, self._records_key, redact(url, QUOTED_CHARACTERS))
+            logger.debug("%s at %s", redact(self.asked, QUOTED_CHARACTERS), redact(url, QUOTED_CHARACTERS))
         self._request.url = url
         self._client._authorization(self._request)
         timeout = (min(CONNECT_TIMEOUT, self._client._timeout), self._client._timeout)
         try:
-            return self._client._adapter.send(self._request, timeout=timeout, **self._client._settings)
+            return self._client.adapter().send(self._request, timeout=timeout, **self._client._settings)
         except requests.RequestException as error:
             raise self._unanswered("no answer", error) from error
         except OSError as error:  # what requests says of files that it cannot find
@@ -329,7 +327,7 @@ class Walk:  # TEMP
             stays = False
         if not stays:
             raise APIError(
-                f"{self._asked}: {response.status_code} redirects to {self._quoted(location) or 'nowhere'}; "
+                f"{self.asked}: {response.status_code} redirects to {self.quoted(location) or 'nowhere'}; "
                 "credentials are sent to no other origin. Check the base URL",
                 status=response.status_code,
             )
@@ -354,36 +352,29 @@ class Walk:  # TEMP
                 raise self._unanswered("the answer broke off", error, response.status_code) from error
         if size > limit and whole:
             raise APIError(
-                f"{self._asked}: the answer is larger than {limit // 2**20} MiB; ask for smaller pages (page_size)",
+                f"{self.asked}: the answer is larger than {limit // 2**20} MiB; ask for smaller pages (page_size)",
                 status=response.status_code,
             )
         return b"".join(chunks)
 
-    def _decode(self, body: bytes) -> Page:
-        """Return the page in the body of a 200: a JSON object with the resource's list in it; nothing else is one."""
+    def _decode(self, body: bytes, key: str, kind: type) -> Answer:
+        """Return what the body of a 200 has under a key; nothing but a JSON object that has it is right."""
         try:
-            document = json.loads(body)
+            document = _decoded(body)
+        except DuplicateKeyError as error:
+            message = f"{self.asked}: 200, but its JSON has the key {redact(str(error))} twice. Report it to the vendor"
+            raise FailedAttempt(APIError(message, status=200), "a duplicate key") from None
         except (ValueError, RecursionError) as error:
-            message = f"{self._asked}: 200, but its body is no JSON: {self._quoted(body)!r}"
+            message = f"{self.asked}: 200, but its body is no JSON: {self.quoted(body)!r}"
             raise FailedAttempt(TransientError(message, status=200), "no JSON") from error
-        records = document.get(self._records_key) if isinstance(document, dict) else None
-        if not isinstance(records, list):
+        value = document.get(key) if isinstance(document, dict) else None
+        if not isinstance(value, kind):
             message = (
-                f"{self._asked}: 200, but without a list {self._records_key!r}: {self._quoted(body)}. "
+                f"{self.asked}: 200, but without {_KINDS[kind]} {key!r}: {self.quoted(body)}. "
                 "Check the base URL, or report it to the vendor"
             )
-            raise FailedAttempt(APIError(message, status=200), f"no {self._records_key}")
-        return Page(records, self._next_token(document.get("nextPaginationToken")), len(body))
-
-    def _next_token(self, token: object) -> str | None:
-        if token is None or token == "":
-            return None
-        if isinstance(token, str) and not re.search("[\ud800-\udfff]", token):
-            return token
-        raise PaginationError(
-            f"{self._asked}: nextPaginationToken is {redact(token)}, which no request can carry. "
-            "Report it to the vendor"
-        )
+            raise FailedAttempt(APIError(message, status=200), f"no {key}")
+        return Answer(value, document, len(body))
 
     def _failure(self, response: requests.Response) -> Exception:
         """Return what to raise for an answer that is no page."""
@@ -391,7 +382,7 @@ class Walk:  # TEMP
         body = self._read(response, LARGEST_ERROR_BODY, whole=False)
         document = _json_object(body)
         retry_after = seconds_asked(response.headers, document, time.time())
-        message = f"{self._asked}: {status} {self._quoted(response.reason)}: {self._quoted(_reason(document) or body)}"
+        message = f"{self.asked}: {status} {self.quoted(response.reason)}: {self.quoted(_reason(document) or body)}"
         message = message.rstrip(": ")
         if is_retried(status):
             return FailedAttempt(TransientError(message, status=status, retry_after=retry_after), str(status))
@@ -402,14 +393,14 @@ class Walk:  # TEMP
     def _unanswered(self, what: str, error: Exception, status: int | None = None) -> Exception:
         """Return what to raise where no answer came, or half of one."""
         cause = _innermost(error)
-        message = f"{self._asked}: {what}: {type(cause).__name__}: {self._quoted(str(cause))}"
+        message = f"{self.asked}: {what}: {type(cause).__name__}: {self.quoted(str(cause))}"
         if "CERTIFICATE_VERIFY_FAILED" in str(cause):
             return APIError(f"{message}; the certificate is not trusted: set REQUESTS_CA_BUNDLE, or pass a session")
         if isinstance(error, ValueError):  # InvalidURL, InvalidProxyURL, InvalidHeader
             return APIError(message, status=status)
         return FailedAttempt(TransientError(message, status=status), type(cause).__name__)
 
-    def _quoted(self, words: str | bytes | None) -> str:
+    def quoted(self, words: str | bytes | None) -> str:
         """Return words of the server as they may be shown: one bounded line, without tags, URL queries and secrets."""
         text = words.decode("utf-8", "replace") if isinstance(words, bytes) else words or ""
         for secret in self._client._authorization.secrets:
@@ -417,6 +408,109 @@ class Walk:  # TEMP
         return redact(re.sub(r"<[^<>]*>", " ", text), QUOTED_CHARACTERS)
 
 
+class Walk:
+    """One pass over the pages of a listing. Iterating over it makes the requests.
+
+    Only an absent, null or empty token ends it. One request is retried, never the whole.
+
+    Attributes:
+        pages: how many pages came.
+
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        path: str,
+        records_key: str,
+        parameters: Mapping[str, str | int],
+        on_wait: Waiting | None = None,
+        *,
+        max_pages: int = MAX_PAGES,
+    ) -> None:
+        self.pages = 0
+        self._max_pages = max_pages
+        self._chain = hashlib.sha256()
+        self._records_key = records_key
+        self._requests = Requests(client, path, parameters, on_wait)
+
+    @property
+    def requests(self) -> int:
+        """How many requests were sent, retries and redirects included."""
+        return self._requests.requests
+
+    @property
+    def retries(self) -> int:
+        """Attempts beyond the first of each request."""
+        return self._requests.retries
+
+    @property
+    def seconds_waited(self) -> float:
+        """The time waited, for retries and pacing."""
+        return self._requests.seconds_waited
+
+    @property
+    def tokens_sha256(self) -> str:
+        """SHA-256 over the chain of tokens, in hexadecimal."""
+        return self._chain.hexdigest()
+
+    def __iter__(self) -> Iterator[Page]:
+        """Yield each page as it arrives.
+
+        Raises:
+            APIError: or its kinds TransientError and AuthError: a page did not come.
+            PaginationError: a token came twice, ten consecutive pages were empty, or there are too many pages.
+
+        """
+        url = self._requests.url
+        seen: set[str] = set()
+        empty_pages = 0
+        while True:
+            page = self._page(url)
+            self.pages += 1
+            yield page
+            if page.next_token is None:
+                return
+            empty_pages = 0 if page.records else empty_pages + 1
+            self._check_progress(page.next_token, seen, empty_pages)
+            url = _with_token(self._requests.url, page.next_token)
+
+    def _check_progress(self, token: str, seen: set[str], empty_pages: int) -> None:
+        if token in seen:
+            raise PaginationError(
+                f"{self._requests.url}: page {self.pages} gave the token {self._requests.quoted(token)!r} a second "
+                "time; the listing goes in a circle. Nothing was written; report it to the vendor"
+            )
+        if empty_pages >= MOST_EMPTY_PAGES:
+            raise PaginationError(
+                f"{self._requests.url}: {empty_pages} consecutive empty pages, up to page {self.pages}, each with a "
+                "token for one more. Nothing was written; report it to the vendor"
+            )
+        if self.pages >= self._max_pages:
+            raise PaginationError(
+                f"{self._requests.url}: page {self.pages} has a token for one more, but max_pages is "
+                f"{self._max_pages}. Nothing was written; raise it if the listing is that long (--max-pages)"
+            )
+        seen.add(token)
+        self._chain.update(token.encode() + b"\n")
+
+    def _page(self, url: str) -> Page:
+        self._requests.asked = f"GET {self._requests.url} (page {self.pages + 1})"
+        answer = self._requests.get(self._records_key, list, url)
+        return Page(answer.value, self._next_token(answer.document.get("nextPaginationToken")), answer.size)
+
+    def _next_token(self, token: object) -> str | None:
+        if token is None or token == "":
+            return None
+        if isinstance(token, str) and not re.search("[\ud800-\udfff]", token):
+            return token
+        raise PaginationError(
+            f"{self._requests.asked}: nextPaginationToken is {redact(token)}, which no request can carry. "
+            "Report it to the vendor"
+        )
+
+
+_KINDS: dict[type, str] = {list: "a list", dict: "an object"}
 _HEADERS = {"Accept": "application/json", "Accept-Encoding": "gzip", "User-Agent": "scenario-etl"}
 
 
@@ -427,6 +521,10 @@ class _OneOrigin(HTTPAdapter):
     """
 
     _pool: Any = None
+
+    def init_poolmanager(self, *arguments: Any, **settings: Any) -> None:
+        self._pool = None
+        super().init_poolmanager(*arguments, **settings)
 
     def get_connection_with_tls_context(self, *arguments: Any, **settings: Any) -> Any:
         if self._pool is None:
@@ -586,6 +684,52 @@ def _innermost(error: BaseException) -> BaseException:
     """Return the exception at the bottom of the ones that requests and urllib3 wrap around each other."""
     inner = getattr(error, "reason", None) or next((a for a in error.args if isinstance(a, BaseException)), None)
     return _innermost(inner) if isinstance(inner, BaseException) else error
+
+
+class DuplicateKeyError(ValueError):
+    """A JSON object has a key twice, so that which of the values counts is anybody's guess (RFC 8259, section 4)."""
+
+
+_DECODER = json.JSONDecoder()
+_blank: Callable[[str, int], re.Match[str]] = re.compile(r"[ \t\n\r]*").match  # type: ignore[assignment] # always one
+
+
+def _decoded(body: bytes) -> Any:
+    """Return the JSON document in a body whose topmost object has no key twice.
+
+    The values are decoded at the speed of `json.loads`. A hook for every object would find a key that a record has
+    twice, too, but doubles the time.
+
+    Raises:
+        DuplicateKeyError: the message is the key.
+        ValueError: the body is not JSON.
+        RecursionError: it is too deeply nested.
+
+    """
+    text = body.decode(json.detect_encoding(body), "surrogatepass")
+    position = _blank(text, 0).end()
+    if text[position : position + 1] != "{":
+        return _DECODER.decode(text)
+    found: dict[str, Any] = {}
+    position = _blank(text, position + 1).end()
+    is_empty = text[position : position + 1] == "}"
+    while not is_empty:
+        key, position = _DECODER.raw_decode(text, position)
+        position = _blank(text, position).end()
+        if not isinstance(key, str) or text[position : position + 1] != ":":
+            raise ValueError("a key and a colon are expected")
+        if key in found:
+            raise DuplicateKeyError(key)
+        found[key], position = _DECODER.raw_decode(text, _blank(text, position + 1).end())
+        position = _blank(text, position).end()
+        if text[position : position + 1] == "}":
+            break
+        if text[position : position + 1] != ",":
+            raise ValueError("a comma or the end is expected")
+        position = _blank(text, position + 1).end()
+    if _blank(text, position + 1).end() != len(text):
+        raise ValueError("there is more after the end")
+    return found
 
 
 def _json_object(body: bytes) -> dict[str, Any]:

@@ -14,10 +14,11 @@ import numpy as np
 import pyarrow as pa
 
 from scenario_etl import parquet
-from scenario_etl.client import Client, Page
+from scenario_etl.client import MAX_PAGES, MOST_EMPTY_PAGES, Client, Page
 from scenario_etl.dedupe import Keys
-from scenario_etl.errors import ConfigError
+from scenario_etl.errors import ConfigError, PaginationError
 from scenario_etl.publish import published
+from scenario_etl.redact import redact
 from scenario_etl.resources import RESOURCES
 from scenario_etl.schema import Reader, Resource
 from scenario_etl.signed_urls import SignedURLs, is_form
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 GATHERED_ROWS = 2000  # in a batch of a table or a file: checks, arrays and buffers cost by the batch, too
 GATHERED_BYTES = 8 * 2**20  # of JSON, where records are large
+GATHERED_PAGES = 20  # where they are small, so that a listing that brings nothing new is noticed soon
 
 DtypeBackend = Literal["pyarrow", "numpy_nullable"]
 
@@ -97,6 +99,7 @@ class Scan:
         *,
         client: Client | None,
         page_size: int,
+        max_pages: int,
         strict: bool,
         progress: bool,
         signed_urls: SignedURLs,
@@ -105,6 +108,7 @@ class Scan:
         self.parameters = parameters
         self._given_client = client
         self._page_size = page_size
+        self._max_pages = max_pages
         self._strict = strict
         self._progress = progress
         self._signed_urls = signed_urls
@@ -256,11 +260,19 @@ class Scan:
         reader, keys, rows = Reader(self.resource, strict=self._strict, signed_urls=self._signed_urls), Keys(), 0
         with _progress_bar(self.resource.name, self._progress) as bar:
             walk = client.walk(
-                self.resource.path, self.resource.records_key, {**self.parameters, "pageSize": page_size}, bar.wait
+                self.resource.path,
+                self.resource.records_key,
+                {**self.parameters, "pageSize": page_size},
+                bar.wait,
+                max_pages=self._max_pages,
             )
+            last_new_page = last_page = 0
             for records in _gathered(walk, least_rows, bar.add_page):
+                self._check_progress(last_page, last_new_page)
+                last_page = walk.pages
                 batch = keys.without_repeated(reader.read(records), reader.keys(records))
                 rows += batch.num_rows
+                last_new_page = last_page if batch.num_rows else last_new_page
                 yield batch
         self._report = ScanReport(
             resource=self.resource.name,
@@ -279,12 +291,20 @@ class Scan:
             tokens_sha256=walk.tokens_sha256,
         )
 
+    def _check_progress(self, pages: int, last_new_page: int) -> None:
+        if pages - last_new_page >= MOST_EMPTY_PAGES:
+            raise PaginationError(
+                f"{self.resource.name}: no record of the last {pages - last_new_page} pages, up to page {pages}, is "
+                "new; the listing does not end. Nothing was written; report it to the vendor"
+            )
+
 
 def scan(
     resource: str,
     *,
     client: Client | None = None,
     page_size: int | None = None,
+    max_pages: int = MAX_PAGES,
     strict: bool = False,
     progress: bool = False,
     signed_urls: SignedURLs = "keep",
@@ -296,6 +316,7 @@ def scan(
         resource: its name, such as "collections".
         client: made from the environment for each use, and closed again, where None.
         page_size: records to ask for with each request; the most that the API gives where None.
+        max_pages: how many pages the listing may have; one that goes on beyond is a PaginationError.
         strict: whether a missing or an unknown field is a SchemaError, instead of counted and warned of.
         progress: whether to show a bar, on stderr or in the notebook.
         signed_urls: "keep" gives signed URLs as the API does; "public" their durable unsigned form where there is one;
@@ -312,6 +333,8 @@ def scan(
     least, most = described.page_sizes
     if page_size is not None and (type(page_size) is not int or not least <= page_size <= most):
         raise ConfigError(f"page_size is {page_size!r}: {resource} come {least} to {most} a page")
+    if type(max_pages) is not int or max_pages < 1:
+        raise ConfigError(f"max_pages must be a whole number from 1, got {redact(max_pages)}")
     if not is_form(signed_urls):
         raise ConfigError(f"signed_urls is {signed_urls!r}: choose keep, public or omit")
     return Scan(
@@ -319,6 +342,7 @@ def scan(
         _parameters(described, filters),
         client=client,
         page_size=page_size or most,
+        max_pages=max_pages,
         strict=strict,
         progress=progress,
         signed_urls=signed_urls,
@@ -329,6 +353,7 @@ def extract_collections(
     *,
     client: Client | None = None,
     page_size: int | None = None,
+    max_pages: int = MAX_PAGES,
     strict: bool = False,
     progress: bool = False,
     signed_urls: SignedURLs = "keep",
@@ -349,6 +374,7 @@ def extract_collections(
         "collections",
         client=client,
         page_size=page_size,
+        max_pages=max_pages,
         strict=strict,
         progress=progress,
         signed_urls=signed_urls,
@@ -362,6 +388,7 @@ def export_collections(
     *,
     client: Client | None = None,
     page_size: int | None = None,
+    max_pages: int = MAX_PAGES,
     strict: bool = False,
     progress: bool = False,
     signed_urls: SignedURLs = "keep",
@@ -375,6 +402,7 @@ def export_collections(
         "collections",
         client=client,
         page_size=page_size,
+        max_pages=max_pages,
         strict=strict,
         progress=progress,
         signed_urls=signed_urls,
@@ -386,14 +414,15 @@ def export_collections(
 def _gathered(walk: Iterable[Page], least_rows: int, on_page: Callable[[int], None]) -> Iterator[list[Any]]:
     """Yield the records of each page, or of as many pages as have `least_rows` of them, or GATHERED_BYTES, together."""
     records: list[Any] = []
-    size = 0
+    size = pages = 0
     for page in walk:
         on_page(len(page.records))
         records += page.records
         size += page.size
-        if len(records) >= least_rows or size >= GATHERED_BYTES:
+        pages += 1
+        if len(records) >= least_rows or size >= GATHERED_BYTES or pages >= GATHERED_PAGES:
             yield records
-            records, size = [], 0
+            records, size, pages = [], 0, 0
     if records:
         yield records
 

@@ -20,7 +20,7 @@ from uuid import uuid4
 import pyarrow as pa
 
 from scenario_etl import parquet
-from scenario_etl.client import Client
+from scenario_etl.client import MAX_PAGES, Client
 from scenario_etl.deletions import MissingRows
 from scenario_etl.diff import CHANGES, Diff, changed_rows, changes_schema, compare, count_missing
 from scenario_etl.errors import APIError, ConfigError, GuardError, ScenarioError, TransientError
@@ -94,6 +94,7 @@ def snapshot(
     lock_timeout: float = 0.0,
     client: Client | None = None,
     page_size: int | None = None,
+    max_pages: int = MAX_PAGES,
     strict: bool = False,
     progress: bool = False,
     signed_urls: SignedURLs = "public",
@@ -122,6 +123,7 @@ def snapshot(
         lock_timeout: seconds to wait for another run on a local lake. On an object store the last to finish wins.
         client: as in `scan`, and so are the others below.
         page_size: as in `scan`.
+        max_pages: as in `scan`.
         strict: as in `scan`.
         progress: as in `scan`.
         signed_urls: as in `scan`, but durable by default: signed they are credentials, and dead within two weeks.
@@ -136,7 +138,8 @@ def snapshot(
 
     """
     arguments: dict[str, Any] = {
-        "page_size": page_size, "strict": strict, "progress": progress, "signed_urls": signed_urls, **filters
+        "page_size": page_size, "max_pages": max_pages, "strict": strict,
+        "progress": progress, "signed_urls": signed_urls, **filters,
     }  # fmt: skip
     described = scan(resource, client=client, **arguments)
     today = dt.datetime.now(dt.UTC).date()

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scenario_etl import Client, Emulator
-from scenario_etl.client import Page
+from scenario_etl.client import DuplicateKeyError, Page, _decoded
 from scenario_etl.emulator import HTML, Fault
 from scenario_etl.errors import (
     APIError,
@@ -273,7 +273,7 @@ def test_a_token_seen_before_ends_in_an_error(tokens: str) -> None:
 def test_nine_empty_pages_running_are_passed_over_and_ten_are_an_error() -> None:
     nine = [page(token=f"t{i}") for i in range(9)]
     assert len(pages(answering(*nine, page(1, token="x"), *[page(token=f"u{i}") for i in range(9)], page())[0])) == 20
-    assert "10 empty pages running" in str(failure(*nine, page(token="t9"), page()))
+    assert "10 consecutive empty pages" in str(failure(*nine, page(token="t9"), page()))
 
 
 def test_the_walk_counts_pages_requests_and_the_chain_of_tokens() -> None:
@@ -520,3 +520,69 @@ def test_waiting_is_announced_with_its_reason() -> None:
     client, _ = answering((429, {"Retry-After": "12"}, b""), page())
     list(client.walk("/collections", "collections", {}, lambda reason, seconds: heard.append((reason, seconds))))
     assert heard == [("429", 12)]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"collections":[{"id":"c1"}],"collections":[]}',
+        b'{"collections":[],"collections":[]}',
+        b'{"collections":[],"c\\u006fllections":[]}',
+        b'{"collections":[],"nextPaginationToken":"t1","nextPaginationToken":null}',
+        b' {"nextPaginationToken" : "t1" , "collections" : [] , "nextPaginationToken" : "t2"}\n',
+        b'{"other":1,"collections":[],"other":2}',
+    ],
+)
+def test_a_page_with_a_key_twice_is_not_a_page(body: bytes) -> None:
+    client, adapter = answering((200, {}, body))
+    with pytest.raises(APIError, match=r"has the key (collections|nextPaginationToken|other) twice") as error:
+        list(client.walk("/collections", "collections", {}))
+    assert (error.value.exit_code, len(adapter.requests)) == (69, 8)
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=10,
+)
+
+
+@given(json_values, st.sampled_from([None, 1]), st.sampled_from(["utf-8", "utf-16", "utf-8-sig"]))
+def test_json_is_decoded_as_the_standard_library_does(value, indent, encoding) -> None:
+    body = json.dumps(value, indent=indent).encode(encoding)
+    assert _decoded(body) == json.loads(body) == value
+
+
+@given(json_values, st.data())
+def test_what_is_no_json_is_refused_as_the_standard_library_does(value, data) -> None:
+    text = json.dumps({"a": value, "b": 1})
+    cut = data.draw(st.integers(0, len(text)))
+    broken = text[:cut] + data.draw(st.sampled_from(["", ",", "}", "x", '"', ":", "{"])) + text[cut + 1 :]
+    try:
+        right = json.loads(broken)
+    except ValueError:
+        with pytest.raises(ValueError):  # noqa: PT011 - of any kind
+            _decoded(broken.encode())
+    else:
+        try:
+            assert _decoded(broken.encode()) == right
+        except DuplicateKeyError as error:
+            assert broken.count(f'"{error}"') >= 2
+
+
+def test_a_record_is_retrieved_by_its_path_and_404_is_none() -> None:
+    client, adapter = answering({"collection": {"id": "c1"}})
+    assert client.retrieve("/collections/c1", "collection", {"projectId": "p"}) == {"id": "c1"}
+    assert adapter.requests[0].url == "https://api.example/v1/collections/c1?projectId=p"
+    for status in (404, 410):
+        client, adapter = answering((status, {}, b""))
+        assert client.retrieve("/collections/c1", "collection") is None
+        assert len(adapter.requests) == 1
+    client, adapter = answering((503, {}, b""), {"collection": {}})
+    assert (client.retrieve("/collections/c1", "collection"), len(adapter.requests)) == ({}, 2)
+    for status, error in ((401, AuthError), (403, AuthError), (400, APIError), (503, TransientError)):
+        with pytest.raises(error):
+            answering((status, {}, b""))[0].retrieve("/collections/c1", "collection")
+    client, adapter = answering({"collections": []})
+    with pytest.raises(APIError, match="without an object 'collection'"):
+        client.retrieve("/collections/c1", "collection")

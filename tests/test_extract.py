@@ -19,11 +19,18 @@ from scenario_etl import Client, Emulator, export_collections, extract_collectio
 from scenario_etl.client import Page
 from scenario_etl.dedupe import NEWEST_KEYS, Keys
 from scenario_etl.emulator import HTML, Fault
-from scenario_etl.errors import ConfigError, DestinationError, ScenarioError, SchemaError, TransientError
-from scenario_etl.extract import _gathered
+from scenario_etl.errors import (
+    ConfigError,
+    DestinationError,
+    PaginationError,
+    ScenarioError,
+    SchemaError,
+    TransientError,
+)
+from scenario_etl.extract import GATHERED_PAGES, _gathered
 from scenario_etl.parquet import key_values, opened
 from scenario_etl.resources import COLLECTIONS
-from tests.helpers import FakeClock, answering, page, record
+from tests.helpers import FakeAdapter, FakeClock, answering, page, record
 
 TYPES = ["str"] * 3 + ["Int64"] * 3 + ["str"] * 2 + ["datetime64[us, UTC]"] * 2
 
@@ -357,3 +364,61 @@ def test_a_failure_logs_and_shows_no_secret(caplog) -> None:
     text = caplog.text + repr(described) + repr(client) + "".join(traceback.format_exception(caught.value))
     assert "secret-of-mine" not in text
     assert "a2V5LW9mLW1pbmU6" not in text
+
+
+def endless(grows: bool):
+    """Pages with a fresh token each, without end: of the same records, or of new ones."""
+    number = 0
+    while True:
+        number += 1
+        yield page(*(record(id=f"c{i + 100 * number * grows}") for i in range(100)), token=f"t{number}")
+
+
+class Endless(FakeAdapter):
+    def __init__(self, pages) -> None:
+        super().__init__([])
+        self.pages = pages
+
+    def send(self, request, *arguments, **settings):
+        self.answers = [(200, {}, next(self.pages))]
+        return super().send(request, *arguments, **settings)
+
+
+def endless_client(grows: bool) -> tuple[Client, Endless]:
+    client, _ = answering({})
+    adapter = Endless(endless(grows))
+    client._adapter = adapter
+    return client, adapter
+
+
+@pytest.mark.parametrize("use", ["to_batches", "to_arrow", "to_parquet"])
+def test_an_api_that_ignores_the_token_is_a_pagination_error(tmp_path: Path, use: str) -> None:
+    client, adapter = endless_client(grows=False)
+    described = scan("collections", client=client)
+    with pytest.raises(PaginationError, match=r"no record of the last [0-9]+ pages.* is new"):
+        list(getattr(described, use)(*([tmp_path / "c.parquet"] if use == "to_parquet" else [])))
+    assert 10 < len(adapter.requests) <= 3 * GATHERED_PAGES
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_pages_of_repeated_records_are_passed_over_up_to_nine() -> None:
+    pages = [page(record(), token=f"t{number}") for number in range(10)]
+    client, _ = answering(*pages, page(record(id="c2")))
+    assert scan("collections", client=client).to_arrow()["id"].to_pylist() == ["c1", "c2"]
+    client, _ = answering(*pages, page(record(), token="t10"), page(record(id="c2")))
+    with pytest.raises(PaginationError):
+        list(scan("collections", client=client).to_batches())
+
+
+def test_an_api_that_grows_for_ever_ends_with_max_pages(tmp_path: Path) -> None:
+    client, adapter = endless_client(grows=True)
+    with pytest.raises(PaginationError, match=r"page 50 has a token for one more, but max_pages is 50.*--max-pages"):
+        export_collections(tmp_path / "c.parquet", client=client, max_pages=50)
+    assert len(adapter.requests) == 50
+    assert len(extract_collections(client=answering(page(record()))[0], max_pages=1)) == 1
+
+
+@pytest.mark.parametrize("max_pages", [0, -1, 1.5, "10", True, None])
+def test_max_pages_is_a_whole_number_from_1(max_pages) -> None:
+    with pytest.raises(ConfigError, match="max_pages must be a whole number from 1, got "):
+        scan("collections", client=answering({})[0], max_pages=max_pages)
