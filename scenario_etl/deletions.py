@@ -94,7 +94,7 @@ class MissingRows:
 
     def _missing(self) -> pa.Table:
         """Return the rows of earlier snapshots that the list did not have, each as it was last seen."""
-        tables = [self.resource.schema.empty_table()]
+        tables = [pa.Table.from_batches([], schema=self.resource.schema)]  # empty_table() imports pandas
         for file in self.known:
             keys = keys_of(self.resource, file)
             mask = to_numpy(_not_in(keys, self._seen()))

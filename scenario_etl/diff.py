@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from scenario_etl.errors import SchemaError
 from scenario_etl.lake import LakeFile
-from scenario_etl.schema import STRING, Resource, strings
+from scenario_etl.schema import STRING, Resource, strings, with_pandas_types
 
 CHANGES = ("added", "updated", "deleted")
 
@@ -114,7 +114,7 @@ def joined_keys(columns: Sequence[pa.ChunkedArray]) -> pa.ChunkedArray:
 def changes_schema(resource: Resource) -> pa.Schema:
     """Return the Arrow schema of a file of changes."""
     first = [pa.field("change", STRING, nullable=False), pa.field("changed_columns", pa.list_(STRING))]
-    return pa.schema([*first, *resource.schema])
+    return with_pandas_types([*first, *resource.schema])
 
 
 def changed_rows(diff: Diff) -> Iterator[pa.RecordBatch]:

@@ -506,5 +506,6 @@ def _to_pandas(table: pa.Table, dtype_backend: DtypeBackend | None) -> "pd.DataF
 
     strings = pd.StringDtype() if dtype_backend else pd.StringDtype(na_value=np.nan)
     nullable = {pa.int64(): pd.Int64Dtype(), pa.string(): strings}
-    frame: pd.DataFrame = table.to_pandas(types_mapper=pd.ArrowDtype if dtype_backend == "pyarrow" else nullable.get)
+    types_mapper = pd.ArrowDtype if dtype_backend == "pyarrow" else nullable.get
+    frame: pd.DataFrame = table.to_pandas(types_mapper=types_mapper, ignore_metadata=True)
     return frame

@@ -23,6 +23,7 @@ from scenario_etl import parquet
 from scenario_etl.errors import DestinationError, SchemaError, TransientError
 from scenario_etl.publish import filesystem
 from scenario_etl.redact import redact
+from scenario_etl.schema import with_pandas_types
 
 FILE_NAME = "part-0.parquet"
 _DATE = "([0-9]{4}-[0-9]{2}-[0-9]{2})"
@@ -83,7 +84,9 @@ class LakeFile:
         """Return all rows, with the columns of the schema or those named; columns that the file lacks are null."""
         with _read_errors(self.uri):
             rows = self._file.read(columns=list(names) if names else self._schema.names, use_threads=False)
-        return self._in_schema(rows, pa.schema([self._schema.field(name) for name in names or self._schema.names]))
+        return self._in_schema(
+            rows, with_pandas_types(self._schema.field(name) for name in names or self._schema.names)
+        )
 
     def row_groups(self, mask: Any) -> Iterator[tuple[int, pa.Table]]:
         """Yield the position of its first row, and the rows, of each row group that has a row in the mask.

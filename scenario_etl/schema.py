@@ -1,9 +1,10 @@
 """What a column and a resource are: records -> RecordBatch of the declared schema, or a SchemaError."""
 
+import json
 import logging
 from array import array
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate, repeat
 from operator import is_not
@@ -21,6 +22,8 @@ INTEGER = pa.int64()
 TIMESTAMP = pa.timestamp("us", tz="UTC")
 
 LARGEST_EXACT_FLOAT = 2**53  # from it on a JSON number with a point may no longer be the one that was written
+MIN_TIMESTAMP = -62_135_596_800_000_000  # microseconds since 1970: the start of year 1; Python knows no other years
+MAX_TIMESTAMP = 253_402_300_799_999_999  # the end of year 9999
 MOST_UNKNOWN_FIELDS = 1000  # names that the report keeps; what comes after is warned of no more
 
 logger = logging.getLogger("scenario_etl")
@@ -76,12 +79,36 @@ class Resource:
     @property
     def schema(self) -> pa.Schema:
         """The Arrow schema of the table."""
-        return pa.schema([pa.field(c.name, c.type, c.nullable) for c in self.columns])
+        return with_pandas_types([pa.field(c.name, c.type, c.nullable) for c in self.columns])
 
     @property
     def dictionary_columns(self) -> list[str]:
         """The names of the columns with few values."""
         return [column.name for column in self.columns if column.few_values]
+
+
+def with_pandas_types(fields: Iterable[pa.Field]) -> pa.Schema:
+    """Return a schema whose metadata makes pandas read the same dtypes whether or not a null occurs.
+
+    The metadata is what pandas itself writes into Parquet files (its "Storing pandas DataFrame objects in Apache
+    Parquet format"). Columns of other types than those of a Resource are left to pandas.
+    """
+    fields = list(fields)
+    columns = [
+        {"name": field.name, "field_name": field.name, "pandas_type": kind, "numpy_type": dtype, "metadata": details}
+        for field in fields
+        if field.type in _PANDAS_TYPES
+        for kind, dtype, details in [_PANDAS_TYPES[field.type]]
+    ]
+    document = {"index_columns": [], "column_indexes": [], "columns": columns, "pandas_version": "3.0.0"}
+    return pa.schema(fields, metadata={"pandas": json.dumps(document)})
+
+
+_PANDAS_TYPES = {
+    STRING: ("unicode", "str", None),
+    INTEGER: ("int64", "Int64", None),
+    TIMESTAMP: ("datetimetz", "datetime64[us, UTC]", {"timezone": "UTC"}),
+}
 
 
 class Reader:
@@ -237,7 +264,13 @@ def _whole(value: float | None) -> int:
 
 
 def _timestamps(values: Sequence[Any]) -> pa.Array:
-    return strings(values).cast(TIMESTAMP)
+    import pyarrow.compute as pc  # noqa: PLC0415 - the cast imports it, too
+
+    moments = strings(values).cast(TIMESTAMP)
+    bounds = pc.min_max(moments.view(INTEGER)).as_py()
+    if bounds["min"] is not None and (bounds["min"] < MIN_TIMESTAMP or bounds["max"] > MAX_TIMESTAMP):
+        raise ValueError
+    return moments
 
 
 def _validity(values: Sequence[Any], types: set[type]) -> pa.Buffer | None:
@@ -256,5 +289,5 @@ _CONVERSIONS: dict[pa.DataType, Callable[[Sequence[Any]], pa.Array]] = {
 _EXPECTED = {
     STRING: "a string",
     INTEGER: "a whole number of at most 64 bits",
-    TIMESTAMP: "an ISO 8601 date with an offset and at most 6 digits of a second",
+    TIMESTAMP: "an ISO 8601 date from year 1 to 9999 with an offset and at most 6 digits of a second",
 }

@@ -113,6 +113,7 @@ def in_child(work: Callable[[], object], killed_after: float | None = None) -> i
 def environment(api: Emulator | None = None, **more: str) -> dict[str, str]:
     """The environment of a user of the command line, with the emulator's key where one is given."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("SCENARIO_")}
+    inherited.pop("PYTHONUNBUFFERED", None)  # it hides what goes wrong where Python flushes at its end
     inherited["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{inherited.get('PATH', '')}"
     if api:
         inherited |= {

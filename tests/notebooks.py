@@ -16,7 +16,13 @@ def executed(path: Path, folder: Path) -> nbformat.NotebookNode:
     That is: when a cell ran, and progress bars, which are gone when it has run.
     """
     book = nbformat.read(path, as_version=4)
-    client = NotebookClient(book, timeout=300, resources={"metadata": {"path": str(folder)}}, store_widget_state=False)
+    client = NotebookClient(
+        book,
+        timeout=300,
+        resources={"metadata": {"path": str(folder)}},
+        store_widget_state=False,
+        coalesce_streams=True,  # whether two prints come as one output or as two is a matter of milliseconds
+    )
     client.execute()
     for cell in book.cells:
         cell.metadata = {}

@@ -15,7 +15,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scenario_etl import Client, Emulator, export_collections, extract_collections, scan
+from scenario_etl import (
+    Client,
+    Emulator,
+    changes,
+    export_collections,
+    extract_collections,
+    read_snapshot,
+    scan,
+    snapshot,
+)
 from scenario_etl.client import Page
 from scenario_etl.dedupe import NEWEST_KEYS, Keys
 from scenario_etl.emulator import HTML, Fault
@@ -215,10 +224,26 @@ def monkeypatch_limits():
     with pytest.MonkeyPatch.context() as patch:
 
         def limit(newest: int, most_sorted: int) -> None:
-            patch.setattr("scenario_etl.extract.NEWEST_KEYS", newest)
-            patch.setattr("scenario_etl.extract.SORTED_KEYS", most_sorted)
+            patch.setattr("scenario_etl.dedupe.NEWEST_KEYS", newest)
+            patch.setattr("scenario_etl.dedupe.SORTED_KEYS", most_sorted)
 
         yield limit
+
+
+@pytest.mark.parametrize(
+    "ids", [["ab", "\u6261"], ["abcd", "\u6261\u6463"], ["abcd", "\U00016463"], ["\xe4\xe4", "\ue4e4"], ["1", "01"]]
+)
+def test_two_ids_that_python_hashes_alike_are_two_rows(ids: list[str]) -> None:
+    client, _ = answering(page(*(record(id=key) for key in ids), token="t"), page(record(id=ids[0])))
+    described = scan("collections", client=client)
+    assert described.to_arrow()["id"].to_pylist() == ids
+    assert described.report.duplicates == 1
+
+
+@given(st.lists(st.tuples(st.text("ab'\\,", max_size=3), st.text("ab'\\,", max_size=3)), unique=True))
+def test_composite_keys_are_the_same_only_where_every_part_is(keys) -> None:
+    batch = pa.record_batch({"k": pa.array(range(len(keys)), pa.int64())})
+    assert Keys().without_repeated(batch, keys).num_rows == len(keys)
 
 
 def test_keys_take_few_bytes_each() -> None:
@@ -422,3 +447,28 @@ def test_an_api_that_grows_for_ever_ends_with_max_pages(tmp_path: Path) -> None:
 def test_max_pages_is_a_whole_number_from_1(max_pages) -> None:
     with pytest.raises(ConfigError, match="max_pages must be a whole number from 1, got "):
         scan("collections", client=answering({})[0], max_pages=max_pages)
+
+
+@pytest.mark.parametrize("rows", [[], [{}], [{"assetCount": None, "name": None, "thumbnail": None, "createdAt": None}]])
+@pytest.mark.parametrize("times", [1, 2])
+def test_the_dtypes_are_the_same_by_every_route_with_and_without_nulls(tmp_path: Path, rows, times: int) -> None:
+    records = [record(id=f"c{number}", **row) for number, row in enumerate(rows * times)] + [record(id="x")] * len(rows)
+    described = scan("collections", client=answering(page(*records))[0])
+    described.to_parquet(tmp_path / "c.parquet")
+    lake = tmp_path / "lake"
+    client, _ = answering(page(*records))
+    snapshot("collections", lake, client=client, date="2026-11-01", signed_urls="keep")
+    frames = [
+        described.to_pandas(),
+        described.to_arrow().to_pandas(),
+        pd.read_parquet(tmp_path / "c.parquet"),
+        pq.read_table(tmp_path / "c.parquet").to_pandas(),
+        read_snapshot(lake, "collections").to_pandas(),
+        pd.read_parquet(lake / "collections").drop(columns="snapshot_date"),
+        changes(lake, "collections").to_pandas().drop(columns=["snapshot_date", "change", "changed_columns"]),
+    ]
+    for frame in frames:
+        assert [str(dtype) for dtype in frame.dtypes] == TYPES
+        pd.testing.assert_frame_equal(frame, frames[0])
+    counts = pd.read_parquet(tmp_path / "c.parquet", columns=["asset_count"])
+    assert [str(dtype) for dtype in counts.dtypes] == ["Int64"]

@@ -187,7 +187,7 @@ def test_strict_is_content_with_a_record_without_thumbnail() -> None:
 
 def test_keys_of_several_columns_are_tuples() -> None:
     columns = (Column("owner_id", "ownerId", STRING, nullable=False), Column("tag", "name", STRING, nullable=False))
-    tags = Resource("tags", "/tags", "tags", ("owner_id", "tag"), (1, 100), columns)
+    tags = Resource("tags", "/tags", "tags", "tag", ("owner_id", "tag"), (1, 100), columns)
     reader = Reader(tags)
     assert reader.keys([record()]) == [("proj_1", "Key Art")]
 
@@ -212,3 +212,20 @@ def test_any_json_gives_a_table_of_the_declared_schema_or_a_scenario_error(recor
         return
     batch.validate(full=True)
     assert (batch.schema, batch.num_rows) == (COLLECTIONS.schema, len(records))
+
+
+@pytest.mark.parametrize(
+    "date",
+    ["0000-01-01T00:00:00Z", "0000-12-31T23:59:59.999Z", "0001-01-01T00:00:00+00:01", "9999-12-31T23:59:59-00:01"],
+)
+def test_a_date_outside_the_years_1_to_9999_is_refused(date: str) -> None:
+    with pytest.raises(SchemaError, match=r"created_at of record c1 .*from year 1 to 9999"):
+        Reader(COLLECTIONS).read([record(id="c0"), record(createdAt=date)])
+
+
+@pytest.mark.parametrize(
+    "date", ["0001-01-01T00:00:00Z", "0001-01-01T00:01:00+00:01", "9999-12-31T23:59:59.999999Z", None]
+)
+def test_the_first_and_the_last_date_are_taken(date: str | None) -> None:
+    (value,) = Reader(COLLECTIONS).read([record(createdAt=date)])["created_at"].to_pylist()
+    assert (value is None) == (date is None)
