@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scenario_etl import Client, Emulator
-from scenario_etl.client import DuplicateKeyError, Page, _decoded
+from scenario_etl.client import Page
 from scenario_etl.emulator import HTML, Fault
 from scenario_etl.errors import (
     APIError,
@@ -21,6 +21,7 @@ from scenario_etl.errors import (
     ScenarioError,
     TransientError,
 )
+from scenario_etl.transport import DuplicateKeyError, _decoded
 from tests.helpers import answering, page, record
 
 SECRETS = ("secret-of-mine", "a2V5LW9mLW1pbmU6c2VjcmV0LW9mLW1pbmU=")
@@ -170,16 +171,16 @@ def test_a_session_of_the_users_brings_headers_and_is_left_open() -> None:
     with Emulator(1) as api, requests.Session() as session:
         session.headers["X-Team"] = "art"
         with Client("demo", "demo", base_url=api.url, session=session) as client:
-            assert client._session is session
+            assert client._transport.session is session
             assert len(pages(client)) == 1
         assert session.get(f"{api.url}/collections", auth=("demo", "demo"), timeout=5).status_code == 200
 
 
 def test_a_session_brings_its_proxies_and_certificates_and_every_request_has_a_timeout() -> None:
     client, adapter = answering(page())
-    client._session.verify = "/company/ca.pem"
-    client._session.proxies = {"https": "http://proxy.example:3128"}
-    again = Client("k", "s", base_url="https://api.example/v1", session=client._session, timeout=7)
+    client._transport.session.verify = "/company/ca.pem"
+    client._transport.session.proxies = {"https": "http://proxy.example:3128"}
+    again = Client("k", "s", base_url="https://api.example/v1", session=client._transport.session, timeout=7)
     pages(again)
     (settings,) = adapter.settings
     assert settings["verify"] == "/company/ca.pem"
@@ -213,10 +214,10 @@ def test_close_closes_a_session_of_its_own_only() -> None:
         pass
     assert closed == []
     own = Client("k", "s")
-    pool = own._adapter.poolmanager.connection_from_url("https://api.example")
-    assert len(own._adapter.poolmanager.pools) == 1
+    pool = own._transport._adapter.poolmanager.connection_from_url("https://api.example")
+    assert len(own._transport._adapter.poolmanager.pools) == 1
     own.close()
-    assert len(own._adapter.poolmanager.pools) == 0
+    assert len(own._transport._adapter.poolmanager.pools) == 0
     assert pool is not None
 
 
@@ -225,7 +226,7 @@ def test_a_closed_client_holds_no_connection_and_can_be_used_again(connect) -> N
         client = connect(api)
         for _ in range(2):
             assert len(pages(client)) == 1
-            connections = weakref.ref(client._adapter._pool)
+            connections = weakref.ref(client._transport._adapter._pool)
             client.close()
             assert connections() is None  # urllib3 closes them when nobody refers to the pool
 

@@ -412,7 +412,7 @@ class Endless(FakeAdapter):
 def endless_client(grows: bool) -> tuple[Client, Endless]:
     client, _ = answering({})
     adapter = Endless(endless(grows))
-    client._adapter = adapter
+    client._transport._adapter = adapter
     return client, adapter
 
 

@@ -1,0 +1,144 @@
+"""A bound on the time of a whole answer, connecting included: however slowly its bytes drip, its connection is shut.
+
+The timeouts of sockets bound one silence each, so that a byte in time keeps a request alive for ever. It does so within
+status lines, headers, chunk sizes and trailers, and in the answer of a proxy, where no code of ours runs. So a thread
+of this module shuts the socket down when the time is up, and the request that waits for it fails.
+"""
+
+import os
+import socket
+import threading
+from contextlib import suppress
+from http.client import HTTPResponse
+from math import inf
+from time import monotonic
+from typing import Any, Self
+
+from urllib3.connectionpool import ConnectionPool
+
+AGAIN_AFTER = 0.1  # seconds; a socket that is being opened, or wrapped in TLS, is shut once it is there
+
+_current = threading.local()  # its `watch` is that of the request of this thread
+
+
+class Watch:
+    """Bounds the time of the requests that a thread makes within it, if their connections are watched.
+
+    Attributes:
+        is_over: whether the time was up, so that what was read is not the whole.
+
+    """
+
+    __slots__ = ("connection", "ends", "is_over", "socket")
+
+    def __init__(self, seconds: float) -> None:
+        self.ends = monotonic() + seconds
+        self.is_over = False
+        self.connection: Any = None
+        self.socket: Any = None
+
+    def __enter__(self) -> Self:
+        _current.watch = self
+        _watchdog.add(self)
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        _current.watch = None
+        _watchdog.watches.discard(self)
+
+    def shut(self) -> None:
+        """Shut the connection down, if it is open yet; whoever reads from it then comes to its end."""
+        self.is_over = True
+        opened = getattr(self.connection, "sock", None) or self.socket  # a connection forgets one that will be closed
+        opened = getattr(opened, "socket", opened)  # of TLS within TLS
+        if isinstance(opened, socket.socket):
+            with suppress(OSError):
+                socket.socket.shutdown(opened, socket.SHUT_RDWR)  # that of SSLSocket would take TLS off first
+
+
+def watch_connections(pool: ConnectionPool) -> None:
+    """Let the connections that a pool opens from now on be watched."""
+    kind: Any = pool.ConnectionCls  # type: ignore[attr-defined] # every pool that requests uses has one
+    if not issubclass(kind, _Watched):
+        pool.ConnectionCls = type(f"Watched{kind.__name__}", (_Watched, kind), {})  # type: ignore[attr-defined]
+
+
+class _FinalResponse(HTTPResponse):
+    """An answer whose interim ones (102, 103) are passed over, as RFC 9110, 15.2 asks; http.client knows 100 only."""
+
+    def begin(self) -> None:
+        super().begin()
+        while 101 < self.status < 200:
+            self.headers = None  # type: ignore[assignment] # so that the next is read
+            super().begin()
+
+
+class _Watched:
+    """A connection that tells the watch of the request which it is used for."""
+
+    response_class = _FinalResponse
+
+    def connect(self, *arguments: Any, **settings: Any) -> Any:
+        self._tell()
+        return super().connect(*arguments, **settings)  # type: ignore[misc]
+
+    def request(self, *arguments: Any, **settings: Any) -> Any:
+        self._tell()
+        return super().request(*arguments, **settings)  # type: ignore[misc]
+
+    def getresponse(self, *arguments: Any, **settings: Any) -> Any:
+        self._tell()
+        return super().getresponse(*arguments, **settings)  # type: ignore[misc]
+
+    def _tunnel(self) -> None:
+        super()._tunnel()  # type: ignore[misc]
+        if (watch := getattr(_current, "watch", None)) and watch.is_over:
+            self.close()  # type: ignore[attr-defined]
+            raise TimeoutError  # half a status line of a proxy passes for a whole one
+
+    def _tell(self) -> None:
+        if watch := getattr(_current, "watch", None):
+            watch.connection, watch.socket = self, getattr(self, "sock", None)
+
+
+class _Watchdog:
+    """The thread, which starts with the first watch, and sleeps until the first of them ends."""
+
+    def __init__(self) -> None:
+        self.watches: set[Watch] = set()
+        self._condition = threading.Condition()
+        self._wakes = -inf
+        self._thread: threading.Thread | None = None
+
+    def add(self, watch: Watch) -> None:
+        with self._condition:
+            self.watches.add(watch)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="scenario_etl.watchdog", daemon=True)
+                self._thread.start()
+            elif watch.ends < self._wakes:
+                self._condition.notify()
+
+    def _run(self) -> None:
+        with self._condition:
+            while True:
+                now = monotonic()
+                watches = self.watches.copy()
+                for watch in watches:
+                    if watch.ends <= now:
+                        watch.shut()
+                self._wakes = min((max(watch.ends, now + AGAIN_AFTER) for watch in watches), default=inf)
+                self._condition.wait(None if self._wakes == inf else self._wakes - now)
+
+
+_watchdog = _Watchdog()
+
+
+def _start_anew() -> None:
+    """Forget the thread and the watches of the parent process, which a fork does not copy."""
+    global _watchdog  # noqa: PLW0603 - one a process
+    _watchdog = _Watchdog()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_start_anew)
