@@ -20,14 +20,16 @@ from scenario_etl.client import MAX_PAGES, Client
 from scenario_etl.errors import ConfigError, DestinationError, ScenarioError
 from scenario_etl.extract import ScanReport, scan
 from scenario_etl.publish import published
-from scenario_etl.redact import redact
+from scenario_etl.redact import redact, without_credentials
 from scenario_etl.resources import RESOURCES
 from scenario_etl.signed_urls import SignedURLs
+from scenario_etl.stores import is_busy, shown
 
 if TYPE_CHECKING:
     import pandas as pd
 
-INTERRUPTED, TERMINATED, BROKEN_PIPE, INTERNAL = 130, 143, 141, 70
+INTERRUPTED, BROKEN_PIPE, INTERNAL = 130, 141, 70
+SIGNALS = {"SIGTERM": 143, "SIGHUP": 129}  # the exit codes that a shell gives them
 CELL_CHARACTERS = 34  # of one value in the table of `head`
 
 EXIT_CODES = """\b
@@ -40,8 +42,10 @@ Exit codes:
   75   a failure that passes: run again later
   77   the API refuses the credentials
   78   a credential or an argument is missing or wrong
-  130  interrupted (Ctrl-C), 143 terminated (SIGTERM)
+  130  interrupted (Ctrl-C), 143 terminated (SIGTERM), 129 the terminal was closed (SIGHUP)
 """
+
+PATH = click.Path(readable=False)  # what is there is replaced, not read
 
 logger = logging.getLogger("scenario_etl")
 
@@ -127,7 +131,7 @@ def cli() -> None:
 
 @cli.command(short_help="Write a resource to a Parquet file.")
 @click.argument("resource", type=click.Choice(tuple(RESOURCES)))
-@click.argument("destination", type=click.Path())
+@click.argument("destination", type=PATH)
 @signed_urls_option("keep")
 @report_options
 @walk_options
@@ -152,7 +156,7 @@ def export(resource: str, destination: str, **given: Any) -> None:
 
 @cli.command(name="snapshot", short_help="Add today's snapshot of a resource to a lake.")
 @click.argument("resource", type=click.Choice(tuple(RESOURCES)))
-@click.argument("lake", type=click.Path())
+@click.argument("lake", type=PATH)
 @click.option("--date", metavar="DATE", help="Of the snapshot, as 2026-11-23. Default: today, in UTC.")
 @click.option(
     "--max-shrink",
@@ -208,7 +212,7 @@ def add_snapshot(resource: str, lake: str, **given: Any) -> None:
 
 @cli.command(name="changes", short_help="Tell what changed in a lake.")
 @click.argument("resource", type=click.Choice(tuple(RESOURCES)))
-@click.argument("lake", type=click.Path())
+@click.argument("lake", type=PATH)
 @click.option("--date", metavar="DATE", help="Show the rows of this date, instead of the counts of each.")
 @verbose_option
 def show_changes(resource: str, lake: str, date: str | None, verbose: bool) -> None:
@@ -227,8 +231,8 @@ def show_changes(resource: str, lake: str, date: str | None, verbose: bool) -> N
 
 
 @cli.command(name="report", short_help="Show a lake of collections as an HTML page.")
-@click.argument("lake", type=click.Path())
-@click.argument("destination", type=click.Path())
+@click.argument("lake", type=PATH)
+@click.argument("destination", type=PATH)
 @verbose_option
 def report_lake(lake: str, destination: str, verbose: bool) -> None:
     """Write what the snapshots of collections in LAKE show, as one HTML page, DESTINATION, that needs no other file.
@@ -245,7 +249,7 @@ def report_lake(lake: str, destination: str, verbose: bool) -> None:
         raise ConfigError(f"a report needs {error.name}: pip install 'scenario-etl[report]'") from error
     start_logging("text", verbose)
     runs = write_report(lake, destination)
-    logger.info("%s: %s of collections", redact(destination, 500), "1 run" if runs == 1 else f"{runs:,} runs")
+    logger.info("%s: %s of collections", shown(destination), "1 run" if runs == 1 else f"{runs:,} runs")
 
 
 @cli.command(short_help="Show the first rows of a resource.")
@@ -395,12 +399,20 @@ def summary(report: ScanReport) -> str:
     waited = f", {retries}, {report.seconds_waited:.0f} s waited" if report.seconds_waited else ""
     dropped = f", {report.duplicates} duplicates dropped" if report.duplicates else ""
     return (
-        f"{redact(str(report.path), 500)}: {report.rows:,} {report.resource}, {report.bytes or 0:,} bytes; "
+        f"{report.path}: {report.rows:,} {report.resource}, {report.bytes or 0:,} bytes; "
         f"{report.pages:,} pages in {report.seconds:.1f} s{waited}{dropped}"
     )
 
 
-class JsonFormatter(logging.Formatter):
+class TextFormatter(logging.Formatter):
+    """One line for a person; tracebacks, where they are asked for, without credentials."""
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802 - the name that logging calls
+        """Return a traceback without the credentials in its URLs."""
+        return without_credentials(super().formatException(ei))
+
+
+class JsonFormatter(TextFormatter):
     """One JSON object a line: time (UTC), level, event, run id, message, and the event's facts."""
 
     run_id = uuid4().hex
@@ -422,21 +434,36 @@ class JsonFormatter(logging.Formatter):
 def start_logging(form: str, verbose: bool) -> None:
     """Send what the package says to stderr."""
     handler = logging.StreamHandler()
-    handler.setFormatter(JsonFormatter() if form == "json" else logging.Formatter("scenario-etl: %(message)s"))
+    handler.setFormatter(JsonFormatter() if form == "json" else TextFormatter("scenario-etl: %(message)s"))
     logger.handlers = [handler]
     logger.setLevel(logging.DEBUG if verbose else logging.INFO)
 
 
 def main() -> NoReturn:
     """Run the command line, and exit with the code that the error's class names."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
+    for name, code in SIGNALS.items():
+        stop_at(name, code)
     verbose = bool({"-v", "--verbose"} & set(sys.argv))
+    code = exit_code(verbose)
+    try:
+        if sys.stdout:
+            sys.stdout.flush()
+    except OSError as error:
+        silence_stdout()
+        code = code or unwritten(error, verbose)
+    if is_busy():  # with a call to an object store that was given up; pyarrow would wait for it at exit
+        os._exit(code)
+    sys.exit(code)
+
+
+def exit_code(verbose: bool) -> int:
+    """Run the command line, and return the code that the error's class names."""
     try:
         if sys.stdout:
             sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr] # a name that the terminal cannot show
         code = cli(standalone_mode=False) or 0
-        if sys.stdout:
-            sys.stdout.flush()
+    except SystemExit as error:  # of a signal
+        code = error.code
     except click.exceptions.Exit as error:
         code = error.exit_code
     except click.ClickException as error:
@@ -444,18 +471,36 @@ def main() -> NoReturn:
         code = error.exit_code
     except (click.Abort, KeyboardInterrupt):
         code = fail("interrupted", INTERRUPTED)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that Python's last flush is silent
-        code = BROKEN_PIPE
     except ScenarioError as error:
         code = fail(str(error), error.exit_code, verbose)
     except OSError as error:
-        code = fail(f"input or output failed: {error}", DestinationError.exit_code, verbose)
+        silence_stdout()
+        code = unwritten(error, verbose)
     except Exception as error:  # noqa: BLE001 - the last line of defence: no traceback reaches a user unasked
         code = fail(
             f"internal error, please report it (-v shows where): {type(error).__name__}: {error}", INTERNAL, verbose
         )
-    sys.exit(code)
+    return int(code)
+
+
+def stop_at(name: str, code: int) -> None:
+    """Let a signal end the run, with its clean-up; one that is ignored, as with nohup, stays so."""
+    number = getattr(signal, name, None)  # Windows has no SIGHUP
+    if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
+        signal.signal(number, lambda *_: sys.exit(code))
+
+
+def silence_stdout() -> None:
+    """Lead what is left for stdout nowhere, so that Python's last flush says nothing more."""
+    if sys.stdout:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def unwritten(error: OSError, verbose: bool) -> int:
+    """Return the exit code of a failure to write to stdout: silent where its reader has gone."""
+    if isinstance(error, BrokenPipeError):
+        return BROKEN_PIPE
+    return fail(f"input or output failed: {error}", DestinationError.exit_code, verbose)
 
 
 def fail(message: str, code: int, verbose: bool = False) -> int:
@@ -463,6 +508,6 @@ def fail(message: str, code: int, verbose: bool = False) -> int:
     if not logger.handlers:
         start_logging("text", verbose)
     facts = {"exit_code": code}
-    text = " ".join(message.split())
+    text = " ".join(without_credentials(message).split())
     logger.error("error: %s", text, exc_info=verbose, extra={"event": "failed", "facts": facts})
     return code

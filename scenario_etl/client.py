@@ -271,7 +271,7 @@ class Walk:
         self._chain.update(token.encode() + b"\n")
 
     def _page(self, url: str) -> Page:
-        self._requests.asked = f"GET {self._requests.url} (page {self.pages + 1})"
+        self._requests.page = self.pages + 1
         answer = self._requests.get(self._records_key, list, url)
         return Page(answer.value, self._next_token(answer.document.get("nextPaginationToken")), answer.size)
 

@@ -2,10 +2,12 @@
 
 import json
 import os
+import sys
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from numbers import Integral
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Literal
@@ -22,6 +24,7 @@ from scenario_etl.redact import redact
 from scenario_etl.resources import RESOURCES
 from scenario_etl.schema import Reader, Resource
 from scenario_etl.signed_urls import SignedURLs, is_form
+from scenario_etl.stores import shown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -168,8 +171,8 @@ class Scan:
 
         It never passes for the whole: `report` stays as it was. Raises what `to_batches` raises.
         """
-        if rows < 0:
-            raise ConfigError(f"head of {rows} rows: give 0 or more")
+        if not isinstance(rows, Integral) or rows < 0:
+            raise ConfigError(f"rows must be a whole number from 0, got {redact(rows)}")
         return _to_pandas(pa.Table.from_batches(self._first(rows), schema=self.schema), None)
 
     def to_parquet(self, destination: str | os.PathLike[str]) -> ScanReport:
@@ -180,9 +183,9 @@ class Scan:
             ScenarioError: as `to_batches`; whatever stood at `destination` is untouched.
 
         """
-        with self.connected() as client, published(destination) as path:
+        with self.connected() as client, published(destination, deadline=client.deadline) as path:
             report = self.write(path, client)
-        self._report = replace(report, path=os.fspath(destination))
+        self._report = replace(report, path=shown(destination))
         return self._report
 
     def connected(self) -> AbstractContextManager[Client]:
@@ -249,7 +252,7 @@ class Scan:
         page_size = max(least, min(rows, self._page_size))
         with self.connected() as client, closing(self._walk(client, page_size, 0)) as batches:
             while rows > 0 and (batch := next(batches, None)) is not None:
-                found.append(batch.slice(0, rows))
+                found.append(batch.slice(0, min(rows, batch.num_rows)))
                 rows -= batch.num_rows
         self._report = report  # the first rows are no walk, even where they are all there is
         return found
@@ -327,16 +330,18 @@ def scan(
         ConfigError: an argument is wrong.
 
     """
-    described = RESOURCES.get(resource)
+    described = RESOURCES.get(resource) if isinstance(resource, str) else None
     if described is None:
-        raise ConfigError(f"there is no resource {resource!r}: choose {', '.join(RESOURCES)}")
+        raise ConfigError(f"there is no resource {redact(resource)!r}: choose {', '.join(RESOURCES)}")
     least, most = described.page_sizes
     if page_size is not None and (type(page_size) is not int or not least <= page_size <= most):
-        raise ConfigError(f"page_size is {page_size!r}: {resource} come {least} to {most} a page")
+        raise ConfigError(f"page_size must be between {least} and {most}, got {redact(page_size)}")
     if type(max_pages) is not int or max_pages < 1:
         raise ConfigError(f"max_pages must be a whole number from 1, got {redact(max_pages)}")
     if not is_form(signed_urls):
-        raise ConfigError(f"signed_urls is {signed_urls!r}: choose keep, public or omit")
+        raise ConfigError(f"signed_urls must be 'keep', 'public' or 'omit', got {redact(signed_urls)}")
+    if client is not None and not isinstance(client, Client):
+        raise ConfigError(f"client must be a Client, got a value of type {type(client).__name__}")
     return Scan(
         described,
         _parameters(described, filters),
@@ -456,8 +461,8 @@ class _NoBar:
     def close(self) -> None: ...
 
 
-def _progress_bar(name: str, shown: bool) -> "closing[_Bar | _NoBar]":
-    return closing(_Bar(name) if shown else _NoBar())
+def _progress_bar(name: str, wanted: bool) -> "closing[_Bar | _NoBar]":
+    return closing(_Bar(name) if wanted and sys.stderr else _NoBar())
 
 
 def _parameters(resource: Resource, filters: dict[str, str | None]) -> dict[str, str]:
@@ -469,7 +474,7 @@ def _parameters(resource: Resource, filters: dict[str, str | None]) -> dict[str,
         )
     for name, value in filters.items():
         if value is not None and (not isinstance(value, str) or not value or not value.isprintable()):
-            raise ConfigError(f"{name} is {value!r}: give a string that is not empty")
+            raise ConfigError(f"{name} must be text that is not empty, got {redact(repr(value))}")
     return {resource.filters[name]: value for name, value in filters.items() if value is not None}
 
 
@@ -497,8 +502,8 @@ def _key_values(report: ScanReport) -> dict[str, object]:
 
 
 def _check_dtype_backend(dtype_backend: str | None) -> None:
-    if dtype_backend not in {None, "pyarrow", "numpy_nullable"}:
-        raise ConfigError(f"dtype_backend is {dtype_backend!r}: choose 'pyarrow' or 'numpy_nullable', or leave it out")
+    if dtype_backend is not None and dtype_backend not in ("pyarrow", "numpy_nullable"):
+        raise ConfigError(f"dtype_backend must be 'pyarrow', 'numpy_nullable' or None, got {redact(dtype_backend)}")
 
 
 def _to_pandas(table: pa.Table, dtype_backend: DtypeBackend | None) -> "pd.DataFrame":

@@ -9,9 +9,10 @@ import datetime as dt
 import logging
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +22,9 @@ from pyarrow import fs
 
 from scenario_etl import parquet
 from scenario_etl.errors import DestinationError, SchemaError, TransientError
-from scenario_etl.publish import filesystem
 from scenario_etl.redact import redact
 from scenario_etl.schema import with_pandas_types
+from scenario_etl.stores import call, failure, filesystem, joined, shown
 
 FILE_NAME = "part-0.parquet"
 _DATE = "([0-9]{4}-[0-9]{2}-[0-9]{2})"
@@ -39,14 +40,14 @@ class LakeFile:
     """One Parquet file of a lake, read as columns of a declared schema. Every error names the file.
 
     Attributes:
-        uri: of the file.
+        uri: of the file, as it may be shown.
         rows: how many it has.
         footer: the key-value pairs of its footer that this package wrote, without their prefix `scenario_etl.`; empty
             where another program has rewritten the file.
 
     """
 
-    def __init__(self, uri: str, file: pq.ParquetFile, schema: pa.Schema) -> None:
+    def __init__(self, uri: str, file: pq.ParquetFile, schema: pa.Schema, *, is_remote: bool = False) -> None:
         self.uri = uri
         self.rows: int = file.metadata.num_rows
         self.footer = {
@@ -56,6 +57,7 @@ class LakeFile:
         }
         self._file = file
         self._schema = schema
+        self._call = call if is_remote else _directly
 
     @property
     def run_id(self) -> str:
@@ -69,7 +71,7 @@ class LakeFile:
     def column(self, name: str) -> pa.ChunkedArray:
         """Return a column of the schema in its declared type."""
         with _read_errors(self.uri):
-            found = self._file.read(columns=[name], use_threads=False)
+            found = self._call(partial(self._file.read, columns=[name], use_threads=False))
         return self._typed(found, name)
 
     def total(self, name: str) -> int | None:
@@ -83,10 +85,9 @@ class LakeFile:
     def table(self, names: Iterable[str] | None = None) -> pa.Table:
         """Return all rows, with the columns of the schema or those named; columns that the file lacks are null."""
         with _read_errors(self.uri):
-            rows = self._file.read(columns=list(names) if names else self._schema.names, use_threads=False)
-        return self._in_schema(
-            rows, with_pandas_types(self._schema.field(name) for name in names or self._schema.names)
-        )
+            columns = list(names) if names else self._schema.names
+            rows = self._call(partial(self._file.read, columns=columns, use_threads=False))
+        return self._in_schema(rows, with_pandas_types(map(self._schema.field, columns)))
 
     def row_groups(self, mask: Any) -> Iterator[tuple[int, pa.Table]]:
         """Yield the position of its first row, and the rows, of each row group that has a row in the mask.
@@ -98,7 +99,7 @@ class LakeFile:
             rows = self._file.metadata.row_group(group).num_rows
             if mask[start : start + rows].any():
                 with _read_errors(self.uri):
-                    found = self._file.read_row_group(group, use_threads=False)
+                    found = self._call(partial(self._file.read_row_group, group, use_threads=False))
                 yield start, self._in_schema(found, self._schema)
             start += rows
 
@@ -153,23 +154,23 @@ class LakeTable:
 
     def uri(self, day: dt.date) -> str:
         """Return where the file of a date is."""
-        return f"{self.folder_uri(day)}/{FILE_NAME}"
+        return joined(self.lake, f"{self.name}/snapshot_date={day}/{FILE_NAME}")
 
     def folder_uri(self, day: dt.date) -> str:
         """Return the folder of a date."""
-        return f"{self.lake.rstrip('/')}/{self.name}/snapshot_date={day}"
+        return joined(self.lake, f"{self.name}/snapshot_date={day}")
 
     def rejected_uri(self, day: dt.date) -> str:
         """Return where a snapshot is kept that the guard refused; no `*.parquet` glob matches it."""
-        return f"{self.lake.rstrip('/')}/{self._rejected_name(day)}"
+        return joined(self.lake, self._rejected_name(day))
 
     def dates(self) -> list[dt.date]:
         """Return the dates that have a file, oldest first."""
         folder = f"{self.root}/{self.name}"
-        is_local = isinstance(self.store, fs.LocalFileSystem)
-        found = self._listed(folder, recursive=not is_local)
-        if is_local:  # what else lies in the folders of a disk is not looked at
-            found = self.store.get_file_info([f"{each.path}/{FILE_NAME}" for each in found])
+        found = self._listed(folder, recursive=not self._is_local)
+        if self._is_local:  # what else lies in the folders of a disk is not looked at
+            with _read_errors(self._shown):
+                found = self.store.get_file_info([f"{each.path}/{FILE_NAME}" for each in found])
         pattern = re.compile(rf"{re.escape(folder)}/snapshot_date={_DATE}/{re.escape(FILE_NAME)}")
         return _dates(pattern, (each.path for each in found if each.is_file))
 
@@ -188,10 +189,11 @@ class LakeTable:
 
         """
         with ExitStack() as stack:
-            with _read_errors(self.uri(day)):
-                source = self.store.open_input_file(f"{self.root}/{self.name}/snapshot_date={day}/{FILE_NAME}")
-                file = stack.enter_context(parquet.opened(stack.enter_context(source)))
-            yield LakeFile(self.uri(day), file, self.schema)
+            with _read_errors(shown(self.uri(day))):
+                path = f"{self.root}/{self.name}/snapshot_date={day}/{FILE_NAME}"
+                source = stack.enter_context(self._call(self.store.open_input_file, path))
+                file = stack.enter_context(self._call(parquet.opened, source))
+            yield LakeFile(shown(self.uri(day)), file, self.schema, is_remote=not self._is_local)
 
     @contextmanager
     def open_if_there(self, day: dt.date) -> Iterator[LakeFile | None]:
@@ -207,24 +209,35 @@ class LakeTable:
         """Remove the file of a date, and its folder unless somebody else has put something there."""
         folder = f"{self.root}/{self.name}/snapshot_date={day}"
         with suppress(FileNotFoundError):
-            self.store.delete_file(f"{folder}/{FILE_NAME}")
+            self._call(self.store.delete_file, f"{folder}/{FILE_NAME}")
         if not self._listed(folder, recursive=False):
             with suppress(FileNotFoundError):
-                self.store.delete_dir(folder)
+                self._call(self.store.delete_dir, folder)
 
     def remove_rejected(self, day: dt.date) -> None:
         """Remove what the guard refused for a date, if anything."""
         with suppress(FileNotFoundError):
-            self.store.delete_file(f"{self.root}/{self._rejected_name(day)}")
+            self._call(self.store.delete_file, f"{self.root}/{self._rejected_name(day)}")
 
     def _rejected_name(self, day: dt.date) -> str:
         return f".{self.name}.snapshot_date={day}.rejected"
 
     def _listed(self, folder: str, *, recursive: bool) -> list[fs.FileInfo]:
-        with _read_errors(f"{self.lake.rstrip('/')}/{self.name}"):
+        with _read_errors(self._shown):
             selector = fs.FileSelector(folder, allow_not_found=True, recursive=recursive)
-            found: list[fs.FileInfo] = self.store.get_file_info(selector)
+            found: list[fs.FileInfo] = self._call(self.store.get_file_info, selector)
         return found
+
+    @property
+    def _shown(self) -> str:
+        return shown(joined(self.lake, self.name))
+
+    @property
+    def _is_local(self) -> bool:
+        return isinstance(self.store, fs.LocalFileSystem)
+
+    def _call(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        return function(*arguments) if self._is_local else call(function, *arguments)
 
 
 @contextmanager
@@ -268,11 +281,14 @@ def _read_errors(uri: str) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError as error:
-        raise FileGoneError(f"{redact(uri, 500)} is gone; another run may have removed it. Run again later") from error
+        raise FileGoneError(f"{uri} is gone; another run may have removed it. Run again later") from error
     except (OSError, pa.ArrowException) as error:
-        raise DestinationError(
-            f"cannot read {redact(uri, 500)}: {redact(str(error), 200)}; check its rights, restore it, or remove it"
-        ) from error
+        advice = "; check its rights, restore it, or remove it"
+        raise failure(f"cannot read {uri}: {redact(str(error), 200)}", error, advice) from error
+
+
+def _directly(function: Callable[[], Any]) -> Any:
+    return function()
 
 
 def _dates(pattern: re.Pattern[str], paths: Iterable[str]) -> list[dt.date]:

@@ -1,6 +1,9 @@
-"""A file appears whole or not at all: temporary name, fsync, check, rename or upload; and URI -> filesystem."""
+"""A file appears whole or not at all: temporary name, fsync, check, rename or upload."""
 
 import errno
+import hashlib
+import logging
+import math
 import os
 import re
 import secrets
@@ -12,77 +15,77 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from mimetypes import guess_type
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 from pyarrow import fs
 
-from scenario_etl.errors import DestinationError
+from scenario_etl.errors import DestinationError, ScenarioError, TransientError
 from scenario_etl.redact import redact
+from scenario_etl.retry import FailedAttempt, Retry
+from scenario_etl.stores import call, failure, filesystem, is_folder, is_passing, shown
 
 ABANDONED_AFTER = 24 * 3600  # seconds; the age at which a temporary file of another machine is debris
 UPLOAD_BYTES = 8 * 2**20  # bytes that are read at once
+UPLOAD_DEADLINE = 300.0  # seconds
+CLEANING_SECONDS = 5.0  # a run that was stopped waits so long for its temporary object to go
+LONGEST_NAME = 255  # bytes, on the filesystems of Linux, macOS and Windows
 
 _TEMPORARY = re.compile(r"\..*\.(\d+)-[0-9a-f]{8}@(.*)\.partial")
 
 _own: set[str] = set()
 
-
-def filesystem(uri: str | os.PathLike[str]) -> tuple[fs.FileSystem, str]:
-    """Return the filesystem of a path or URI (`s3://`, `gs://`, `abfss://`, `file://`), and the path in it.
-
-    The credentials of an object store come from its own environment, such as `AWS_*` and `AWS_ENDPOINT_URL`.
-
-    Raises:
-        DestinationError: the URI is of no filesystem that pyarrow knows.
-
-    """
-    text = os.fspath(uri)
-    if not text or not _is_text(text):
-        raise DestinationError(f"{text!r} is no place to write to: give a path, in UTF-8")
-    if "://" not in text:
-        return fs.LocalFileSystem(), os.path.realpath(text)  # a link stays a link: what it leads to is replaced
-    try:
-        store, path = fs.FileSystem.from_uri(text)
-    except (pa.ArrowException, OSError) as error:
-        raise DestinationError(f"{redact(text)} is no place to write to: {redact(str(error), 200)}") from error
-    return store, path.rstrip("/")
+logger = logging.getLogger("scenario_etl")
 
 
 def published(
-    destination: str | os.PathLike[str], *, staging: str | os.PathLike[str] | None = None
+    destination: str | os.PathLike[str],
+    *,
+    staging: str | os.PathLike[str] | None = None,
+    deadline: float = UPLOAD_DEADLINE,
 ) -> AbstractContextManager[Path]:
     """Yield the path of a temporary local file to write; publish it at `destination` when the block ends without error.
 
     In a local folder the temporary file is a neighbour of the destination whose name no `*.parquet` glob matches. On
     success it is flushed to the disk and renamed, and the folder is flushed. For an object store it is finished
-    locally, uploaded under a temporary key, and copied to its name there. On any error it is removed, and what stood at
-    `destination` is untouched. What a killed run left, the next removes: once its process is gone, or after a day.
+    locally, uploaded under a temporary key, and copied to its name there; where the store fails in a way that passes,
+    that is done again. On any error it is removed, and what stood at `destination` is untouched. What a killed run
+    left, the next removes: once its process is gone, or after a day.
 
     Args:
         destination: a path, or a URI of an object store.
         staging: the folder of the temporary file, on the same filesystem; the folders below it are then made as needed.
+        deadline: seconds from the first attempt of an upload to the start of its last.
 
     Raises:
+        ConfigError: the destination is no path or URI.
+        TransientError: the object store fails in a way that passes, and the deadline is over; or it fails before the
+            block.
         DestinationError: the file cannot be written, in most cases known before the block; the message says why.
 
     """
     store, path = filesystem(destination)
-    if os.fspath(destination).endswith(("/", os.sep)):
-        raise DestinationError(f"cannot write {redact(str(destination), 500)}: it is a folder; name a file")
+    if is_folder(destination):
+        raise DestinationError(f"cannot write {shown(destination)}: it is a folder; name a file")
     folder = filesystem(staging)[1] if staging is not None else os.path.dirname(path)
     if isinstance(store, fs.LocalFileSystem):
         return _failing_clearly(destination, _renamed(Path(path), Path(folder)))
-    return _failing_clearly(destination, _uploaded(store, path, folder))
+    return _failing_clearly(destination, _uploaded(store, path, folder, deadline, shown(destination)))
 
 
 @contextmanager
-def _failing_clearly(destination: object, publication: AbstractContextManager[Path]) -> Iterator[Path]:
+def _failing_clearly(destination: str | os.PathLike[str], publication: AbstractContextManager[Path]) -> Iterator[Path]:
     try:
         with publication as path:
             yield path
-    except OSError as error:
-        reason = error.strerror or redact(str(error), 300)
-        raise DestinationError(f"cannot write {redact(str(destination), 500)}: {reason}{_advice(error)}") from error
+    except (OSError, pa.ArrowException) as error:
+        raise _unwritten(shown(destination), error) from error
+
+
+def _unwritten(place: str, error: BaseException) -> ScenarioError:
+    number = getattr(error, "errno", None)
+    reason = getattr(error, "strerror", None) or redact(str(error), 300)
+    return failure(f"cannot write {place}: {reason}", error, f"; {_ADVICE[number]}" if number in _ADVICE else "")
 
 
 @contextmanager
@@ -93,7 +96,7 @@ def _renamed(final: Path, folder: Path) -> Iterator[Path]:
         raise OSError(None, "it is a device or a pipe, which cannot be replaced; name a file")
     if not folder.is_dir():
         raise NotADirectoryError(None, f"there is no folder {folder}; make it first")
-    with _temporary(folder, final) as temporary:
+    with _temporary(folder, final.name, 0o666) as temporary:
         if final.exists():
             temporary.chmod(final.stat().st_mode)
         yield temporary
@@ -107,32 +110,85 @@ def _renamed(final: Path, folder: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def _uploaded(store: fs.FileSystem, key: str, folder: str) -> Iterator[Path]:
-    with _temporary(Path(tempfile.gettempdir()), Path(key)) as temporary:
-        temporary_key = f"{folder}/{temporary.name}"
-        with store.open_output_stream(temporary_key):
-            pass  # bucket and rights are known before any work
+def _uploaded(store: fs.FileSystem, key: str, folder: str, deadline: float, place: str) -> Iterator[Path]:
+    with _temporary(Path(tempfile.gettempdir()), os.path.basename(key), 0o600) as temporary:
+        upload = f"{folder}/{temporary.name}"
+        call(_put, store, upload)  # bucket and rights are known before any work
         try:
             _remove_old_uploads(store, folder)
             yield temporary
-            kind = {"Content-Type": guess_type(key)[0] or "application/octet-stream"}  # a browser shows a page
-            with temporary.open("rb") as source, store.open_output_stream(temporary_key, metadata=kind) as sink:
-                shutil.copyfileobj(source, sink, UPLOAD_BYTES)
-            store.copy_file(temporary_key, key)
+            retry = Retry(math.inf, deadline, on_wait=lambda *wait: _say_again(place, *wait))
+            retry(lambda: call(_attempt, store, key, upload, temporary, place))
         finally:
-            with suppress(OSError):
-                store.delete_file(temporary_key)
+            _remove_upload(store, upload)
+
+
+def _attempt(store: fs.FileSystem, key: str, upload: str, source: Path, place: str) -> None:
+    """Upload a file and copy it to its key; raise FailedAttempt where another attempt may help."""
+    try:
+        _put(store, upload, source, guess_type(key)[0] or "application/octet-stream")  # a browser shows a page
+        store.copy_file(upload, key)
+    except OSError as error:
+        if not is_passing(error):
+            raise
+        if not _is_there(store, key, source):
+            reason = redact(str(error), 300)
+            raise FailedAttempt(TransientError(f"cannot write {place}: {reason}"), reason) from error
+
+
+def _put(store: fs.FileSystem, key: str, source: Path | None = None, kind: str = "application/octet-stream") -> None:
+    """Write a file, or nothing, under a key."""
+    with store.open_output_stream(key, metadata={"Content-Type": kind}) as sink:
+        if source:
+            with source.open("rb") as content:
+                shutil.copyfileobj(content, sink, UPLOAD_BYTES)
+
+
+def _is_there(store: fs.FileSystem, key: str, source: Path) -> bool:
+    """Whether a key holds the bytes of a file, after an answer that leaves it open."""
+    try:
+        if store.get_file_info(key).size != source.stat().st_size:
+            return False
+        with store.open_input_stream(key) as found, source.open("rb") as wanted:
+            return _digest(found) == _digest(wanted)
+    except OSError:
+        return False
+
+
+def _digest(stream: Any) -> bytes:
+    digest = hashlib.sha256()
+    while chunk := stream.read(UPLOAD_BYTES):
+        digest.update(chunk)
+    return digest.digest()
+
+
+def _say_again(place: str, reason: str, seconds: float) -> None:
+    logger.warning("%s: %s; uploading again in %.1f s", place, reason, seconds)
+
+
+def _remove_upload(store: fs.FileSystem, key: str) -> None:
+    try:
+        call(store.delete_file, key, seconds=CLEANING_SECONDS)
+    except FileNotFoundError:
+        pass
+    except (OSError, pa.ArrowException) as error:  # a TimeoutError is an OSError
+        reason = redact(str(error), 300) or f"no answer within {CLEANING_SECONDS:g} s"
+        logger.warning(
+            "cannot remove the temporary object %s: %s; a later run removes it once it is a day old",
+            redact(key, 300), reason,
+        )  # fmt: skip
 
 
 @contextmanager
-def _temporary(folder: Path, final: Path) -> Iterator[Path]:
+def _temporary(folder: Path, name: str, mode: int) -> Iterator[Path]:
     """Make an empty file whose name tells its process, after removing those whose process is gone."""
     _remove_debris(folder)
-    temporary = folder / f".{final.name}.{os.getpid()}-{secrets.token_hex(4)}@{_host()}.partial"
+    suffix = f".{os.getpid()}-{secrets.token_hex(4)}@{_host()}.partial"
+    start = name.encode()[: LONGEST_NAME - 1 - len(suffix)].decode(errors="ignore")
+    temporary = folder / f".{start}{suffix}"
     _own.add(temporary.name)
     try:
-        with temporary.open("xb"):
-            pass
+        os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode))
         yield temporary
     finally:
         with suppress(OSError):
@@ -162,10 +218,9 @@ def _remove_debris(folder: Path) -> None:
 
 
 def _remove_old_uploads(store: fs.FileSystem, folder: str) -> None:
-    for found in store.get_file_info(fs.FileSelector(folder)):
+    for found in call(store.get_file_info, fs.FileSelector(folder)):
         if _TEMPORARY.fullmatch(found.base_name) and time.time() - found.mtime.timestamp() > ABANDONED_AFTER:
-            with suppress(OSError):
-                store.delete_file(found.path)
+            _remove_upload(store, found.path)
 
 
 def _is_gone(process: int, host: str) -> bool:
@@ -188,18 +243,6 @@ def _host() -> str:
     with suppress(OSError):
         namespace = os.readlink("/proc/self/ns/pid")
     return re.sub(r"[^A-Za-z0-9]+", "-", socket.gethostname() + namespace)
-
-
-def _is_text(path: str) -> bool:
-    try:
-        path.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def _advice(error: OSError) -> str:
-    return f"; {_ADVICE[error.errno]}" if error.errno in _ADVICE else ""
 
 
 _ADVICE: dict[int | None, str] = {

@@ -10,7 +10,8 @@ MAX_CHARACTERS = 60
 
 _QUERY = re.compile(r"""(https?://[^\s?"'<>\\]*)\?[^\s"'<>]*""", re.IGNORECASE)
 _PARAMETER = re.compile(r"""(Policy|Signature|Key-Pair-Id|X-Amz-[a-z-]+)=[^\s"'<>&]*""", re.IGNORECASE)
-_USER = re.compile(r"""//[^/\s"'<>@]+@""")
+# A password may hold a slash that is not encoded; what stands before the account of abfss:// is a container.
+_USER = re.compile(r"""(?<!abfs:)(?<!abfss:)//(?:[^/\s"'<>@]+|[^/\s"'<>@:]*:[^\s"'<>@]*)@""")
 _BLANKS = re.compile(r"[\s\x00-\x1f\x7f-\x9f]+")
 
 
@@ -20,11 +21,15 @@ def redact(value: object, limit: int = MAX_CHARACTERS) -> str:
     >>> redact("see https://cdn.example/a.png?Policy=abc&Signature=def now")
     'see https://cdn.example/a.png?... now'
     """
-    text = (value if isinstance(value, str) else _as_json(value))[: 200 * limit]
-    text = _PARAMETER.sub(r"\1=...", _USER.sub("//...@", _QUERY.sub(r"\1?...", text)))
+    text = without_credentials((value if isinstance(value, str) else _as_json(value))[: 200 * limit])
     line = _BLANKS.sub(" ", text).strip()
     line = line.encode("utf-8", "backslashreplace").decode()
     return line if len(line) <= limit else line[: limit - 3] + "..."
+
+
+def without_credentials(text: str) -> str:
+    """Return text of any length and number of lines without the queries and the user names of its URLs."""
+    return _PARAMETER.sub(r"\1=...", _USER.sub("//...@", _QUERY.sub(r"\1?...", text)))
 
 
 def _as_json(value: object) -> str:

@@ -15,8 +15,8 @@ from matplotlib.figure import Figure
 from scenario_etl import charts
 from scenario_etl.errors import ConfigError
 from scenario_etl.publish import published
-from scenario_etl.redact import redact
 from scenario_etl.snapshots import HISTORY, changes, read_history, read_snapshot
+from scenario_etl.stores import shown
 from scenario_etl.thumbnails import fetch_thumbnails
 
 PHONE = 4.2  # inches
@@ -53,9 +53,7 @@ def write_report(lake: str | os.PathLike[str], destination: str | os.PathLike[st
 
 def _page(lake: str | os.PathLike[str], runs: list[dict[str, Any]]) -> str:
     if all(run.get("rows") is None for run in runs):
-        raise ConfigError(
-            f"{redact(os.fspath(lake))} has no snapshot of collections: make one with `scenario-etl snapshot`"
-        )
+        raise ConfigError(f"{shown(lake)} has no snapshot of collections: make one with `scenario-etl snapshot`")
     told = _history(runs)
     until = told.loc[told["rows"].notna(), "date"].max()
     collections = _frame(read_snapshot(lake, "collections"))
@@ -68,7 +66,7 @@ def _page(lake: str | os.PathLike[str], runs: list[dict[str, Any]]) -> str:
     )
     environment.filters |= {"number": _number, "name": _name, "outcome": _outcome}
     return environment.from_string(template).render(
-        lake=redact(os.fspath(lake)),
+        lake=shown(lake),
         until=until,
         since=told["date"].min(),
         totals=_totals(collections, until.tz_localize("UTC")),
@@ -95,7 +93,7 @@ def _history(runs: list[dict[str, Any]]) -> pd.DataFrame:
 
 def _sum(counts: "pd.Series[Any]") -> int | None:
     """Return the sum of the counts that are known; None where none is, though there are rows."""
-    return None if len(counts) and counts.isna().all() else int(counts.sum())
+    return None if len(counts) and counts.isna().all() else sum(map(int, counts.dropna()))
 
 
 def _totals(collections: pd.DataFrame, until: pd.Timestamp) -> dict[str, int | None]:

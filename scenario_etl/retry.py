@@ -86,7 +86,7 @@ class Retry:
 
     def __init__(
         self,
-        attempts: int,
+        attempts: float,
         deadline: float,
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.monotonic,

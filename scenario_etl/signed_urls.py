@@ -15,6 +15,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import pyarrow as pa
 
+from scenario_etl.errors import ConfigError
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -63,6 +65,9 @@ def signed_url_expiry(urls: Any) -> Any:
         The instant in UTC, None or null where the URL is unsigned or its policy cannot be read: a datetime for one URL,
         a Series of datetime64[us, UTC] with the same index, or an Arrow array of timestamp[us, UTC].
 
+    Raises:
+        ConfigError: `urls` is none of these.
+
     >>> signed_url_expiry("https://cdn.example/thumbnails/asset_1") is None
     True
 
@@ -70,9 +75,11 @@ def signed_url_expiry(urls: Any) -> Any:
     if urls is None or isinstance(urls, str):
         return _expiry(urls)
     if isinstance(urls, pa.Array | pa.ChunkedArray):
-        return pa.array([_expiry(url) for url in urls.to_pylist()], _EXPIRY)
+        return pa.array([_expiry(url) if isinstance(url, str) else None for url in urls.to_pylist()], _EXPIRY)
     import pandas as pd  # noqa: PLC0415 - whoever has a Series has imported it
 
+    if not isinstance(urls, pd.Series):
+        raise ConfigError(f"urls must be a URL, a Series or an Arrow array, got a value of type {type(urls).__name__}")
     return pd.Series(
         [_expiry(url) if isinstance(url, str) else None for url in urls], index=urls.index, dtype="datetime64[us, UTC]"
     )
@@ -83,5 +90,5 @@ def _expiry(url: str | None) -> datetime | None:
         policy = parse_qs(urlsplit(url or "").query)["Policy"][0].translate(str.maketrans("-_~", "+=/"))
         statement = json.loads(base64.b64decode(policy))["Statement"][0]
         return datetime.fromtimestamp(int(statement["Condition"]["DateLessThan"]["AWS:EpochTime"]), UTC)
-    except (ValueError, KeyError, TypeError, IndexError, OverflowError, OSError):
+    except (ValueError, KeyError, TypeError, IndexError, OverflowError, OSError, RecursionError):
         return None

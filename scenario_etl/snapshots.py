@@ -31,6 +31,7 @@ from scenario_etl.redact import redact
 from scenario_etl.resources import RESOURCES
 from scenario_etl.schema import Reader, Resource
 from scenario_etl.signed_urls import SignedURLs
+from scenario_etl.stores import shown
 
 MAX_LOOKUPS = 200
 MAX_LOCK_TIMEOUT = 7 * 24 * 3600  # seconds
@@ -151,13 +152,13 @@ def snapshot(
         _check_date(day, dates, snapshots, changed, today)
         previous = _previous(day, dates, changed)
         same_scope = _check_scope(snapshots, dates, described.scope(connected), accept_scope)
-        _complete(dates, snapshots, changed)
+        _complete(dates, snapshots, changed, connected.deadline)
         rejected = snapshots.rejected_uri(day)
         run_id = uuid4().hex
         # Of the two, the snapshot is published first: what changed can be made again from it, but not the reverse.
         with (
-            published(changed.uri(day), staging=lake) as changes_path,
-            published(snapshots.uri(day), staging=lake) as path,
+            published(changed.uri(day), staging=lake, deadline=connected.deadline) as changes_path,
+            published(snapshots.uri(day), staging=lake, deadline=connected.deadline) as path,
             ExitStack() as stack,
         ):
             old = stack.enter_context(snapshots.open(previous)) if previous else None
@@ -186,12 +187,12 @@ def snapshot(
             _write_changes(changes_path, diff, previous, new.footer)
         removed, warnings = _tidy(snapshots, day, dates, keep)
         return SnapshotReport(
-            scan=replace(read, path=snapshots.uri(day)),
+            scan=replace(read, path=shown(snapshots.uri(day))),
             date=day,
             previous_date=previous,
             **diff.counts,
             **_counts_of(missing),
-            changes_path=changed.uri(day),
+            changes_path=shown(changed.uri(day)),
             removed_dates=removed,
             warnings=warnings,
         )
@@ -220,7 +221,7 @@ def read_snapshot(
     dates = snapshots.dates()
     day = _as_date(date) or (dates[-1] if dates else None)
     if day is None or day not in dates:
-        raise ConfigError(f"{redact(os.fspath(lake))} has no snapshot of {resource}{f' for {day}' if day else ''}")
+        raise ConfigError(f"{shown(lake)} has no snapshot of {resource}{f' for {day}' if day else ''}")
     with snapshots.open(day) as file:
         return file.table(columns)
 
@@ -324,7 +325,7 @@ def _runs(
     dates = set(snapshots.dates()), set(changed.dates())
     if is_empty and not any(dates):
         raise ConfigError(
-            f"{redact(os.fspath(lake))} has no snapshot of {resource.name}; check the path, or make one with "
+            f"{shown(lake)} has no snapshot of {resource.name}; check the path, or make one with "
             "`scenario-etl snapshot`"
         )
     for day in sorted(set.union(*dates)):
@@ -382,7 +383,7 @@ def _check_date(
     if dates and dates[-1] > tomorrow:
         raise ConfigError(
             f"the newest snapshot is of {dates[-1]}, which lies in the future, so none can be made for {day}; remove "
-            f"{snapshots.folder_uri(dates[-1])} and {changed.folder_uri(dates[-1])}"
+            f"{shown(snapshots.folder_uri(dates[-1]))} and {shown(changed.folder_uri(dates[-1]))}"
         )
     if dates and day < dates[-1]:
         raise ConfigError(
@@ -472,7 +473,7 @@ def _refuse(reason: str, path: Path, rejected: str) -> NoReturn:
     try:
         with published(rejected) as kept:
             copyfile(path, kept)
-        advice = f"look at {redact(rejected, 500)}, a Parquet file"
+        advice = f"look at {shown(rejected)}, a Parquet file"
     except (ScenarioError, OSError) as error:
         advice = f"the new rows could not be kept for a look: {redact(str(error), 500)}"
     raise GuardError(
@@ -497,7 +498,7 @@ def _write_changes(path: Path, diff: Diff, previous: dt.date | None, footer: dic
 _COPIED = ("version", "resource", "extracted_at", "run_id")
 
 
-def _complete(dates: Sequence[dt.date], snapshots: LakeTable, changed: LakeTable) -> None:
+def _complete(dates: Sequence[dt.date], snapshots: LakeTable, changed: LakeTable, deadline: float) -> None:
     """Write the changes of the newest snapshot where a run died between the two, or two runs met."""
     if not dates:
         return
@@ -509,7 +510,7 @@ def _complete(dates: Sequence[dt.date], snapshots: LakeTable, changed: LakeTable
                 if not (file.run_id and new.run_id and file.run_id != new.run_id):
                     return
         old = stack.enter_context(snapshots.open(previous)) if previous else None
-        with published(changed.uri(newest), staging=snapshots.lake) as path:
+        with published(changed.uri(newest), staging=snapshots.lake, deadline=deadline) as path:
             _write_changes(path, compare(_known(snapshots.name), old, new), previous, new.footer)
 
 
@@ -524,9 +525,9 @@ def _tidy(
     for remove, each, uri in steps:
         try:
             remove(each)
-        except (ScenarioError, OSError) as error:
+        except (ScenarioError, OSError, pa.ArrowException) as error:
             reason = getattr(error, "strerror", None) or redact(str(error), 300)
-            warnings.append(f"cannot remove {redact(uri, 500)}: {reason}")
+            warnings.append(f"cannot remove {shown(uri)}: {reason}")
             logger.warning(warnings[-1])
         else:
             removed += [each] if each in old else []

@@ -4,6 +4,7 @@ import io
 import logging
 from collections import deque
 from collections.abc import Iterable
+from numbers import Integral, Real
 from threading import Lock, Thread
 from time import monotonic
 from typing import TYPE_CHECKING
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from PIL import Image
 
 LARGEST_PICTURE = 10 * 2**20  # bytes, as served
+MOST_SIDE = 4096  # pixels of what is returned
+LONGEST_DEADLINE = 24 * 3600  # seconds
 MOST_PIXELS = 16_000_000  # of a picture, decoded
 READ_SIZE = 64 * 2**10  # bytes
 CONNECTIONS = 8  # at once
@@ -55,7 +58,7 @@ def fetch_thumbnails(urls: Iterable[object], *, side: int = 160, deadline: float
         server that does not answer, more than 10 MiB or 16 million pixels, or a format other than PNG, JPEG, WebP, GIF.
 
     Raises:
-        ConfigError: Pillow is missing, or `side` is less than 1.
+        ConfigError: Pillow is missing, or an argument is wrong.
 
     >>> from scenario_etl import Client, Emulator, extract_collections
     >>> with Emulator(collections=3) as api, Client("demo", "demo", base_url=api.url) as client:
@@ -68,8 +71,12 @@ def fetch_thumbnails(urls: Iterable[object], *, side: int = 160, deadline: float
         import PIL  # noqa: F401, PLC0415 - an extra
     except ModuleNotFoundError as error:
         raise ConfigError("thumbnails need Pillow: pip install 'scenario-etl[report]'") from error
-    if side < 1:
-        raise ConfigError(f"side is {side}: give 1 pixel or more")
+    if not isinstance(side, Integral) or not 1 <= side <= MOST_SIDE:
+        raise ConfigError(f"side must be a whole number of pixels from 1 to {MOST_SIDE}, got {redact(side)}")
+    if not isinstance(deadline, Real) or not 0 <= deadline <= LONGEST_DEADLINE:
+        raise ConfigError(f"deadline must be the seconds to wait, from 0 to {LONGEST_DEADLINE}, got {redact(deadline)}")
+    if isinstance(urls, str) or not isinstance(urls, Iterable):
+        raise ConfigError(f"urls must be an iterable of URLs, got {redact(urls)}")
     wanted = list(urls)
     waiting = deque(dict.fromkeys(url for url in wanted if isinstance(url, str)))
     ends = monotonic() + deadline

@@ -160,7 +160,7 @@ class Requests:
     Attributes:
         requests: how many requests were sent, retries and redirects included.
         url: of the first.
-        asked: what is asked for, as errors say it.
+        page: which page of a listing is asked for, None for what has no pages.
 
     """
 
@@ -173,7 +173,7 @@ class Requests:
     ) -> None:
         self.requests = 0
         self.url = f"{transport.base_url}{path}?{urlencode(parameters)}".rstrip("?")
-        self.asked = f"GET {self.url}"
+        self.page: int | None = None
         self._seconds_paced = 0.0
         self._is_paced = False
         self._transport = transport
@@ -181,6 +181,11 @@ class Requests:
         self._retry = Retry(transport.attempts, transport.deadline, transport.sleep, transport.clock, self._announce)
         self._bucket = transport.bucket(parameters.get("projectId"))
         self._request = transport.session.prepare_request(requests.Request("GET", self.url, headers=HEADERS))
+
+    @property
+    def asked(self) -> str:
+        """What is asked for, as errors say it."""
+        return f"GET {self.url}" + (f" (page {self.page})" if self.page else "")
 
     @property
     def retries(self) -> int:
@@ -235,7 +240,7 @@ class Requests:
         facts = {"request": redact(self.asked, QUOTED_CHARACTERS), "reason": reason, "seconds": round(seconds, 1)}
         message = "%(request)s: %(reason)s, waiting %(seconds).1f s"
         level = logging.DEBUG if reason == PACING else logging.INFO
-        logger.log(level, message, facts, extra={"event": "waiting", "facts": facts})
+        logger.log(level, message, facts, extra={"event": "waiting", "facts": facts | {"page": self.page}})
         if self._on_wait:
             self._on_wait(reason, seconds)
 

@@ -63,8 +63,8 @@ def test_a_report_that_cannot_be_written_is_known_before_any_request(run, api, o
         (("export", "assets", "c.parquet"), 2, "'assets' is not"),
         (("export", "collections", "c.parquet", "--colour", "red"), 2, "No such option"),
         (("export", "collections"), 2, "Missing argument"),
-        (("export", "collections", "c.parquet", "--page-size", "0"), 78, "page_size is 0"),
-        (("export", "collections", "c.parquet", "--page-size", "101"), 78, "page_size is 101"),
+        (("export", "collections", "c.parquet", "--page-size", "0"), 78, "between 1 and 100, got 0"),
+        (("export", "collections", "c.parquet", "--page-size", "101"), 78, "between 1 and 100, got 101"),
         (("export", "collections", "c.parquet", "--attempts", "0"), 2, "0 is not in the range"),
         (("export", "collections", "c.parquet", "--base-url", "http://api.example"), 78, "use https"),
         (("export", "collections", "c.parquet", "--demo", "--base-url", "x"), 2, "--demo brings its own API"),
@@ -288,7 +288,7 @@ def test_secrets_can_be_mounted_as_files(run, api, tmp_path: Path) -> None:
     assert run("check", **mounted).returncode == 0
     lost = run("check", **(mounted | {"SCENARIO_SDK_API_SECRET_FILE": "missing"}))
     assert lost.returncode == 78
-    assert "SCENARIO_SDK_API_SECRET_FILE names missing, which cannot be read" in lost.stderr
+    assert "the file that SCENARIO_SDK_API_SECRET_FILE names cannot be read" in lost.stderr
 
 
 def test_an_export_can_make_urls_durable(run, api, tmp_path: Path) -> None:

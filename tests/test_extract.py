@@ -316,12 +316,12 @@ def test_to_batches_gives_one_batch_a_page_as_they_arrive() -> None:
     [
         ("asset", {}, "there is no resource 'asset': choose collections"),
         ("collections", {"colour": "red"}, "collections have no filter colour: choose project_id"),
-        ("collections", {"project_id": ""}, "project_id is ''"),
-        ("collections", {"project_id": 7}, "project_id is 7"),
-        ("collections", {"page_size": 0}, "page_size is 0: collections come 1 to 100 a page"),
-        ("collections", {"page_size": 101}, "page_size is 101"),
-        ("collections", {"page_size": "10"}, "page_size is '10'"),
-        ("collections", {"page_size": True}, "page_size is True"),
+        ("collections", {"project_id": ""}, "project_id must be text that is not empty, got ''"),
+        ("collections", {"project_id": 7}, "project_id must be text that is not empty, got 7"),
+        ("collections", {"page_size": 0}, "page_size must be between 1 and 100, got 0"),
+        ("collections", {"page_size": 101}, "page_size must be between 1 and 100, got 101"),
+        ("collections", {"page_size": "10"}, "page_size must be between 1 and 100, got 10"),
+        ("collections", {"page_size": True}, "page_size must be between 1 and 100, got true"),
     ],
 )
 def test_a_wrong_argument_is_refused_when_the_scan_is_described(resource, arguments, words) -> None:

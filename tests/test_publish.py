@@ -52,7 +52,7 @@ def test_a_full_disk_is_a_destination_error_with_advice(old: Path) -> None:
         (".", "it is a folder; name a file"),
         ("file/x.parquet", "there is no folder"),
         ("/proc/x.parquet", "cannot write /proc/x.parquet"),
-        ("n" * 250, "File name too long"),
+        ("n" * 256, "File name too long"),
         ("", "is no place to write to"),
         ("caf\udce9.parquet", "is no place to write to"),
         ("new/", "it is a folder; name a file"),

@@ -1,0 +1,180 @@
+"""Where files are: URI -> filesystem, how a URI may be shown, and which failures of a store pass by themselves."""
+
+import os
+import re
+from collections.abc import Callable
+from concurrent.futures import Future
+from threading import Thread
+from typing import Any, TypeVar
+
+import pyarrow as pa
+from pyarrow import fs
+
+from scenario_etl.errors import ConfigError, DestinationError, ScenarioError, TransientError
+from scenario_etl.redact import redact
+
+REQUEST_TIMEOUT = 60.0  # seconds of silence; a copy inside an object store says nothing until it is done
+CONNECT_TIMEOUT = 5.0  # seconds
+SCHEMES = {"file", "s3", "gs", "gcs", "abfs", "abfss", "hdfs"}
+
+# Of s3://KEY:SECRET@bucket, but not the container of abfss://container@account.
+_USER = re.compile(r"^(\w+://)(?:(?<!abfs://)(?<!abfss://)[^/@]*|[^/@]*:[^@]*)@")
+_PASSING = re.compile(
+    r"HTTP status (408|429|5\d\d)\b|\b(408|429|5\d\d) [A-Z]"  # of S3, and of Azure
+    r"|SLOW_DOWN|THROTTLING|SERVICE_UNAVAILABLE|INTERNAL_FAILURE|REQUEST_TIMEOUT"
+    r"|\b(UNAVAILABLE|DEADLINE_EXCEEDED|RESOURCE_EXHAUSTED|ABORTED|INTERNAL)\b"  # of Google's Status
+    r"|NETWORK_CONNECTION|[Tt]imed? ?out|[Cc]onnection (reset|refused|closed)|[Cc]ould ?n.t connect"
+)
+_FINAL = re.compile(r"curlCode: (1|3|51|58|60|77)\b|ACCESS_DENIED|NO_SUCH_BUCKET")  # such as a certificate
+
+Result = TypeVar("Result")
+_calls: set[Thread] = set()
+
+
+def filesystem(uri: str | os.PathLike[str]) -> tuple[fs.FileSystem, str]:
+    """Return the filesystem of a path or URI (`s3://`, `gs://`, `abfss://`, `file://`), and the path in it.
+
+    The credentials of an object store come from its own environment, such as `AWS_*` and `AWS_ENDPOINT_URL`.
+
+    Raises:
+        ConfigError: it is neither a path nor a URI, or a URI with a part that a path cannot have.
+        DestinationError: the URI is of no filesystem that pyarrow knows, or the text cannot be a path.
+
+    """
+    text = _checked(uri)
+    try:
+        if "://" not in text:
+            return fs.LocalFileSystem(), os.path.realpath(text)  # a link stays a link: what it leads to is replaced
+        _check_uri(text)
+        store, path = fs.FileSystem.from_uri(text)
+    except FileNotFoundError as error:  # only the current folder is looked up
+        raise DestinationError(
+            f"{redact(text)} cannot be found: the current folder is gone; change to another"
+        ) from error
+    except (pa.ArrowException, OSError) as error:
+        raise failure(f"{shown(text)} is no place to write to: {redact(str(error), 200)}", error) from error
+    return _patient(store), path.rstrip("/")
+
+
+def joined(uri: str | os.PathLike[str], relative: str) -> str:
+    """Return the path or URI of something below another one; the query of a URI stays its end."""
+    text = os.fspath(uri)
+    base, mark, query = text.partition("?") if "://" in text else (text, "", "")
+    return f"{base.rstrip('/')}/{relative}{mark}{query}"
+
+
+def is_folder(uri: str | os.PathLike[str]) -> bool:
+    """Whether a path or URI ends as that of a folder."""
+    text = os.fspath(uri)
+    return (text.partition("?")[0] if "://" in text else text).endswith(("/", os.sep))
+
+
+def shown(uri: str | os.PathLike[str]) -> str:
+    """Return a path or URI as it may be shown: without the credentials and the query of a URI, on one line.
+
+    >>> shown("s3://KEY:SECRET@bucket/lake?region=eu-west-1")
+    's3://bucket/lake'
+    """
+    text = os.fspath(uri)
+    if "://" in text:
+        text = _USER.sub(r"\1", text).partition("?")[0]
+    return redact(text, 1000)
+
+
+def failure(message: str, error: BaseException, advice: str = "") -> ScenarioError:
+    """Return what to raise for a failure of a filesystem: a TransientError where it passes by itself.
+
+    Advice is added where it does not pass.
+    """
+    if is_passing(error):
+        return TransientError(f"{message}; run again later")
+    return DestinationError(message + advice)
+
+
+def is_passing(error: BaseException) -> bool:
+    """Whether a failure of an object store may pass by itself.
+
+    pyarrow gives no codes, so its words decide: the HTTP status (RFC 9110), the codes of S3 ("Error responses" in its
+    API reference) and of Google's Status (google.rpc.Code), and lost connections.
+    """
+    words = str(error)
+    has_errno = isinstance(error, OSError) and error.errno is not None  # then it is of a local disk
+    return not has_errno and bool(_PASSING.search(words)) and not _FINAL.search(words)
+
+
+def call(function: Callable[..., Result], *arguments: Any, seconds: float | None = None) -> Result:
+    """Return what a function of a store returns, after at most some seconds.
+
+    It runs in a thread of its own: pyarrow does not return to Python before the store has answered, so a signal would
+    have no effect until then.
+
+    Raises:
+        TimeoutError: it takes longer. It goes on in its thread.
+
+    """
+    future: Future[Result] = Future()
+
+    def work() -> None:
+        try:
+            future.set_result(function(*arguments))
+        except BaseException as error:  # noqa: BLE001 - it is raised by the caller
+            future.set_exception(error)
+        finally:
+            _calls.discard(thread)
+
+    thread = Thread(target=work, daemon=True)
+    _calls.add(thread)
+    thread.start()
+    return future.result(seconds)
+
+
+def is_busy() -> bool:
+    """Whether a call goes on that nobody waits for any more: pyarrow's own clean-up at exit would wait for it."""
+    return bool(_calls)
+
+
+def _checked(uri: object) -> str:
+    try:
+        text = os.fspath(uri)  # type: ignore[call-overload] # whatever it is
+    except TypeError:
+        text = None
+    if not isinstance(text, str):
+        raise ConfigError(f"a path or a URI is needed, got {redact(uri)} of type {type(uri).__name__}")
+    try:
+        usable = bool(text.encode()) and "\0" not in text
+    except UnicodeEncodeError:
+        usable = False
+    if not usable:
+        raise DestinationError(f"{redact(text)!r} is no place to write to: give a path, in UTF-8")
+    return text
+
+
+def _check_uri(text: str) -> None:
+    """Refuse a URI of which pyarrow would take only a part."""
+    scheme, _, rest = text.partition("://")
+    place, _, query = rest.partition("?")
+    _, _, path = place.partition("/")
+    reason = None
+    if scheme.lower() not in SCHEMES:
+        raise DestinationError(f"{shown(text)} is no place to write to: {redact(scheme)!r} is no filesystem")
+    if "#" in rest:
+        reason = "has a fragment; write # as %23"
+    elif not path.strip("/"):
+        reason = "has no path below the bucket; name a folder or a file"
+    elif "//" in path or (scheme != "file" and path.startswith("/")):
+        reason = "has two slashes in a row; an object store takes them for a folder without a name"
+    elif query and scheme in {"file", "hdfs"}:
+        reason = "has a query, which this filesystem cannot carry"
+    if reason:
+        raise ConfigError(f"{shown(text)} {reason}")
+
+
+def _patient(store: fs.FileSystem) -> fs.FileSystem:
+    """Return a store that waits for an answer longer than 3 s, and tries again thrice instead of 31 times.
+
+    pyarrow offers neither in a URI, but the arguments with which a store is pickled are those of its class.
+    """
+    if not isinstance(store, fs.S3FileSystem):
+        return store
+    rebuilt, (arguments,) = store.__reduce__()
+    return rebuilt(arguments | {"request_timeout": REQUEST_TIMEOUT, "connect_timeout": CONNECT_TIMEOUT})
