@@ -128,9 +128,7 @@ class StoreProxy:
 
     def _forwarded(self, request: Any, body: bytes) -> tuple[int, bytes, dict[str, str]]:
         connection = http.client.HTTPConnection(urlsplit(self.store).netloc, timeout=20)
-        headers = {
-            name: value for name, value in request.headers.items() if name.lower() not in UNCHANGED | {"expect"}
-        }
+        headers = {name: value for name, value in request.headers.items() if name.lower() not in UNCHANGED | {"expect"}}
         connection.request(request.command, request.path, body, headers | {"Content-Length": str(len(body))})
         with connection.getresponse() as answer:
             content = answer.read()

@@ -6,7 +6,6 @@ import sys
 import threading
 from pathlib import Path
 
-import boto3
 import duckdb
 import pandas as pd
 import polars as pl
@@ -18,8 +17,6 @@ import scenario_sdk
 from filelock import FileLock
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from moto.server import ThreadedMotoServer
-from pyarrow import fs
 
 from scenario_etl import Client, Emulator, changes, history, read_snapshot, snapshot
 from scenario_etl.diff import changes_schema
@@ -563,106 +560,3 @@ def test_a_datetime_without_a_zone_is_in_utc(lake: Path) -> None:
     take(lake, DAYS[0], record())
     assert changes(lake, "collections", since=pd.Timestamp(DAYS[0])).num_rows == 1
     assert changes(lake, "collections", since=dt.datetime(2026, 11, 1, 23, 59)).num_rows == 1
-
-
-# Object stores
-
-
-@pytest.fixture(scope="module")
-def s3():
-    """A real S3 endpoint over HTTP with a bucket, its address and keys in the environment."""
-    server = ThreadedMotoServer(port=0, verbose=False)
-    server.start()
-    _, port = server.get_host_and_port()
-    endpoint = f"http://127.0.0.1:{port}"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AWS_ENDPOINT_URL", endpoint)
-        patch.setenv("AWS_ACCESS_KEY_ID", "key")
-        patch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
-        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-        requests.put(f"{endpoint}/bucket", timeout=5).raise_for_status()
-        yield endpoint
-    server.stop()
-
-
-def keys(prefix: str) -> list[str]:
-    store, _ = fs.FileSystem.from_uri("s3://bucket")
-    found = store.get_file_info(fs.FileSelector(f"bucket/{prefix}", recursive=True, allow_not_found=True))
-    return sorted(item.path.removeprefix(f"bucket/{prefix}/") for item in found if item.type == fs.FileType.File)
-
-
-def test_a_lake_in_an_object_store_is_like_a_folder(s3, run, api) -> None:
-    uri = "s3://bucket/lake"
-    for day in DAYS[:3]:
-        done = run("snapshot", "collections", uri, "--date", day, "--keep", "2", api=api)
-        assert done.returncode == 0, done.stderr
-        api.collections.pop()
-    assert keys("lake") == [
-        f"{table}/snapshot_date={day}/part-0.parquet"
-        for table, days in (("collections", DAYS[1:3]), ("collections_changes", DAYS[:3]))
-        for day in days
-    ]
-    assert [day["deleted"] for day in history(uri, "collections").to_pylist()] == [0, 1, 1]
-    assert read_snapshot(uri, "collections").num_rows == 248
-    del api.collections[10:]
-    refused = run("snapshot", "collections", uri, "--date", DAYS[3], api=api)
-    assert refused.returncode == 65
-    assert ".collections.snapshot_date=2026-11-04.rejected" in keys("lake")
-    assert history(uri, "collections")["rejected"].to_pylist() == [False, False, False, True]
-
-
-def test_an_export_to_an_object_store_and_the_places_it_cannot_go(s3, run, api) -> None:
-    assert run("export", "collections", "s3://bucket/deep/c.parquet", api=api).returncode == 0
-    assert keys("deep") == ["c.parquet"]
-    served = len(api.requests)
-    for uri in ("s3://no-such-bucket/c.parquet", "nonsense://bucket/c.parquet"):
-        done = run("export", "collections", uri, api=api)
-        assert (done.returncode, done.stderr.count("\n")) == (74, 1)
-    assert len(api.requests) == served
-
-
-UPLOAD_KILLED = """
-import os, signal, sys, threading
-import scenario_etl.publish as publish
-
-chunks = 0
-def count(frame, event, argument):
-    global chunks
-    if event == "c_call" and argument.__name__ == "read" and frame.f_code.co_name == "copyfileobj":
-        chunks += 1
-        if chunks == int(sys.argv[1]):
-            os.kill(os.getpid(), signal.SIGKILL)
-
-publish.UPLOAD_BYTES = 4096
-threading.setprofile(count)
-from scenario_etl import export_collections
-export_collections("s3://bucket/killed/c.parquet")
-"""
-
-
-def test_a_page_in_an_object_store_is_one_that_a_browser_shows(s3, run, api) -> None:
-    assert run("snapshot", "collections", "s3://bucket/shown", api=api).returncode == 0
-    assert run("report", "s3://bucket/shown", "s3://bucket/report.html").returncode == 0
-    found = boto3.client("s3", endpoint_url=s3).head_object(Bucket="bucket", Key="report.html")
-    assert (found["ContentType"], found["ContentLength"] > 10_000) == ("text/html", True)
-
-
-@pytest.mark.parametrize("chunk", [1, 3, 20])
-def test_an_upload_killed_half_way_leaves_the_old_object_whole(s3, run, api, chunk: int) -> None:
-    uri = "s3://bucket/killed/c.parquet"
-    assert run("export", "collections", uri, api=api).returncode == 0
-    store, _ = fs.FileSystem.from_uri("s3://bucket")
-    old = store.open_input_file("bucket/killed/c.parquet").read()
-    killed = subprocess.run([sys.executable, "-c", UPLOAD_KILLED, str(chunk)], env=environment(api), check=False)
-    assert killed.returncode == -9
-    assert store.open_input_file("bucket/killed/c.parquet").read() == old
-    assert not [key for key in keys("killed") if key.endswith(".parquet") and key != "c.parquet"]
-    assert run("export", "collections", uri, api=api).returncode == 0
-    assert pq.read_table(store.open_input_file("bucket/killed/c.parquet")).num_rows == 250
-
-
-def test_an_object_store_that_cannot_be_reached_is_a_transient_error_before_any_request(s3, api, run) -> None:
-    done = run("export", "collections", "s3://bucket/c.parquet", api=api, AWS_ENDPOINT_URL="http://127.0.0.1:1")
-    assert done.returncode == 75
-    assert api.requests == []
-    assert "Traceback" not in done.stderr
