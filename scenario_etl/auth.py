@@ -119,7 +119,7 @@ def hide(text: str, secrets: Iterable[str]) -> str:
     if not told:
         return text
     pattern = re.compile("|".join(map(_pattern, told)))
-    for _ in range(3):  # escaped once, twice or three times
+    for _ in range(4):  # as it is, and escaped once, twice or three times
         text = _without_encoded(pattern.sub(HIDDEN, text), pattern)
         plain = _unescaped(text)
         if plain == text or not any(secret in _unescaped(_unescaped(plain)) for secret in told):

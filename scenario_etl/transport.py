@@ -1,9 +1,12 @@
 """One request at a time, and its answer: paced, retried, redirected within the origin, bounded in size and time."""
 
+import http.client
 import json
 import logging
 import os
 import re
+import socket
+import ssl
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -80,6 +83,7 @@ class Transport:
             self.session.mount(base_url, _OneOrigin())
         self._adapter = self.session.get_adapter(base_url)
         self._process = os.getpid()
+        self._has_answered = False
         # The look-ups in environment and files that requests would otherwise do anew for each call.
         verify = None if self.session.verify is True else self.session.verify  # its own beats the environment's
         settings = self.session.merge_environment_settings(base_url, {}, True, verify, None)
@@ -100,7 +104,30 @@ class Transport:
             settings = {name: self.settings[name] for name in ("verify", "proxies", "cert")}
             watch_connections(adapter.get_connection_with_tls_context(request, **settings))
         timeout = (min(CONNECT_TIMEOUT, self.timeout), self.timeout)
-        return adapter.send(request, timeout=timeout, **self.settings)
+        response = adapter.send(request, timeout=timeout, **self.settings)
+        self._has_answered = True
+        return response
+
+    def is_tls_spoken_to_in_plain(self) -> bool:
+        """Whether the base URL has http, nothing has answered yet, and its port speaks TLS.
+
+        A TLS server ends a connection that begins with anything else, often with a reset, as a server does that fails
+        for now. So it is asked once more, for a handshake only, without credentials.
+        """
+        parts = urlsplit(self.base_url)
+        if self._has_answered or parts.scheme != "http":
+            return False
+        context = ssl.create_default_context()
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        address = parts.hostname, parts.port or 80
+        try:
+            with (
+                socket.create_connection(address, timeout=min(CONNECT_TIMEOUT, self.timeout)) as connection,
+                context.wrap_socket(connection),
+            ):
+                return True
+        except OSError:
+            return False
 
     def adapter(self) -> BaseAdapter:
         """Return what sends requests, with connections that belong to this process.
@@ -342,6 +369,11 @@ class Requests:
         what = "no answer" if status is None else "the answer broke off"
         words = self.quoted(str(cause))
         message = f"{self.asked}: {what}: {type(cause).__name__}: {words}"
+        if (
+            isinstance(cause, ConnectionError | http.client.HTTPException)
+            and self._transport.is_tls_spoken_to_in_plain()
+        ):
+            return APIError(f"{message}; the port speaks TLS: use https")
         for pattern, kind, advice in _FINAL:
             if re.search(pattern, f"{type(cause).__name__}: {cause}"):
                 return kind(f"{message}; {advice}")
@@ -384,7 +416,6 @@ _FINAL: list[tuple[str, type[APIError | ConfigError], str]] = [  # waiting does 
         APIError,
         "the port does not speak TLS: check the base URL, and the proxy",
     ),
-    (r"^BadStatusLine: \x15\x03", APIError, "the port speaks TLS: use https"),
     (r"^OSError: Tunnel connection failed: 407", APIError, "the proxy asks for credentials: check HTTPS_PROXY"),
     (r"^OSError: Tunnel connection failed: 4(?!08|29)", APIError, "the proxy refuses to connect: check HTTPS_PROXY"),
 ]

@@ -10,11 +10,14 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+import pytest
 import requests
 import urllib3
 from requests.adapters import BaseAdapter
 
 from scenario_etl import Client, Emulator
+from scenario_etl.client import Page
+from scenario_etl.errors import ScenarioError
 
 RIGHT = {
     "id": "c1",
@@ -122,3 +125,15 @@ def environment(api: Emulator | None = None, **more: str) -> dict[str, str]:
             "SCENARIO_SDK_API_SECRET": "demo",
         }
     return inherited | more
+
+
+def pages(client: Client, **parameters: Any) -> list[Page]:
+    """All pages of the collections."""
+    return list(client.walk("/collections", "collections", parameters or {"pageSize": 100}))
+
+
+def failure(*answers: Any, **arguments: Any) -> ScenarioError:
+    """The error of a client whose requests get these answers."""
+    with pytest.raises(ScenarioError) as caught:
+        pages(answering(*answers, **arguments)[0])
+    return caught.value

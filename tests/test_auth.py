@@ -1,0 +1,229 @@
+import base64
+import copy
+import html
+import json
+import logging
+import pickle
+import traceback
+from pathlib import Path
+from urllib.parse import quote, quote_plus, unquote
+
+import pytest
+import requests
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from scenario_etl import Client, Emulator
+from scenario_etl.auth import hide
+from scenario_etl.errors import AuthError, ConfigError, TransientError
+from tests.helpers import answering, failure, page, pages
+
+SECRETS = ("secret-of-mine", "a2V5LW9mLW1pbmU6c2VjcmV0LW9mLW1pbmU=")
+
+
+def test_without_credentials_the_error_names_the_variables() -> None:
+    with pytest.raises(ConfigError, match="SCENARIO_SDK_API_KEY and SCENARIO_SDK_API_SECRET not set"):
+        Client()
+
+
+def test_half_a_key_is_an_error_that_names_the_other_half(monkeypatch) -> None:
+    monkeypatch.setenv("SCENARIO_SDK_JWT", "jwt")
+    with pytest.raises(ConfigError, match=r"credentials: SCENARIO_SDK_API_SECRET not set"):
+        Client("key")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "variables", "kind"),
+    [
+        ({}, {"API_KEY": "k", "API_SECRET": "s", "JWT": "j"}, "API key"),
+        ({}, {"JWT": "j"}, "bearer token"),
+        ({}, {"API_KEY": "k", "JWT": "j"}, "bearer token"),
+        ({"bearer_token": "b"}, {"API_KEY": "k", "API_SECRET": "s"}, "bearer token"),
+        ({"api_key": "k", "api_secret": "s"}, {"JWT": "j"}, "API key"),
+    ],
+)
+def test_arguments_beat_the_environment_and_the_key_pair_beats_the_jwt(arguments, variables, kind, monkeypatch) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(f"SCENARIO_SDK_{name}", value)
+    assert Client(**arguments).credentials == kind
+
+
+def test_netrc_never_replaces_the_credentials(tmp_path: Path, monkeypatch, connect) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login someone password else\n")
+    netrc.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(netrc))
+    with Emulator(3) as api:
+        assert len(pages(connect(api))) == 1
+
+
+def test_a_bearer_callable_is_asked_anew_for_each_request() -> None:
+    tokens = iter(["first", "second"])
+    client, adapter = answering(page(token="t"), page(), bearer_token=lambda: next(tokens))
+    pages(client)
+    assert [r.headers["Authorization"] for r in adapter.requests] == ["Bearer first", "Bearer second"]
+
+
+EXPIRED = (403, {"x-amzn-errortype": "AccessDeniedException"}, {"Message": "User is not authorized"})
+
+
+def test_an_expired_jwt_is_refreshed_once_and_the_walk_goes_on() -> None:
+    client, adapter = answering(page(token="t"), EXPIRED, page(), bearer_token=lambda: "fresh")
+    assert len(pages(client)) == 2
+    assert len(adapter.requests) == 3
+
+
+def test_a_jwt_that_is_refused_twice_is_an_auth_error() -> None:
+    client, adapter = answering(EXPIRED, bearer_token=lambda: "fresh")
+    with pytest.raises(AuthError, match="JWTs may expire"):
+        pages(client)
+    assert len(adapter.requests) == 2
+
+
+def test_a_plain_403_is_not_refreshed() -> None:
+    client, adapter = answering((403, {}, {"reason": "no member"}), bearer_token=lambda: "fresh")
+    with pytest.raises(AuthError, match="no member"):
+        pages(client)
+    assert len(adapter.requests) == 1
+
+
+def test_a_bearer_callable_that_fails_is_a_config_error() -> None:
+    def fail() -> str:
+        raise OSError("hush")
+
+    assert type(failure(page(), bearer_token=fail)) is ConfigError
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_refused_key_is_one_request_and_says_what_to_fix(status: int) -> None:
+    client, adapter = answering((status, {}, {"reason": "Unauthorized"}))
+    with pytest.raises(AuthError, match="Unauthorized; check SCENARIO_SDK_API_KEY") as caught:
+        pages(client)
+    assert (len(adapter.requests), caught.value.status) == (1, status)
+
+
+@pytest.mark.parametrize("secret", SECRETS)
+def test_a_secret_that_the_server_repeats_is_not_in_the_error(secret: str) -> None:
+    words = "x" * 190 + secret
+    for answer in [(400, {}, {"reason": words}), (200, {}, {"reason": words}), (200, {}, words.encode())]:
+        error = failure(answer)
+        assert secret[:8] not in str(error)
+
+
+@pytest.mark.parametrize("form", ['s"cr3t', 's\\"cr3t', "s%22cr3t", "key-of-mine"])
+def test_a_secret_is_taken_out_in_every_way_it_is_written(form: str) -> None:
+    given = {"api_key": "key-of-mine", "api_secret": 's"cr3t'}
+    body = f'{{"hint": "{form}"}}'.encode()
+    for answer in [(400, {}, body), (302, {"Location": f"https://x.example/{form}"}, b""), page(1, token=form)]:
+        error = failure(answer, **given)
+        assert "cr3t" not in str(error)
+        assert "key-of-mine" not in str(error)
+
+
+def test_a_bearer_token_that_the_server_repeats_is_not_in_the_error() -> None:
+    assert "tok3n" not in str(failure((400, {}, {"reason": "bad tok3n"}), bearer_token="tok3n"))
+
+
+def test_neither_repr_nor_logs_show_a_secret(caplog) -> None:
+    caplog.set_level(logging.DEBUG)
+    client, _ = answering((503, {}, b""), page(token="t"), page())
+    pages(client)
+    assert repr(client) == "<scenario_etl.Client https://api.example/v1 with API key>"
+    assert "503, waiting" in caplog.text
+    assert not any(secret in caplog.text for secret in SECRETS)
+
+
+# Secrets in errors
+
+
+TOLD = "s3cr3t/of+mine?"
+ENCODED = base64.b64encode(f"key-of-mine:{TOLD}".encode()).decode()
+FORMS = {
+    "plain": TOLD,
+    "percent": quote(TOLD, safe=""),
+    "percent twice": quote(quote(TOLD, safe=""), safe=""),
+    "form": quote_plus(TOLD),
+    "html": html.escape(TOLD.replace("/", "&#47;")),
+    "html hexadecimal": "".join(f"&#x{ord(c):x};" for c in TOLD),
+    "json": "".join(f"\\u{ord(c):04x}" for c in TOLD),
+    "json in json": json.dumps(json.dumps(TOLD.replace("/", "\\/"))),
+    "base64": ENCODED,
+    "base64 without padding": ENCODED.rstrip("="),
+    "base64 for URLs": base64.urlsafe_b64encode(f"key-of-mine:{TOLD}".encode()).decode().rstrip("="),
+    "base64 of the secret": base64.b64encode(TOLD.encode()).decode(),
+    "base64 of more": base64.b64encode(f"user=x&secret={TOLD}&more".encode()).decode(),
+    "hexadecimal": TOLD.encode().hex().upper(),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("place", ["reason", "body", "location", "token", "status line"])
+def test_a_secret_is_hidden_in_every_spelling_and_place(form: str, place: str) -> None:
+    text = FORMS[form]
+    answers = {
+        "reason": [(400, {}, {"reason": f"wrong: {text}."})],
+        "body": [(400, {}, f"<p>{text}</p>".encode())],
+        "location": [(302, {"Location": f"https://x.example/{text}"}, b"")],
+        "token": [page(1, token=text)],
+        "status line": [requests.ConnectionError(f"broken: {text}")],
+    }[place]
+    said = str(failure(*answers, api_key="key-of-mine", api_secret=TOLD, attempts=1))
+    assert "***" in said
+    assert text.strip('"') not in said
+    assert TOLD not in said
+
+
+def test_a_short_key_leaves_words_as_they_are() -> None:
+    said = str(
+        failure((400, {}, {"reason": "a key of a team, a:s3cr3t-of-mine"}), api_key="a", api_secret="s3cr3t-of-mine")
+    )
+    assert said == "GET https://api.example/v1/collections?pageSize=100 (page 1): 400 : a key of a team, ***"
+
+
+@given(st.text(), st.text(min_size=3))
+def test_what_holds_no_secret_is_not_changed(text: str, secret: str) -> None:
+    assume(secret not in html.unescape(unquote(text)))
+    assume("***" not in text)
+    hidden = hide(text, [secret])
+    assert hidden == text or "***" in hidden
+
+
+def test_a_token_that_was_used_before_is_hidden_too() -> None:
+    tokens = iter([f"t0k3n-number-{number}" for number in range(9)])
+    answers = [page(token="t"), page(token="u"), (400, {}, {"reason": "t0k3n-number-0 has expired, t0k3n-number-1"})]
+    said = str(failure(*answers, bearer_token=lambda: next(tokens)))
+    assert "*** has expired, ***" in said
+
+
+def test_a_secret_in_the_variable_for_its_file_is_not_shown(monkeypatch) -> None:
+    monkeypatch.setenv("SCENARIO_SDK_API_KEY", "key-of-mine")
+    monkeypatch.setenv("SCENARIO_SDK_API_SECRET_FILE", "s3cr3t-of-mine")
+    with pytest.raises(ConfigError, match="It takes a path, not the secret itself") as caught:
+        Client()
+    assert "s3cr3t" not in "".join(traceback.format_exception(caught.value))
+
+
+def test_a_file_with_a_secret_may_start_with_a_byte_order_mark(monkeypatch, tmp_path: Path) -> None:
+    path = tmp_path / "secret"
+    path.write_text("demo\r\n", encoding="utf-8-sig")
+    monkeypatch.setenv("SCENARIO_SDK_API_KEY", "demo")
+    monkeypatch.setenv("SCENARIO_SDK_API_SECRET_FILE", str(path))
+    with Emulator(3) as api, Client(base_url=api.url) as client:
+        assert len(pages(client)) == 1
+
+
+@pytest.mark.parametrize("taken", [pickle.dumps, copy.copy, copy.deepcopy])
+def test_a_client_cannot_be_pickled_or_copied(taken) -> None:
+    with pytest.raises(ConfigError, match="cannot be pickled or copied"):
+        taken(Client("k", "s3cr3t"))
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:1/v1", "https://127.0.0.1:1/v1"])
+def test_no_error_leads_to_the_headers_of_a_request(url: str) -> None:
+    with Client("key", "s3cr3t", base_url=url, attempts=1) as client, pytest.raises(TransientError) as caught:
+        pages(client)
+    error, chain = caught.value, []
+    while error:
+        chain.append(error)
+        error = error.__cause__ or error.__context__
+    assert not [link for link in chain if getattr(link, "request", None) is not None]
