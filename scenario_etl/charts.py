@@ -16,11 +16,13 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+from matplotlib.dates import MONTHLY, AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
 from matplotlib.font_manager import findfont, get_font, get_font_names
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 from PIL import Image
+
+from scenario_etl.redact import without_direction
 
 WIDTH = 9.0  # inches
 NARROW = 6.0  # inches; below it, a chart has fewer ticks
@@ -274,6 +276,7 @@ def _date_axis(axis: Axes, dates: "pd.Series[Any]", width: float) -> None:
     beside = pd.Timedelta(days=1.5)
     axis.set_xlim(dates.min() - beside, dates.max() + beside)
     locator = AutoDateLocator(minticks=3, maxticks=4 if width < NARROW else 8)  # type: ignore[no-untyped-call]
+    locator.intervald[MONTHLY] = [1, 2, 3, 4, 6, 12]  # without the 12 it warns where four ticks are for two years
     axis.xaxis.set_major_locator(locator)
     axis.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
     axis.set_xlabel("snapshot (UTC)")
@@ -306,7 +309,7 @@ def _count(number: Any, noun: str) -> str:
 
 
 def _short(name: Any, most: int) -> str:
-    text = "(no name)" if pd.isna(name) or not name else str(name)
+    text = "(no name)" if pd.isna(name) or not name else without_direction(str(name))
     text = "".join(c if ord(c) in _drawable() else UNDRAWABLE for c in " ".join(text.split()))
     return text if len(text) <= most else text[: most - 1] + "…"
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from datetime import UTC, datetime
 from time import monotonic, time
-from typing import TYPE_CHECKING, Any, NoReturn, get_args
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO, get_args
 from uuid import uuid4
 
 import click
@@ -445,12 +445,9 @@ def main() -> NoReturn:
         stop_at(name, code)
     verbose = bool({"-v", "--verbose"} & set(sys.argv))
     code = exit_code(verbose)
-    try:
-        if sys.stdout:
-            sys.stdout.flush()
-    except OSError as error:
-        silence_stdout()
+    if error := flushed(sys.stdout):
         code = code or unwritten(error, verbose)
+    flushed(sys.stderr)
     if is_busy():  # with a call to an object store that was given up; pyarrow would wait for it at exit
         os._exit(code)
     sys.exit(code)
@@ -474,7 +471,7 @@ def exit_code(verbose: bool) -> int:
     except ScenarioError as error:
         code = fail(str(error), error.exit_code, verbose)
     except OSError as error:
-        silence_stdout()
+        flushed(sys.stdout)
         code = unwritten(error, verbose)
     except Exception as error:  # noqa: BLE001 - the last line of defence: no traceback reaches a user unasked
         code = fail(
@@ -490,10 +487,19 @@ def stop_at(name: str, code: int) -> None:
         signal.signal(number, lambda *_: sys.exit(code))
 
 
-def silence_stdout() -> None:
-    """Lead what is left for stdout nowhere, so that Python's last flush says nothing more."""
-    if sys.stdout:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def flushed(stream: TextIO | None) -> OSError | None:
+    """Write what a stream still holds; return what prevents it, and then lead the stream nowhere.
+
+    Otherwise Python's own flush at exit would fail, too, and exit with 120.
+    """
+    if stream is None:
+        return None
+    try:
+        stream.flush()
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        return error
+    return None
 
 
 def unwritten(error: OSError, verbose: bool) -> int:

@@ -2,7 +2,6 @@
 
 import hashlib
 import ipaddress
-import math
 import os
 import re
 import time
@@ -13,6 +12,7 @@ from urllib.parse import quote, urlsplit
 
 import requests
 
+from scenario_etl.arguments import number, whole_number
 from scenario_etl.auth import Token, authorization
 from scenario_etl.errors import APIError, ConfigError, PaginationError
 from scenario_etl.redact import redact
@@ -22,6 +22,9 @@ from scenario_etl.transport import Requests, Transport
 BASE_URL = "https://api.cloud.scenario.com/v1"
 MOST_EMPTY_PAGES = 10
 MAX_PAGES = 100_000
+SECONDS = 0.001, 1_000_000  # the least and the most of timeout and deadline
+MOST_ATTEMPTS = 1_000_000
+MOST_REQUESTS_PER_MINUTE = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,21 +95,24 @@ class Client:
         self.base_url = _checked_base_url(chosen)
         self.api_name = self.base_url
         credentials = authorization(api_key, api_secret, bearer_token)
-        _check_numbers(timeout=timeout, attempts=attempts, deadline=deadline)
-        if requests_per_minute not in (None, 0):
-            _check_numbers(requests_per_minute=requests_per_minute)
         if session is not None and not isinstance(session, requests.Session):
             raise ConfigError(f"session must be a requests.Session, got a value of type {type(session).__name__}")
         for name, function in {"sleep": sleep, "clock": clock}.items():
             if not callable(function):
                 raise ConfigError(f"{name} must be callable, got a value of type {type(function).__name__}")
+        pace = number(
+            "requests_per_minute",
+            0 if requests_per_minute is None else requests_per_minute,
+            0,
+            MOST_REQUESTS_PER_MINUTE,
+        )
         self._transport = Transport(
             self.base_url,
             credentials,
-            timeout=timeout,
-            attempts=attempts,
-            deadline=deadline,
-            requests_per_minute=requests_per_minute,
+            timeout=number("timeout", timeout, *SECONDS),
+            attempts=whole_number("attempts", attempts, 1, MOST_ATTEMPTS),
+            deadline=number("deadline", deadline, *SECONDS),
+            requests_per_minute=pace and number("requests_per_minute", pace, 0.001, MOST_REQUESTS_PER_MINUTE),
             session=session,
             sleep=sleep,
             clock=clock,
@@ -308,14 +314,6 @@ def _is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
-
-
-def _check_numbers(**numbers: object) -> None:
-    for name, number in numbers.items():
-        if isinstance(number, bool) or not isinstance(number, int | float) or not 1e-6 < number < 1e6:
-            raise ConfigError(f"{name} must be a positive number below a million, got {redact(number)}")
-        if name == "attempts" and number != math.floor(number):
-            raise ConfigError(f"attempts must be a whole number, got {number}")
 
 
 def _with_token(url: str, token: str) -> str:

@@ -7,15 +7,15 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from numbers import Integral
 from pathlib import Path
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 import pyarrow as pa
 
 from scenario_etl import parquet
+from scenario_etl.arguments import choice, flag, text, whole_number
 from scenario_etl.client import MAX_PAGES, MOST_EMPTY_PAGES, Client, Page
 from scenario_etl.dedupe import Keys
 from scenario_etl.errors import ConfigError, PaginationError
@@ -23,7 +23,7 @@ from scenario_etl.publish import published
 from scenario_etl.redact import redact
 from scenario_etl.resources import RESOURCES
 from scenario_etl.schema import Reader, Resource
-from scenario_etl.signed_urls import SignedURLs, is_form
+from scenario_etl.signed_urls import SignedURLs, checked_form
 from scenario_etl.stores import shown
 
 if TYPE_CHECKING:
@@ -171,9 +171,8 @@ class Scan:
 
         It never passes for the whole: `report` stays as it was. Raises what `to_batches` raises.
         """
-        if not isinstance(rows, Integral) or rows < 0:
-            raise ConfigError(f"rows must be a whole number from 0, got {redact(rows)}")
-        return _to_pandas(pa.Table.from_batches(self._first(rows), schema=self.schema), None)
+        batches = self._first(whole_number("rows", rows, 0))
+        return _to_pandas(pa.Table.from_batches(batches, schema=self.schema), None)
 
     def to_parquet(self, destination: str | os.PathLike[str]) -> ScanReport:
         """Write the whole resource to a Parquet file, which appears whole or not at all.
@@ -334,23 +333,17 @@ def scan(
     if described is None:
         raise ConfigError(f"there is no resource {redact(resource)!r}: choose {', '.join(RESOURCES)}")
     least, most = described.page_sizes
-    if page_size is not None and (type(page_size) is not int or not least <= page_size <= most):
-        raise ConfigError(f"page_size must be between {least} and {most}, got {redact(page_size)}")
-    if type(max_pages) is not int or max_pages < 1:
-        raise ConfigError(f"max_pages must be a whole number from 1, got {redact(max_pages)}")
-    if not is_form(signed_urls):
-        raise ConfigError(f"signed_urls must be 'keep', 'public' or 'omit', got {redact(signed_urls)}")
     if client is not None and not isinstance(client, Client):
         raise ConfigError(f"client must be a Client, got a value of type {type(client).__name__}")
     return Scan(
         described,
         _parameters(described, filters),
         client=client,
-        page_size=page_size or most,
-        max_pages=max_pages,
-        strict=strict,
-        progress=progress,
-        signed_urls=signed_urls,
+        page_size=most if page_size is None else whole_number("page_size", page_size, least, most),
+        max_pages=whole_number("max_pages", max_pages, 1),
+        strict=flag("strict", strict),
+        progress=flag("progress", progress),
+        signed_urls=checked_form(signed_urls),
     )
 
 
@@ -472,10 +465,7 @@ def _parameters(resource: Resource, filters: dict[str, str | None]) -> dict[str,
         raise ConfigError(
             f"{resource.name} have no filter {', '.join(sorted(unknown))}: choose {', '.join(resource.filters)}"
         )
-    for name, value in filters.items():
-        if value is not None and (not isinstance(value, str) or not value or not value.isprintable()):
-            raise ConfigError(f"{name} must be text that is not empty, got {redact(repr(value))}")
-    return {resource.filters[name]: value for name, value in filters.items() if value is not None}
+    return {resource.filters[name]: text(name, value) for name, value in filters.items() if value is not None}
 
 
 def _finished(described: Scan) -> ScanReport:
@@ -502,8 +492,8 @@ def _key_values(report: ScanReport) -> dict[str, object]:
 
 
 def _check_dtype_backend(dtype_backend: str | None) -> None:
-    if dtype_backend is not None and dtype_backend not in ("pyarrow", "numpy_nullable"):
-        raise ConfigError(f"dtype_backend must be 'pyarrow', 'numpy_nullable' or None, got {redact(dtype_backend)}")
+    if dtype_backend is not None:
+        choice("dtype_backend", dtype_backend, get_args(DtypeBackend))
 
 
 def _to_pandas(table: pa.Table, dtype_backend: DtypeBackend | None) -> "pd.DataFrame":

@@ -12,6 +12,7 @@ _QUERY = re.compile(r"""(https?://[^\s?"'<>\\]*)\?[^\s"'<>]*""", re.IGNORECASE)
 _PARAMETER = re.compile(r"""(Policy|Signature|Key-Pair-Id|X-Amz-[a-z-]+)=[^\s"'<>&]*""", re.IGNORECASE)
 # A password may hold a slash that is not encoded; what stands before the account of abfss:// is a container.
 _USER = re.compile(r"""(?<!abfs:)(?<!abfss:)//(?:[^/\s"'<>@]+|[^/\s"'<>@:]*:[^\s"'<>@]*)@""")
+_DIRECTION = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 _BLANKS = re.compile(r"[\s\x00-\x1f\x7f-\x9f]+")
 
 
@@ -22,7 +23,7 @@ def redact(value: object, limit: int = MAX_CHARACTERS) -> str:
     'see https://cdn.example/a.png?... now'
     """
     text = without_credentials((value if isinstance(value, str) else _as_json(value))[: 200 * limit])
-    line = _BLANKS.sub(" ", text).strip()
+    line = _BLANKS.sub(" ", without_direction(text)).strip()
     line = line.encode("utf-8", "backslashreplace").decode()
     return line if len(line) <= limit else line[: limit - 3] + "..."
 
@@ -30,6 +31,11 @@ def redact(value: object, limit: int = MAX_CHARACTERS) -> str:
 def without_credentials(text: str) -> str:
     """Return text of any length and number of lines without the queries and the user names of its URLs."""
     return _PARAMETER.sub(r"\1=...", _USER.sub("//...@", _QUERY.sub(r"\1?...", text)))
+
+
+def without_direction(text: str) -> str:
+    """Return text without the characters that change the direction of what is beside them (Unicode annex 9, 2.)."""
+    return _DIRECTION.sub("", text)
 
 
 def _as_json(value: object) -> str:

@@ -15,6 +15,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pyarrow as pa
 
+from scenario_etl.arguments import choice
 from scenario_etl.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -44,9 +45,10 @@ def in_form(url: str, form: SignedURLs) -> str | None:
     return f"{transformed[1]}/thumbnails/{transformed[2]}" if transformed else None
 
 
-def is_form(form: object) -> bool:
-    """Whether a value names a form of signed URLs."""
-    return form in get_args(SignedURLs)
+def checked_form(form: object) -> SignedURLs:
+    """Return a value that names a form of signed URLs; raise ConfigError for any other."""
+    choice("signed_urls", form, get_args(SignedURLs))
+    return form  # type: ignore[return-value] # it is one of them
 
 
 @overload

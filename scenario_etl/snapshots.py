@@ -8,7 +8,7 @@ import datetime as dt
 import json
 import logging
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,6 +20,7 @@ from uuid import uuid4
 import pyarrow as pa
 
 from scenario_etl import parquet
+from scenario_etl.arguments import flag, number, whole_number
 from scenario_etl.client import MAX_PAGES, Client
 from scenario_etl.deletions import MissingRows
 from scenario_etl.diff import CHANGES, Diff, changed_rows, changes_schema, compare, count_missing
@@ -145,7 +146,12 @@ def snapshot(
     described = scan(resource, client=client, **arguments)
     today = dt.datetime.now(dt.UTC).date()
     day = _as_date(date) or today
-    _check_arguments(max_shrink, max_lookups, keep, lock_timeout)
+    number("max_shrink", max_shrink, 0, 1)
+    flag("accept_shrink", accept_shrink)
+    flag("accept_scope", accept_scope)
+    max_lookups = whole_number("max_lookups", max_lookups, 0)
+    keep = None if keep is None else whole_number("keep", keep, 1)
+    number("lock_timeout", lock_timeout, 0, MAX_LOCK_TIMEOUT)
     with described.connected() as connected, locked(lake, resource, lock_timeout):
         snapshots, changed = _tables(lake, described.resource)
         dates = snapshots.dates()
@@ -215,15 +221,18 @@ def read_snapshot(
 
     """
     schema = _known(resource).schema
-    if unknown := [name for name in columns or () if name not in schema.names]:
-        raise ConfigError(f"{resource} have no column {unknown[0]!r}: choose {', '.join(schema.names)}")
+    if columns is not None and (isinstance(columns, str) or not isinstance(columns, Collection)):
+        raise ConfigError(f"columns must be a list of names, got {redact(repr(columns))}")
+    names = [*columns] if columns is not None else []
+    if unknown := [name for name in names if name not in schema.names]:
+        raise ConfigError(f"{resource} have no column {redact(repr(unknown[0]))}: choose {', '.join(schema.names)}")
     snapshots, _ = _tables(lake, _known(resource))
     dates = snapshots.dates()
     day = _as_date(date) or (dates[-1] if dates else None)
     if day is None or day not in dates:
         raise ConfigError(f"{shown(lake)} has no snapshot of {resource}{f' for {day}' if day else ''}")
     with snapshots.open(day) as file:
-        return file.table(columns)
+        return file.table(names)
 
 
 def changes(
@@ -355,23 +364,6 @@ def _value(text: str) -> int | dt.date | None:
         return int(text) if text.isdecimal() else dt.date.fromisoformat(text)
     except ValueError:
         return None
-
-
-def _check_arguments(max_shrink: object, max_lookups: object, keep: object, lock_timeout: object) -> None:
-    if not _is_number(max_shrink, 0, 1):
-        raise ConfigError(f"max_shrink must be a share from 0 to 1, got {redact(max_shrink)}")
-    if type(max_lookups) is not int or max_lookups < 0:
-        raise ConfigError(f"max_lookups must be a whole number from 0, got {redact(max_lookups)}")
-    if keep is not None and (type(keep) is not int or keep < 1):
-        raise ConfigError(f"keep must be a whole number from 1, got {redact(keep)}; the newest snapshot always stays")
-    if not _is_number(lock_timeout, 0, MAX_LOCK_TIMEOUT):
-        raise ConfigError(
-            f"lock_timeout must be the seconds to wait, from 0 to {MAX_LOCK_TIMEOUT}, got {redact(lock_timeout)}"
-        )
-
-
-def _is_number(value: object, low: float, high: float) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high
 
 
 def _check_date(

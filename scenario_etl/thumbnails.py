@@ -4,13 +4,13 @@ import io
 import logging
 from collections import deque
 from collections.abc import Iterable
-from numbers import Integral, Real
 from threading import Lock, Thread
 from time import monotonic
 from typing import TYPE_CHECKING
 
 import requests
 
+from scenario_etl.arguments import number, whole_number
 from scenario_etl.errors import ConfigError
 from scenario_etl.redact import redact
 
@@ -71,10 +71,8 @@ def fetch_thumbnails(urls: Iterable[object], *, side: int = 160, deadline: float
         import PIL  # noqa: F401, PLC0415 - an extra
     except ModuleNotFoundError as error:
         raise ConfigError("thumbnails need Pillow: pip install 'scenario-etl[report]'") from error
-    if not isinstance(side, Integral) or not 1 <= side <= MOST_SIDE:
-        raise ConfigError(f"side must be a whole number of pixels from 1 to {MOST_SIDE}, got {redact(side)}")
-    if not isinstance(deadline, Real) or not 0 <= deadline <= LONGEST_DEADLINE:
-        raise ConfigError(f"deadline must be the seconds to wait, from 0 to {LONGEST_DEADLINE}, got {redact(deadline)}")
+    side = whole_number("side", side, 1, MOST_SIDE)
+    deadline = number("deadline", deadline, 0, LONGEST_DEADLINE)
     if isinstance(urls, str) or not isinstance(urls, Iterable):
         raise ConfigError(f"urls must be an iterable of URLs, got {redact(urls)}")
     wanted = list(urls)

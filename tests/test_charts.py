@@ -52,6 +52,19 @@ def test_titles_say_the_finding() -> None:
     assert charts.title_of(charts.contact_sheet(collections(), pictures)) == "8 collections, 8 without a picture"
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("days", [1, 20, 100, 500, 800, 1100, 3000, 9000])
+@pytest.mark.parametrize("width", [4.2, 8.0])
+def test_any_span_of_dates_is_drawn_without_a_warning(days: int, width: float) -> None:
+    dates = pd.Series(pd.to_datetime([DAYS[0], DAYS[0] + pd.Timedelta(days=days)]))
+    few = history().head(2).assign(date=dates, previous_date=[pd.NaT, DAYS[0]])
+    assert inked(charts.growth(few, width=width)).any()
+
+
+def test_a_name_has_no_characters_that_turn_the_direction_of_writing() -> None:
+    assert charts._short("\u202egnp.exe\u2066", 20) == "gnp.exe"
+
+
 @pytest.mark.parametrize("count", [0, 1])
 def test_little_data_is_told_as_it_is(count: int) -> None:
     few = history().head(count)

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from click.testing import CliRunner
 
 from scenario_etl import Emulator
+from scenario_etl.cli import cli
 from scenario_etl.emulator import Fault
 from tests.helpers import environment, record
 
@@ -109,7 +111,7 @@ def test_a_wrong_record_is_exit_65_names_it_and_leaves_the_old_file(run, old: Pa
     assert os.listdir(old.parent) == ["collections.parquet"]
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_an_interrupt_leaves_the_old_file_and_no_debris(api, old: Path, number: int) -> None:
     api.faults.extend([None, Fault(status=503, headers={"Retry-After": "60"})])
     with subprocess.Popen(
@@ -308,7 +310,15 @@ def test_one_file_is_not_written_twice(run, api, old: Path, option: str, other: 
 
 @pytest.mark.parametrize(
     ("redirection", "code"),
-    [(">&-", 0), ("2>&-", 0), ("> /dev/full", 0), ("--report - > /dev/full", 74), ("--report -", 0)],
+    [
+        (">&-", 0),
+        ("2>&-", 0),
+        ("2>&- --progress", 0),
+        ("> /dev/full", 0),
+        ("2> /dev/full", 0),
+        ("--report - > /dev/full", 74),
+        ("--report -", 0),
+    ],
 )
 def test_closed_and_full_streams_change_nothing_but_what_cannot_be_said(
     api, tmp_path: Path, redirection: str, code: int
@@ -317,7 +327,57 @@ def test_closed_and_full_streams_change_nothing_but_what_cannot_be_said(
     done = subprocess.run(command, shell=True, cwd=tmp_path, env=environment(api), capture_output=True, check=False)
     assert done.returncode == code
     assert b"Traceback" not in done.stderr
+    assert b"Exception ignored" not in done.stderr
     assert pq.read_table(tmp_path / "c.parquet").num_rows == 250
+
+
+@pytest.mark.parametrize("command", ["--help", "--version", "head collections --demo", "check --demo"])
+def test_output_that_cannot_be_written_is_exit_74_and_one_line(tmp_path: Path, command: str) -> None:
+    done = subprocess.run(
+        f"scenario-etl {command} > /dev/full",
+        shell=True,
+        cwd=tmp_path,
+        env=environment(),
+        capture_output=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr.count(b"\n")) == (74, 1), done.stderr
+    assert b"No space left on device" in done.stderr
+
+
+def test_a_run_under_nohup_outlives_its_terminal(api, tmp_path: Path) -> None:
+    api.faults.extend([None, Fault(status=503, headers={"Retry-After": "1"})])
+    with subprocess.Popen(
+        ["nohup", "scenario-etl", "export", "collections", "c.parquet"],
+        env=environment(api), cwd=tmp_path, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    ) as process:  # fmt: skip
+        process.stderr.readline()  # it says that it waits
+        process.send_signal(signal.SIGHUP)
+        process.communicate()
+    assert process.returncode == 0
+    assert pq.read_table(tmp_path / "c.parquet").num_rows == 250
+
+
+def test_a_file_that_may_not_be_read_may_be_replaced(old: Path, monkeypatch) -> None:
+    access = os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: not mode & os.R_OK and access(path, mode))
+    done = CliRunner().invoke(cli, ["export", "collections", str(old), "--demo"])
+    assert done.exit_code == 0, done.output
+
+
+def test_a_traceback_shows_no_password_of_a_url(run, api) -> None:
+    destination = "s3://KEY:S3CR3T@bucket/c.parquet?no_such_option=https://user:S3CR3T@x.example/?Signature=S3CR3T"
+    done = run("export", "collections", destination, "-v", api=api)
+    assert done.returncode == 74
+    assert "Traceback" in done.stderr
+    assert "S3CR3T" not in done.stderr
+
+
+def test_a_name_that_turns_the_direction_of_writing_does_so_nowhere(run) -> None:
+    with Emulator([record(name="\u202egnp.exe\u2066 x\u200f")]) as api:
+        done = run("head", "collections", api=api)
+    assert "gnp.exe x" in done.stdout
+    assert not set("\u202e\u2066\u200f") & set(done.stdout)
 
 
 def test_a_name_that_the_terminal_cannot_show_is_no_error(run) -> None:

@@ -316,12 +316,12 @@ def test_to_batches_gives_one_batch_a_page_as_they_arrive() -> None:
     [
         ("asset", {}, "there is no resource 'asset': choose collections"),
         ("collections", {"colour": "red"}, "collections have no filter colour: choose project_id"),
-        ("collections", {"project_id": ""}, "project_id must be text that is not empty, got ''"),
-        ("collections", {"project_id": 7}, "project_id must be text that is not empty, got 7"),
+        ("collections", {"project_id": ""}, "project_id must be text of 1 to 1,000 printable characters, got ''"),
+        ("collections", {"project_id": 7}, "project_id must be text of 1 to 1,000 printable characters, got 7"),
         ("collections", {"page_size": 0}, "page_size must be between 1 and 100, got 0"),
         ("collections", {"page_size": 101}, "page_size must be between 1 and 100, got 101"),
-        ("collections", {"page_size": "10"}, "page_size must be between 1 and 100, got 10"),
-        ("collections", {"page_size": True}, "page_size must be between 1 and 100, got true"),
+        ("collections", {"page_size": "10"}, "page_size must be a whole number, got '10'"),
+        ("collections", {"page_size": True}, "page_size must be a whole number, got True"),
     ],
 )
 def test_a_wrong_argument_is_refused_when_the_scan_is_described(resource, arguments, words) -> None:
@@ -445,7 +445,7 @@ def test_an_api_that_grows_for_ever_ends_with_max_pages(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("max_pages", [0, -1, 1.5, "10", True, None])
 def test_max_pages_is_a_whole_number_from_1(max_pages) -> None:
-    with pytest.raises(ConfigError, match="max_pages must be a whole number from 1, got "):
+    with pytest.raises(ConfigError, match=r"max_pages must be (at least 1|a whole number), got "):
         scan("collections", client=answering({})[0], max_pages=max_pages)
 
 

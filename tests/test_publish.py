@@ -69,6 +69,14 @@ def test_what_cannot_be_written_is_known_before_the_work(tmp_path: Path, monkeyp
         pytest.fail("the block must not run")
 
 
+def test_a_name_may_be_as_long_as_the_filesystem_allows(tmp_path: Path) -> None:
+    for name in ("n" * 255, "é" * 127):
+        with published(tmp_path / name) as temporary:
+            temporary.write_text("today")
+        assert (tmp_path / name).read_text() == "today"
+    assert len(names(tmp_path)) == 2
+
+
 def test_a_link_stays_a_link_and_its_file_is_replaced(old: Path, tmp_path: Path) -> None:
     link = tmp_path / "latest.parquet"
     link.symlink_to(old)

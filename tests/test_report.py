@@ -11,6 +11,7 @@ from playwright.sync_api import Browser, sync_playwright
 
 from scenario_etl import Client, DestinationError, Emulator, GuardError, read_snapshot, snapshot
 from scenario_etl.report import write_report
+from tests.helpers import record
 
 HOSTILE = [
     "<script>alert(1)</script>",
@@ -102,6 +103,30 @@ def test_text_from_collections_is_escaped(page: str) -> None:
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
     assert "{{ 7 * 7 }}" in page
     assert {f"Thumbnail of {name}" for name in HOSTILE} <= {attributes.get("alt") for _, attributes in tags}
+
+
+def test_a_name_does_not_turn_the_direction_of_the_page(tmp_path: Path) -> None:
+    turned = record(name="\u202egnp.exe\u2066")
+    with Emulator([turned]) as api, Client("demo", "demo", base_url=api.url) as client:
+        for day in ("2026-11-01", "2026-11-02"):
+            snapshot("collections", tmp_path / "lake", date=day, client=client)
+            api.collections[0] = turned | {"itemCount": 9}
+    write_report(tmp_path / "lake", tmp_path / "report.html")
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert page.count("<bdi>gnp.exe</bdi>") == 2
+    assert "\u202e" not in page
+
+
+def test_counts_that_add_up_to_more_than_64_bits_are_summed_exactly(tmp_path: Path) -> None:
+    most = 2**63 - 1
+    counts = {"assetCount": most, "modelCount": 0, "itemCount": most}
+    with (
+        Emulator([record(id=f"c{n}", **counts) for n in range(3)]) as api,
+        Client("demo", "demo", base_url=api.url) as client,
+    ):
+        snapshot("collections", tmp_path / "lake", date="2026-11-01", client=client)
+    write_report(tmp_path / "lake", tmp_path / "report.html")
+    assert f"{3 * most:,}" in (tmp_path / "report.html").read_text(encoding="utf-8")
 
 
 def test_the_same_lake_gives_the_same_page_where_pictures_are_gone(lake: Path, tmp_path: Path, monkeypatch) -> None:

@@ -142,7 +142,7 @@ def test_no_signature_reaches_a_log(caplog) -> None:
 
 
 def test_a_side_that_is_none_and_a_missing_pillow_are_config_errors(monkeypatch) -> None:
-    with pytest.raises(ConfigError, match="side must be a whole number of pixels from 1 to 4096, got 0"):
+    with pytest.raises(ConfigError, match="side must be between 1 and 4,096, got 0"):
         fetch_thumbnails([], side=0)
     monkeypatch.setitem(sys.modules, "PIL", None)
     with pytest.raises(ConfigError, match="pip install 'scenario-etl"):

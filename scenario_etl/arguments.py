@@ -1,0 +1,56 @@
+"""Checks of arguments: each returns the value, or raises a ConfigError that says what is allowed and what was given."""
+
+from collections.abc import Sequence
+from numbers import Integral, Real
+from typing import Any
+
+from scenario_etl.errors import ConfigError
+from scenario_etl.redact import redact
+
+LONGEST_TEXT = 1000  # characters
+
+
+def whole_number(name: str, value: object, least: int, most: int | None = None) -> int:
+    """Return a whole number within bounds, which are allowed themselves."""
+    if not isinstance(value, Integral) or isinstance(value, bool):
+        raise _wrong(name, "a whole number", value)
+    _check_bounds(name, value, least, most)
+    return int(value)
+
+
+def number(name: str, value: object, least: float, most: float) -> float:
+    """Return a number within bounds, which are allowed themselves."""
+    if not isinstance(value, Real) or isinstance(value, bool):
+        raise _wrong(name, "a number", value)
+    _check_bounds(name, value, least, most)
+    return float(value)
+
+
+def flag(name: str, value: object) -> bool:
+    """Return True or False."""
+    if not isinstance(value, bool):
+        raise _wrong(name, "True or False", value)
+    return value
+
+
+def choice(name: str, value: object, choices: Sequence[str]) -> str:
+    """Return one of several words."""
+    if not isinstance(value, str) or value not in choices:
+        raise _wrong(name, " or ".join(map(repr, choices)), value)
+    return value
+
+
+def text(name: str, value: object) -> str:
+    """Return text that is not empty, without control characters."""
+    if not isinstance(value, str) or not value.isprintable() or not 0 < len(value) <= LONGEST_TEXT:
+        raise _wrong(name, f"text of 1 to {LONGEST_TEXT:,} printable characters", value)
+    return value
+
+
+def _check_bounds(name: str, value: Any, least: float, most: float | None) -> None:
+    if not (least <= value and (most is None or value <= most)):  # which nan is not, either
+        raise _wrong(name, f"at least {least:,}" if most is None else f"between {least:,} and {most:,}", value)
+
+
+def _wrong(name: str, allowed: str, value: object) -> ConfigError:
+    return ConfigError(f"{name} must be {allowed}, got {redact(repr(value))}")
