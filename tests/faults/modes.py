@@ -1,6 +1,7 @@
 """The modes: what breaks, how often, and what the right outcome is. Pure data, one row a mode."""
 
 import gzip
+import json
 import time
 import zlib
 from collections.abc import Callable
@@ -171,6 +172,33 @@ def trickle(seconds: float) -> Fault:
     return fault
 
 
+def dripping(start: bytes, drip: bytes) -> Fault:
+    """Send the start of an answer, then the same few bytes again and again, for as long as anybody listens."""
+
+    def fault(exchange: Exchange) -> None:
+        exchange.connection.sendall(start)
+        while True:
+            exchange.connection.sendall(drip)
+            time.sleep(0.005)
+
+    return fault
+
+
+def with_early_hints(exchange: Exchange) -> None:
+    exchange.connection.sendall(b"HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n")
+    exchange.send()
+
+
+def twice(key: str, value: Any) -> Fault:
+    """Answer with the page in which a key stands once more, at the end, with another value."""
+
+    def fault(exchange: Exchange) -> None:
+        more = json.dumps({key: value}).removeprefix("{")
+        exchange.send(encoded(exchange.page)[:-1] + b", " + more.encode())
+
+    return fault
+
+
 def zipped(change: Callable[[bytes], bytes]) -> Fault:
     """Answer with the page in gzip, after `change`."""
     return lambda exchange: exchange.send(
@@ -192,7 +220,8 @@ def walk(*pages: tuple[Any, list[int], Any]) -> dict[str, Any]:
         bodies[token] = {"collections": [right_record(number) for number in numbers]}
         if following is not ...:
             bodies[token]["nextPaginationToken"] = following
-    return {"pages": bodies, "rows": [right_record(number) for _, numbers, _ in pages for number in numbers]}
+    once = dict.fromkeys(number for _, numbers, _ in pages for number in numbers)
+    return {"pages": bodies, "rows": [right_record(number) for number in once]}
 
 
 def elsewhere(exchange: Exchange) -> None:
@@ -242,6 +271,10 @@ def append(record: Any) -> Fault:
 
 
 RIGHT = [record for page in right_pages() for record in page["collections"]]
+OK = b"HTTP/1.1 200 OK\r\n"
+CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"
+NOTHING = zlib.compressobj(wbits=31).flush(zlib.Z_SYNC_FLUSH)  # the start of a gzip stream, with a block of nothing
+MORE_NOTHING = zlib.compressobj(wbits=-15).flush(zlib.Z_SYNC_FLUSH)
 MANY_EMPTY = [(f"e{i}", [], f"e{i + 1}") for i in range(8)]
 
 MODES = [
@@ -297,6 +330,10 @@ MODES = [
     Mode("bodies", "the list is null", changed(lambda page: page.update(collections=None)), REPORT),
     Mode("bodies", "the list is null, once", changed(lambda page: page.update(collections=None)), times=1),
     Mode("bodies", "the list is an object", changed(lambda page: page.update(collections={"id": "x"})), REPORT),
+    Mode("bodies", "the list twice", twice("collections", []), REPORT),
+    Mode("bodies", "the list twice, once", twice("collections", []), times=1),
+    Mode("bodies", "the token twice", twice("nextPaginationToken", None), REPORT),
+    Mode("bodies", "an unknown key twice", body(b'{"collections": [], "x": 1, "x": 2}'), REPORT),
     # transport
     Mode("transport", "reset before the answer", Exchange.reset, times=1),
     Mode("transport", "reset for ever", Exchange.reset, LATER),
@@ -318,6 +355,24 @@ MODES = [
     Mode("transport", "corrupt gzip once", zipped(lambda content: content[:40] + b"???" + content[43:]), times=1),
     Mode("transport", "corrupt gzip for ever", zipped(lambda content: content[:40] + b"???" + content[43:]), LATER),
     Mode("transport", "gzip bomb of 2.5 GiB", bomb, REPORT),
+    Mode("transport", "102 and 103 before the answer", with_early_hints),
+    # drips: no silence in them is longer than the timeout
+    *[
+        Mode("drips", f"{name}, once", dripping(start, drip), times=1, timeout=0.2)
+        for name, start, drip in [
+            ("status line", b"HTTP/1.1 200 ", b"O"),
+            ("header", OK + b"X-Slow: ", b"x"),
+            ("headers", OK, b"X-Slow: x\r\n"),
+            ("chunk size", CHUNKED, b"0"),
+            ("chunk extension", CHUNKED + b"5;", b"x"),
+            ("chunks of blanks", CHUNKED, b"1\r\n \r\n"),
+            ("trailer", CHUNKED + b"13\r\n{\"collections\": []}\r\n0\r\nX-Slow: ", b"x"),
+            ("100 Continue", b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+            ("103 Early Hints", b"", b"HTTP/1.1 103 Early Hints\r\n\r\n"),
+            ("gzip of nothing", OK + b"Content-Encoding: gzip\r\n\r\n" + NOTHING, MORE_NOTHING),
+        ]
+    ],
+    Mode("drips", "status line, for ever", dripping(b"HTTP/1.1 200 ", b"O"), LATER, timeout=0.1),
     # walks
     Mode("walks", "the same token for ever", changed(lambda page: page.update(nextPaginationToken="page-2")), DATA),
     Mode("walks", "a cycle of two", fails=DATA, **walk((None, [0, 1], "a"), ("a", [2], "b"), ("b", [3], "a"))),
@@ -325,6 +380,10 @@ MODES = [
          **walk((None, [0], "a"), ("a", [1], "b"), ("b", [2], "c"), ("c", [3], "a"))),
     Mode("walks", "endless empty pages", fails=DATA,
          **walk((None, [0], "e0"), *[(f"e{i}", [], f"e{i + 1}") for i in range(200)], ("e200", [], ...))),
+    Mode("walks", "the token is ignored", fails=DATA,
+         **walk((None, [0, 1], "e0"), *[(f"e{i}", [0, 1], f"e{i + 1}") for i in range(200)], ("e200", [], ...))),
+    Mode("walks", "a page comes three times",
+         **walk((None, [0, 1], "a"), ("a", [2, 3], "b"), ("b", [2, 3], "c"), ("c", [2, 3], "d"), ("d", [4], ...))),
     Mode("walks", "an empty page in the middle", **walk((None, [0, 1], "a"), ("a", [], "b"), ("b", [2, 3], ...))),
     Mode("walks", "eight empty pages in the middle", **walk((None, [0], "e0"), *MANY_EMPTY, ("e8", [1], ...))),
     Mode("walks", "an empty first page", **walk((None, [], "a"), ("a", [2, 3], ...))),
