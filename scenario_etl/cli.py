@@ -69,7 +69,7 @@ connection_options = options(
     click.option("--base-url", metavar="URL", help="Of the API. Default: SCENARIO_BASE_URL, or the vendor's."),
     click.option(
         "--timeout", type=click.FloatRange(0, min_open=True), default=60.0, show_default=True, metavar="SECONDS",
-        help="The longest silence on the socket.",
+        help="The longest silence on the socket; a whole answer may take ten times as long.",
     ),
     click.option("--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True),
     verbose_option,
@@ -91,7 +91,7 @@ walk_options = options(
     ),
     click.option(
         "--deadline", type=click.FloatRange(0, min_open=True), default=300.0, show_default=True, metavar="SECONDS",
-        help="From a request's first attempt to its last.",
+        help="From the first attempt of a request, or of an upload, to its last.",
     ),
     click.option("--strict", is_flag=True, help="Fail where a field is missing or unknown, instead of a warning."),
     click.option("--progress/--no-progress", default=None, help="Show a bar. Default: where stderr is a terminal."),

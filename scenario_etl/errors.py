@@ -5,7 +5,7 @@
     ScenarioError
     ├── ConfigError         a credential or argument is missing or wrong     fix it, run again   78
     ├── APIError            the API answers wrongly; waiting does not help   report it           69
-    │   ├── TransientError  attempts used up, or told to wait too long       run again later     75
+    │   ├── TransientError  API or store fail for now, attempts used up      run again later     75
     │   └── AuthError       401 or 403                                       fix the key         77
     ├── PaginationError     the walk goes nowhere                            report it           65
     ├── SchemaError         a value does not fit its column                  change resources.py 65
