@@ -24,12 +24,16 @@ from scenario_etl import parquet
 from scenario_etl.errors import DestinationError, SchemaError, TransientError
 from scenario_etl.redact import redact
 from scenario_etl.schema import with_pandas_types
-from scenario_etl.stores import call, failure, filesystem, joined, shown
+from scenario_etl.stores import call, call_again, failure, filesystem, joined, shown
 
 FILE_NAME = "part-0.parquet"
 _DATE = "([0-9]{4}-[0-9]{2}-[0-9]{2})"
 
 logger = logging.getLogger("scenario_etl")
+
+
+def _directly(function: Callable[[], Any]) -> Any:
+    return function()
 
 
 class FileGoneError(TransientError):
@@ -47,7 +51,9 @@ class LakeFile:
 
     """
 
-    def __init__(self, uri: str, file: pq.ParquetFile, schema: pa.Schema, *, is_remote: bool = False) -> None:
+    def __init__(
+        self, uri: str, file: pq.ParquetFile, schema: pa.Schema, call: Callable[[Callable[[], Any]], Any] = _directly
+    ) -> None:
         self.uri = uri
         self.rows: int = file.metadata.num_rows
         self.footer = {
@@ -57,7 +63,7 @@ class LakeFile:
         }
         self._file = file
         self._schema = schema
-        self._call = call if is_remote else _directly
+        self._call = call
 
     @property
     def run_id(self) -> str:
@@ -138,6 +144,7 @@ class LakeTable:
         lake: the lake, as it was given.
         name: of the table.
         schema: of its files.
+        deadline: seconds for which reading from a file is tried again, where its store fails in a way that passes.
 
     """
 
@@ -146,11 +153,12 @@ class LakeTable:
     lake: str
     name: str
     schema: pa.Schema
+    deadline: float = 0.0
 
     @classmethod
-    def of(cls, lake: str | os.PathLike[str], name: str, schema: pa.Schema) -> "LakeTable":
+    def of(cls, lake: str | os.PathLike[str], name: str, schema: pa.Schema, deadline: float = 0.0) -> "LakeTable":
         """Return a table of a lake."""
-        return cls(*filesystem(lake), os.fspath(lake), name, schema)
+        return cls(*filesystem(lake), os.fspath(lake), name, schema, deadline)
 
     def uri(self, day: dt.date) -> str:
         """Return where the file of a date is."""
@@ -193,7 +201,8 @@ class LakeTable:
                 path = f"{self.root}/{self.name}/snapshot_date={day}/{FILE_NAME}"
                 source = stack.enter_context(self._call(self.store.open_input_file, path))
                 file = stack.enter_context(self._call(parquet.opened, source))
-            yield LakeFile(shown(self.uri(day)), file, self.schema, is_remote=not self._is_local)
+            read = _directly if self._is_local else partial(call_again, deadline=self.deadline)
+            yield LakeFile(shown(self.uri(day)), file, self.schema, read)
 
     @contextmanager
     def open_if_there(self, day: dt.date) -> Iterator[LakeFile | None]:
@@ -285,10 +294,6 @@ def _read_errors(uri: str) -> Iterator[None]:
     except (OSError, pa.ArrowException) as error:
         advice = "; check its rights, restore it, or remove it"
         raise failure(f"cannot read {uri}: {redact(str(error), 200)}", error, advice) from error
-
-
-def _directly(function: Callable[[], Any]) -> Any:
-    return function()
 
 
 def _dates(pattern: re.Pattern[str], paths: Iterable[str]) -> list[dt.date]:

@@ -153,7 +153,7 @@ def snapshot(
     keep = None if keep is None else whole_number("keep", keep, 1)
     number("lock_timeout", lock_timeout, 0, MAX_LOCK_TIMEOUT)
     with described.connected() as connected, locked(lake, resource, lock_timeout):
-        snapshots, changed = _tables(lake, described.resource)
+        snapshots, changed = _tables(lake, described.resource, connected.deadline)
         dates = snapshots.dates()
         _check_date(day, dates, snapshots, changed, today)
         previous = _previous(day, dates, changed)
@@ -320,9 +320,9 @@ HISTORY = pa.schema(
 )
 
 
-def _tables(lake: str | os.PathLike[str], resource: Resource) -> tuple[LakeTable, LakeTable]:
+def _tables(lake: str | os.PathLike[str], resource: Resource, deadline: float = 0.0) -> tuple[LakeTable, LakeTable]:
     """Return the table of snapshots and that of changes."""
-    snapshots = LakeTable.of(lake, resource.name, resource.schema)
+    snapshots = LakeTable.of(lake, resource.name, resource.schema, deadline)
     return snapshots, replace(snapshots, name=f"{resource.name}_changes", schema=changes_schema(resource))
 
 

@@ -8,10 +8,12 @@ from threading import Thread
 from typing import Any, TypeVar
 
 import pyarrow as pa
+import tenacity
 from pyarrow import fs
 
 from scenario_etl.errors import ConfigError, DestinationError, ScenarioError, TransientError
 from scenario_etl.redact import redact
+from scenario_etl.retry import FIRST_WAIT, LONGEST_WAIT
 
 REQUEST_TIMEOUT = 60.0  # seconds of silence; a copy inside an object store says nothing until it is done
 CONNECT_TIMEOUT = 5.0  # seconds
@@ -126,6 +128,18 @@ def call(function: Callable[..., Result], *arguments: Any, seconds: float | None
     _calls.add(thread)
     thread.start()
     return future.result(seconds)
+
+
+def call_again(function: Callable[..., Result], *arguments: Any, deadline: float) -> Result:
+    """As `call`, and again while it fails in a way that passes, until `deadline` seconds are over."""
+    retrying = tenacity.Retrying(
+        retry=tenacity.retry_if_exception(is_passing),
+        wait=tenacity.wait_exponential_jitter(initial=FIRST_WAIT, max=LONGEST_WAIT),
+        stop=tenacity.stop_before_delay(deadline),
+        reraise=True,
+    )
+    found: Result = retrying(call, function, *arguments)
+    return found
 
 
 def is_busy() -> bool:

@@ -15,6 +15,7 @@ from pathlib import Path
 import click
 
 ROOT = Path(__file__).parents[1]
+MOST_SECONDS = 600  # of a suite
 SUITES = (
     [
         f"tests/test_{name}.py"
@@ -148,6 +149,7 @@ MUTATIONS = [
     Mutation("an unclear answer is looked into", "publish", "        if not _is_there(store, key, source):", "        if True:"),
     Mutation("an object of the same size is compared", "publish", "return _digest(found) == _digest(wanted)", "return True"),
     Mutation("a store is waited for", "stores", '"request_timeout": REQUEST_TIMEOUT, ', ""),
+    Mutation("a lake is read again", "lake", "else partial(call_again, deadline=self.deadline)", "else call"),
     Mutation("a stalled store is left", "publish", "call(_attempt, store, key, upload, temporary, place)", "_attempt(store, key, upload, temporary, place)"),
     Mutation("a stalled store is not waited for at exit", "cli", "    if is_busy():", "    if False:"),
     Mutation("SIGHUP cleans up", "cli", '"SIGTERM": 143, "SIGHUP": 129', '"SIGTERM": 143'),
@@ -182,20 +184,22 @@ def notices(mutation: Mutation, copy: Path) -> bool:
     try:
         own = f"tests/test_{mutation.module}.py"
         suites = [[own]] * (ROOT / own).exists() + [*SUITES]
-        return any(fails(suite, copy) for suite in suites)
+        return any(failure(suite, copy) for suite in suites)
     finally:
         path.write_text(right)
 
 
-def fails(suite: list[str], copy: Path) -> bool:
-    """Whether a suite fails, or never ends."""
+def failure(suite: list[str], copy: Path) -> str | None:
+    """Return what a suite says where it fails, or never ends; None where it passes."""
     environment = os.environ | {"PYTHONPATH": str(copy), "PYTHONDONTWRITEBYTECODE": "1"}
     command = [sys.executable, "-m", "pytest", "-x", "-q", "-n0", "-p", "no:cacheprovider", *suite]
     try:
-        done = subprocess.run(command, cwd=copy, env=environment, capture_output=True, timeout=600, check=False)
+        done = subprocess.run(
+            command, cwd=copy, env=environment, capture_output=True, text=True, timeout=MOST_SECONDS, check=False
+        )
     except subprocess.TimeoutExpired:
-        return True
-    return done.returncode != 0
+        return f"{suite} did not end within {MOST_SECONDS} s"
+    return done.stdout if done.returncode else None
 
 
 @click.command()
@@ -207,8 +211,8 @@ def main(words: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / "copy"
         shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(".git", ".venv", "*cache*", "__pycache__"))
-        if any(fails(suite, copy) for suite in SUITES):
-            raise click.ClickException("the suite fails without any mutation")
+        if said := next(filter(None, (failure(suite, copy) for suite in SUITES)), None):
+            raise click.ClickException(f"a suite fails without any mutation:\n{said}")
         for mutation in chosen:
             noticed = notices(mutation, copy)
             unnoticed += not noticed

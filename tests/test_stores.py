@@ -411,6 +411,18 @@ def test_a_store_that_fails_after_the_extraction_ends_with_75_once_the_deadline_
     assert keys("late") == []
 
 
+def test_the_last_snapshot_is_read_again_where_the_store_fails_for_now(api, client, proxy, clock, monkeypatch) -> None:
+    monkeypatch.setattr("tenacity.nap.time.sleep", clock.sleep)
+    for day in DAYS[:2]:
+        snapshot("collections", "s3://bucket/read", date=day, client=client)
+    api.requests.clear()
+    is_read = after_extraction(api, lambda method, path, _: method == "GET" and DAYS[1] in path)
+    proxy.faults.append(StoreFault(is_read, times=4, answer=SLOW_DOWN))
+    report = snapshot("collections", "s3://bucket/read", date=DAYS[2], client=client)
+    assert clock.waits
+    assert (report.scan.rows, report.updated, len(api.requests)) == (250, 0, 3)
+
+
 def test_a_copy_that_takes_longer_than_the_3_s_of_pyarrow_succeeds(client, proxy, patient) -> None:
     proxy.faults.append(StoreFault(is_copy, times=1, holds=True))
     threading.Timer(3.5, proxy.released.set).start()
