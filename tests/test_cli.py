@@ -115,8 +115,9 @@ def test_a_wrong_record_is_exit_65_names_it_and_leaves_the_old_file(run, old: Pa
 def test_an_interrupt_leaves_the_old_file_and_no_debris(api, old: Path, number: int) -> None:
     api.faults.extend([None, Fault(status=503, headers={"Retry-After": "60"})])
     with subprocess.Popen(
-        ["scenario-etl", "export", "collections", str(old)], env=environment(api), stderr=subprocess.PIPE, text=True
-    ) as process:
+        ["scenario-etl", "export", "collections", str(old)], env=environment(api), stderr=subprocess.PIPE, text=True,
+        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),  # nohup, and a shell's &, have them ignored
+    ) as process:  # fmt: skip
         line = process.stderr.readline()  # it says that it waits
         process.send_signal(number)
         rest = process.stderr.read()
