@@ -1,10 +1,10 @@
 """Scenario's collections as a pandas DataFrame, an Arrow stream or Parquet: complete, typed, or a clear error.
 
-HTTP bytes -> Page(records, next_token)        client.py: credentials, retries, the walk from token to token
+HTTP bytes -> Page(records, next_token)        client.py: pages, from token to token; transport.py: one request
            -> RecordBatch, declared schema     schema.py: every value checked, every column typed
-           -> Scan -> DataFrame, Parquet, ...  extract.py: the hub that every output hangs on
+           -> Scan -> DataFrame, Parquet, ...  extract.py: a Scan and its outputs
            -> dated snapshots and changes      snapshots.py: what a scheduler calls
-           -> charts, one HTML page            report.py: a lake for those who look
+           -> charts, one HTML page            report.py: the page of a lake
 """
 
 from importlib import import_module

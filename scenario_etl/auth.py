@@ -36,7 +36,7 @@ class BasicAuth(AuthBase):
         try:
             self._encoded = base64.b64encode(f"{key}:{secret}".encode()).decode()
         except UnicodeEncodeError:
-            raise ConfigError("the API key or its secret is no valid text") from None
+            raise ConfigError("the API key or its secret cannot be encoded as UTF-8") from None
         self.secrets = [self._encoded, f"{key}:{secret}", secret, key]
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
@@ -101,7 +101,7 @@ def authorization(api_key: str | None, api_secret: str | None, bearer_token: Tok
         return BearerAuth(jwt)
     missing = [n for n, v in (("SCENARIO_SDK_API_KEY", key), ("SCENARIO_SDK_API_SECRET", secret)) if not v]
     raise ConfigError(
-        f"no credentials: {' and '.join(missing)} not set. Set SCENARIO_SDK_API_KEY and SCENARIO_SDK_API_SECRET (or "
+        f"no credentials: {' and '.join(missing)} not set; set SCENARIO_SDK_API_KEY and SCENARIO_SDK_API_SECRET (or "
         "SCENARIO_SDK_JWT), or use the emulator, which needs no account (--demo)"
     )
 
@@ -183,7 +183,7 @@ def _called(token: Callable[[], str]) -> object:
 
 def _checked_token(token: object) -> str:
     if not isinstance(token, str) or not re.fullmatch(r"[\x21-\x7e]+", token):
-        raise ConfigError("the bearer token is empty or holds characters that no HTTP header can carry")
+        raise ConfigError("the bearer token is empty or contains characters that are not allowed in an HTTP header")
     return token
 
 

@@ -22,7 +22,7 @@ from matplotlib.font_manager import findfont, get_font, get_font_names
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 from PIL import Image
 
-from scenario_etl.redact import without_direction
+from scenario_etl.redact import without_bidi_controls
 
 WIDTH = 9.0  # inches
 NARROW = 6.0  # inches; below it, a chart has fewer ticks
@@ -309,7 +309,7 @@ def _count(number: Any, noun: str) -> str:
 
 
 def _short(name: Any, most: int) -> str:
-    text = "(no name)" if pd.isna(name) or not name else without_direction(str(name))
+    text = "(no name)" if pd.isna(name) or not name else without_bidi_controls(str(name))
     text = "".join(c if ord(c) in _drawable() else UNDRAWABLE for c in " ".join(text.split()))
     return text if len(text) <= most else text[: most - 1] + "…"
 

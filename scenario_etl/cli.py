@@ -23,7 +23,7 @@ from scenario_etl.publish import published
 from scenario_etl.redact import redact, without_credentials
 from scenario_etl.resources import RESOURCES
 from scenario_etl.signed_urls import SignedURLs
-from scenario_etl.stores import is_busy, shown
+from scenario_etl.stores import has_unfinished_calls, shown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,10 +36,11 @@ EXIT_CODES = """\b
 Exit codes:
   0    done
   2    the command was typed wrongly (usage)
-  65   the data is not what it should be: a value does not fit, or the listing goes in a circle
+  65   the data is not what it should be: a value does not fit, the listing does not end, or too many rows are gone
   69   the API answers wrongly, and waiting does not help
-  74   the output cannot be written
-  75   a failure that passes: run again later
+  70   an internal error
+  74   a file or a lake cannot be written or read
+  75   the API or the store fails for now, or another run holds the lake: run again later
   77   the API refuses the credentials
   78   a credential or an argument is missing or wrong
   130  interrupted (Ctrl-C), 143 terminated (SIGTERM), 129 the terminal was closed (SIGHUP)
@@ -66,12 +67,14 @@ def options(*decorators: Callable[[Command], Command]) -> Callable[[Command], Co
 verbose_option = click.option("-v", "--verbose", is_flag=True, help="Log every request; show tracebacks.")
 connection_options = options(
     click.option("--demo", is_flag=True, help="Run against the built-in emulator; no account needed."),
-    click.option("--base-url", metavar="URL", help="Of the API. Default: SCENARIO_BASE_URL, or the vendor's."),
+    click.option("--base-url", metavar="URL", help="Base URL of the API. Default: SCENARIO_BASE_URL, or the vendor's."),
     click.option(
         "--timeout", type=click.FloatRange(0, min_open=True), default=60.0, show_default=True, metavar="SECONDS",
         help="The longest silence on the socket; a whole answer may take ten times as long.",
     ),
-    click.option("--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True),
+    click.option(
+        "--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True, help="Of the log."
+    ),
     verbose_option,
 )  # fmt: skip
 walk_options = options(
@@ -83,7 +86,7 @@ walk_options = options(
     ),
     click.option(
         "--requests-per-minute", type=click.FloatRange(0), default=100.0, show_default=True, metavar="N",
-        help="The API allows 100 a project; 0 is unpaced.",
+        help="Most requests a minute for each project; 0 switches pacing off.",
     ),
     click.option(
         "--attempts", type=click.IntRange(1), default=8, show_default=True, metavar="N",
@@ -91,7 +94,7 @@ walk_options = options(
     ),
     click.option(
         "--deadline", type=click.FloatRange(0, min_open=True), default=300.0, show_default=True, metavar="SECONDS",
-        help="From the first attempt of a request, or of an upload, to its last.",
+        help="Seconds from the first attempt of a request, or of an upload, to the start of its last.",
     ),
     click.option("--strict", is_flag=True, help="Fail where a field is missing or unknown, instead of a warning."),
     click.option("--progress/--no-progress", default=None, help="Show a bar. Default: where stderr is a terminal."),
@@ -110,7 +113,7 @@ def signed_urls_option(default: str) -> Callable[[Command], Command]:
         type=click.Choice(get_args(SignedURLs)),
         default=default,
         show_default=True,
-        help="As the API gives them, their durable form, or none.",
+        help="keep: as the API gives them; public: their durable form; omit: null.",
     )
 
 
@@ -130,7 +133,7 @@ def cli() -> None:
 
 
 @cli.command(short_help="Write a resource to a Parquet file.")
-@click.argument("resource", type=click.Choice(tuple(RESOURCES)))
+@click.argument("resource", type=click.Choice(tuple(RESOURCES)), metavar="RESOURCE")
 @click.argument("destination", type=PATH)
 @signed_urls_option("keep")
 @report_options
@@ -155,7 +158,7 @@ def export(resource: str, destination: str, **given: Any) -> None:
 
 
 @cli.command(name="snapshot", short_help="Add today's snapshot of a resource to a lake.")
-@click.argument("resource", type=click.Choice(tuple(RESOURCES)))
+@click.argument("resource", type=click.Choice(tuple(RESOURCES)), metavar="RESOURCE")
 @click.argument("lake", type=PATH)
 @click.option("--date", metavar="DATE", help="Of the snapshot, as 2026-11-23. Default: today, in UTC.")
 @click.option(
@@ -167,23 +170,23 @@ def export(resource: str, destination: str, **given: Any) -> None:
     help="The largest share of the last snapshot's rows that may be gone.",
 )
 @click.option("--accept-shrink", is_flag=True, help="Publish however many rows are gone.")
-@click.option("--accept-scope", is_flag=True, help="Go on with another base URL or project than before.")
+@click.option("--accept-scope", is_flag=True, help="Continue with another base URL, project or filter than before.")
 @click.option(
     "--max-lookups",
     type=click.IntRange(0),
     default=200,
     show_default=True,
     metavar="N",
-    help="How many missing rows are asked for by their id before they count as deleted.",
+    help="Look up at most N missing rows by id; of more, the list is read again first, and the rest stays.",
 )
-@click.option("--keep", type=click.IntRange(1), metavar="N", help="Remove older snapshots than the newest N.")
+@click.option("--keep", type=click.IntRange(1), metavar="N", help="Remove all but the newest N snapshots.")
 @click.option(
     "--lock-timeout",
     type=click.FloatRange(0),
     default=0.0,
     show_default=True,
     metavar="SECONDS",
-    help="Wait so long for another run on a local lake.",
+    help="Seconds to wait for another run on a local lake.",
 )
 @signed_urls_option("public")
 @report_options
@@ -211,7 +214,7 @@ def add_snapshot(resource: str, lake: str, **given: Any) -> None:
 
 
 @cli.command(name="changes", short_help="Tell what changed in a lake.")
-@click.argument("resource", type=click.Choice(tuple(RESOURCES)))
+@click.argument("resource", type=click.Choice(tuple(RESOURCES)), metavar="RESOURCE")
 @click.argument("lake", type=PATH)
 @click.option("--date", metavar="DATE", help="Show the rows of this date, instead of the counts of each.")
 @verbose_option
@@ -224,8 +227,9 @@ def show_changes(resource: str, lake: str, date: str | None, verbose: bool) -> N
         frame = scenario_etl.changes(lake, resource, since=date, until=date).to_pandas()
         show(frame.assign(changed_columns=frame["changed_columns"].map(", ".join)))
         return
+    counted = count_changes(lake, resource)
     click.echo(f"{'date':10} {'added':>9} {'updated':>9} {'deleted':>9}")
-    for day, told in count_changes(lake, resource).items():
+    for day, told in counted.items():
         counts = ("-" if told[name] is None else f"{told[name]:,}" for name in ("added", "updated", "deleted"))
         click.echo(f"{day} " + " ".join(f"{count:>9}" for count in counts))
 
@@ -253,8 +257,8 @@ def report_lake(lake: str, destination: str, verbose: bool) -> None:
 
 
 @cli.command(short_help="Show the first rows of a resource.")
-@click.argument("resource", type=click.Choice(tuple(RESOURCES)))
-@click.option("-n", "--rows", type=click.IntRange(0), default=10, show_default=True)
+@click.argument("resource", type=click.Choice(tuple(RESOURCES)), metavar="RESOURCE")
+@click.option("-n", "--rows", type=click.IntRange(0), default=10, show_default=True, metavar="N", help="How many.")
 @walk_options
 @connection_options
 def head(resource: str, rows: int, **given: Any) -> None:
@@ -284,8 +288,10 @@ def check(project_id: str | None, **given: Any) -> None:
 
 
 @cli.command(short_help="Serve a Scenario API with a made-up team.")
-@click.option("--port", type=click.IntRange(0, 65535), default=0, help="0 picks a free one.", show_default=True)
-@click.option("--collections", type=click.IntRange(0), default=250, show_default=True, metavar="N")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=0, help="0 picks a free one.", show_default=True, metavar="N"
+)
+@click.option("--collections", type=click.IntRange(0), default=250, show_default=True, metavar="N", help="How many.")
 def emulator(port: int, collections: int) -> None:
     """Serve a Scenario API with a made-up team on loopback, until interrupted.
 
@@ -313,7 +319,7 @@ def opened(given: dict[str, Any]) -> Generator[Client]:
     """Yield the client that the options describe; with `--demo`, of an emulator that lives as long."""
     start_logging(given["log_format"], given["verbose"])
     if given["demo"] and given["base_url"]:
-        raise click.UsageError("--demo brings its own API: leave --base-url out")
+        raise click.UsageError("--demo and --base-url cannot be used together")
     arguments: dict[str, Any] = {
         name: given[name] for name in ("timeout", "attempts", "deadline", "requests_per_minute") if name in given
     }
@@ -354,7 +360,7 @@ def reporting(given: dict[str, Any], destination: str | None = None) -> Iterator
     """Yield what writes the facts of a run to the files that were asked for; whether it can is known at once."""
     names = [name for name in (destination, given["report"], given["metrics_file"]) if name not in (None, "-")]
     if len(set(map(os.path.realpath, names))) < len(names):
-        raise ConfigError(f"{', '.join(names)}: the same file is to be written twice")
+        raise ConfigError(f"the outputs must be different files, got {', '.join(names)}")
     forms = {given["report"]: as_json, given["metrics_file"]: as_metrics}
     with ExitStack() as stack:
         paths = {stack.enter_context(published(name)): form for name, form in forms.items() if name not in (None, "-")}
@@ -448,7 +454,7 @@ def main() -> NoReturn:
     if error := flushed(sys.stdout):
         code = code or unwritten(error, verbose)
     flushed(sys.stderr)
-    if is_busy():  # with a call to an object store that was given up; pyarrow would wait for it at exit
+    if has_unfinished_calls():  # with a call to an object store that was given up; pyarrow would wait for it at exit
         os._exit(code)
     sys.exit(code)
 

@@ -261,17 +261,17 @@ class Walk:
         if token in seen:
             raise PaginationError(
                 f"{self._requests.url}: page {self.pages} gave the token {self._requests.quoted(token)!r} a second "
-                "time; the listing goes in a circle. Nothing was written; report it to the vendor"
+                "time; the listing goes in a circle; report it to the vendor"
             )
         if empty_pages >= MOST_EMPTY_PAGES:
             raise PaginationError(
                 f"{self._requests.url}: {empty_pages} consecutive empty pages, up to page {self.pages}, each with a "
-                "token for one more. Nothing was written; report it to the vendor"
+                "token for one more; report it to the vendor"
             )
         if self.pages >= self._max_pages:
             raise PaginationError(
                 f"{self._requests.url}: page {self.pages} has a token for one more, but max_pages is "
-                f"{self._max_pages}. Nothing was written; raise it if the listing is that long (--max-pages)"
+                f"{self._max_pages}; raise it if the listing is that long (--max-pages, max_pages=)"
             )
         seen.add(token)
         self._chain.update(token.encode() + b"\n")
@@ -287,8 +287,7 @@ class Walk:
         if isinstance(token, str) and not re.search("[\ud800-\udfff]", token):
             return token
         raise PaginationError(
-            f"{self._requests.asked}: nextPaginationToken is {redact(token)}, which no request can carry. "
-            "Report it to the vendor"
+            f"{self._requests.asked}: nextPaginationToken is {redact(token)}, expected text; report it to the vendor"
         )
 
 
@@ -301,7 +300,9 @@ def _checked_base_url(given: object) -> str:
     except ValueError:
         usable = False
     if not usable or parts.scheme not in {"http", "https"} or parts.query or parts.fragment:
-        raise ConfigError(f"base_url must be a URL like {BASE_URL}, got {redact(given, 200)}")
+        raise ConfigError(
+            f"the base URL {redact(given, 200)!r} is not valid; use one like {BASE_URL}, without a query or a fragment"
+        )
     if parts.username is not None or parts.password is not None:
         raise ConfigError("the base URL holds credentials: take them out, and set the SCENARIO_SDK_ variables")
     if parts.scheme == "http" and not _is_loopback(parts.hostname or ""):

@@ -40,7 +40,8 @@ class MissingRows:
         max_lookups: how many rows are asked for by id; the list is read a second time where more are missing.
         listed: how many rows the list had, set while it is read.
         recovered: how many rows the list had skipped.
-        unverified: how many missing rows could not be asked for; they stay as they were last seen.
+        unverified: how many missing rows stay as they were last seen, because the API gave no clear answer, or because
+            there were more than `max_lookups`.
 
     """
 

@@ -7,10 +7,10 @@
     ├── APIError            the API answers wrongly; waiting does not help   report it           69
     │   ├── TransientError  API or store fail for now, attempts used up      run again later     75
     │   └── AuthError       401 or 403                                       fix the key         77
-    ├── PaginationError     the walk goes nowhere                            report it           65
+    ├── PaginationError     the listing has no end that can be read          report it           65
     ├── SchemaError         a value does not fit its column                  change resources.py 65
     ├── GuardError          the new snapshot is not plausible                look at it          65
-    └── DestinationError    the output could not be written                  free space, rights  74
+    └── DestinationError    a file cannot be written or read                 free space, rights  74
 
 The numbers are the exit codes of the command line, taken from ``sysexits.h``. Every message stands alone: what was
 asked, what came, what to do. Across the Arrow C stream only the message survives.
@@ -24,7 +24,7 @@ class ScenarioError(Exception):
 
 
 class ConfigError(ScenarioError):
-    """A credential or an argument is missing or wrong; nothing was requested."""
+    """A credential or an argument is missing or wrong."""
 
     exit_code = 78
 
@@ -51,7 +51,7 @@ class APIError(ScenarioError):
 
 
 class TransientError(APIError):
-    """A failure that passes by itself outlasted the attempts or the deadline: run again later."""
+    """A later run may succeed: attempts or deadline are used up, or another run holds the lake or changes it."""
 
     exit_code = 75
 
@@ -63,13 +63,13 @@ class AuthError(APIError):
 
 
 class PaginationError(ScenarioError):
-    """The walk goes nowhere: a token came twice, or page after page was empty."""
+    """The listing has no end that can be read: a token repeats or is unusable, or pages bring nothing new."""
 
     exit_code = 65
 
 
 class SchemaError(ScenarioError):
-    """A value does not fit its column; the message names resource, column, record and value."""
+    """A value does not fit its column, in a record of the API or a file of a lake; the message names the place."""
 
     exit_code = 65
 
@@ -81,6 +81,6 @@ class GuardError(ScenarioError):
 
 
 class DestinationError(ScenarioError):
-    """The output could not be written; what stood there before is untouched."""
+    """A file or a lake cannot be written or read; where writing fails, what stood there before is untouched."""
 
     exit_code = 74

@@ -182,9 +182,10 @@ class Scan:
             ScenarioError: as `to_batches`; whatever stood at `destination` is untouched.
 
         """
+        started = monotonic()
         with self.connected() as client, published(destination, deadline=client.deadline) as path:
             report = self.write(path, client)
-        self._report = replace(report, path=shown(destination))
+        self._report = replace(report, path=shown(destination), seconds=round(monotonic() - started, 3))
         return self._report
 
     def connected(self) -> AbstractContextManager[Client]:
@@ -297,7 +298,7 @@ class Scan:
         if pages - last_new_page >= MOST_EMPTY_PAGES:
             raise PaginationError(
                 f"{self.resource.name}: no record of the last {pages - last_new_page} pages, up to page {pages}, is "
-                "new; the listing does not end. Nothing was written; report it to the vendor"
+                "new; the listing does not end; report it to the vendor"
             )
 
 
@@ -331,7 +332,7 @@ def scan(
     """
     described = RESOURCES.get(resource) if isinstance(resource, str) else None
     if described is None:
-        raise ConfigError(f"there is no resource {redact(resource)!r}: choose {', '.join(RESOURCES)}")
+        raise ConfigError(f"there is no resource {redact(resource)!r}; choose {', '.join(RESOURCES)}")
     least, most = described.page_sizes
     if client is not None and not isinstance(client, Client):
         raise ConfigError(f"client must be a Client, got a value of type {type(client).__name__}")

@@ -24,7 +24,7 @@ from scenario_etl import parquet
 from scenario_etl.errors import DestinationError, SchemaError, TransientError
 from scenario_etl.redact import redact
 from scenario_etl.schema import with_pandas_types
-from scenario_etl.stores import call, call_again, failure, filesystem, joined, shown
+from scenario_etl.stores import call, call_again, failure, filesystem, join_uri, shown
 
 FILE_NAME = "part-0.parquet"
 _DATE = "([0-9]{4}-[0-9]{2}-[0-9]{2})"
@@ -119,8 +119,8 @@ class LakeFile:
     def _typed(self, rows: pa.Table, name: str) -> pa.ChunkedArray:
         """Return a column in its declared type: pandas, for one, writes large_string for string."""
         expected = self._schema.field(name)
-        if rows.column_names.count(name) != 1:
-            raise SchemaError(f"{self.uri} has no column {name}; restore the file, or remove its folder")
+        if (count := rows.column_names.count(name)) != 1:
+            raise SchemaError(f"{self.uri} has {count or 'no'} columns {name}; restore the file, or remove its folder")
         found = rows[name]
         try:
             typed = found if found.type == expected.type else found.cast(expected.type)
@@ -144,7 +144,7 @@ class LakeTable:
         lake: the lake, as it was given.
         name: of the table.
         schema: of its files.
-        deadline: seconds for which reading from a file is tried again, where its store fails in a way that passes.
+        deadline: seconds for which reading from a file is tried again, where the failure of its store is transient.
 
     """
 
@@ -162,15 +162,15 @@ class LakeTable:
 
     def uri(self, day: dt.date) -> str:
         """Return where the file of a date is."""
-        return joined(self.lake, f"{self.name}/snapshot_date={day}/{FILE_NAME}")
+        return join_uri(self.lake, f"{self.name}/snapshot_date={day}/{FILE_NAME}")
 
     def folder_uri(self, day: dt.date) -> str:
         """Return the folder of a date."""
-        return joined(self.lake, f"{self.name}/snapshot_date={day}")
+        return join_uri(self.lake, f"{self.name}/snapshot_date={day}")
 
     def rejected_uri(self, day: dt.date) -> str:
         """Return where a snapshot is kept that the guard refused; no `*.parquet` glob matches it."""
-        return joined(self.lake, self._rejected_name(day))
+        return join_uri(self.lake, self._rejected_name(day))
 
     def dates(self) -> list[dt.date]:
         """Return the dates that have a file, oldest first."""
@@ -239,7 +239,7 @@ class LakeTable:
 
     @property
     def _shown(self) -> str:
-        return shown(joined(self.lake, self.name))
+        return shown(join_uri(self.lake, self.name))
 
     @property
     def _is_local(self) -> bool:
@@ -268,13 +268,15 @@ def locked(lake: str | os.PathLike[str], resource: str, seconds: float) -> Itera
     try:
         Path(root).mkdir(exist_ok=True)
     except OSError as error:
-        raise DestinationError(f"cannot make the lake {redact(root, 300)}: {error.strerror}") from error
+        raise DestinationError(
+            f"cannot create the lake {redact(root, 300)}: {error.strerror}; the folder above it must exist"
+        ) from error
     try:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o666))  # FileLock says of a file it cannot open that it is held
         held = FileLock(path, timeout=seconds).acquire()
     except Timeout as error:
         raise TransientError(
-            f"another run holds {redact(path, 300)}; run again later, or wait for it with --lock-timeout"
+            f"another run has locked {redact(path, 300)}; run again later, or wait with --lock-timeout (lock_timeout=)"
         ) from error
     except (OSError, NotImplementedError) as error:
         reason = getattr(error, "strerror", None) or error
@@ -293,7 +295,7 @@ def _read_errors(uri: str) -> Iterator[None]:
         raise FileGoneError(f"{uri} is gone; another run may have removed it. Run again later") from error
     except (OSError, pa.ArrowException) as error:
         advice = "; check its rights, restore it, or remove it"
-        raise failure(f"cannot read {uri}: {redact(str(error), 200)}", error, advice) from error
+        raise failure(uri, f"cannot read {uri}: {redact(str(error), 200)}", error, advice) from error
 
 
 def _dates(pattern: re.Pattern[str], paths: Iterable[str]) -> list[dt.date]:

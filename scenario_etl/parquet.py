@@ -8,8 +8,6 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from scenario_etl.errors import DestinationError
-
 ROW_GROUP_ROWS = 128 * 1024
 ROW_GROUP_BYTES = 32 * 2**20  # of Arrow memory
 READ_ROWS = 2048
@@ -38,8 +36,7 @@ def write(
         key_values: asked after the last batch; stored in the footer.
 
     Raises:
-        DestinationError: what was read back is not what was written.
-        OSError: the file could not be written.
+        OSError: the file could not be written, or what was read back is not what was written.
 
     """
     rows = 0
@@ -100,6 +97,6 @@ def _read_back(path: Path, rows: int) -> None:
         with opened(path) as file:
             found = sum(batch.num_rows for batch in file.iter_batches(READ_ROWS, use_threads=False))
     except (OSError, pa.ArrowException) as error:
-        raise DestinationError(f"{path.name} reads back damaged ({error}): check the disk") from error
+        raise OSError(None, f"what was written cannot be read back ({error}); check the disk") from error
     if found != rows:
-        raise DestinationError(f"{path.name}: {rows} rows were written, {found} read back: check the disk")
+        raise OSError(None, f"{rows} rows were written, but {found} read back; check the disk")

@@ -23,7 +23,7 @@ from pyarrow import fs
 from scenario_etl.errors import DestinationError, ScenarioError, TransientError
 from scenario_etl.redact import redact
 from scenario_etl.retry import FailedAttempt, Retry
-from scenario_etl.stores import call, failure, filesystem, is_folder, is_passing, shown
+from scenario_etl.stores import call, ends_with_slash, failure, filesystem, is_transient, shown
 
 ABANDONED_AFTER = 24 * 3600  # seconds; the age at which a temporary file of another machine is debris
 UPLOAD_BYTES = 8 * 2**20  # bytes that are read at once
@@ -48,7 +48,7 @@ def published(
 
     In a local folder the temporary file is a neighbour of the destination whose name no `*.parquet` glob matches. On
     success it is flushed to the disk and renamed, and the folder is flushed. For an object store it is finished
-    locally, uploaded under a temporary key, and copied to its name there; where the store fails in a way that passes,
+    locally, uploaded under a temporary key, and copied to its name there; after a transient failure of the store
     that is done again. On any error it is removed, and what stood at `destination` is untouched. What a killed run
     left, the next removes: once its process is gone, or after a day.
 
@@ -59,33 +59,35 @@ def published(
 
     Raises:
         ConfigError: the destination is no path or URI.
-        TransientError: the object store fails in a way that passes, and the deadline is over; or it fails before the
-            block.
+        TransientError: the object store fails for now: before the block, or until the deadline is over.
         DestinationError: the file cannot be written, in most cases known before the block; the message says why.
 
     """
     store, path = filesystem(destination)
-    if is_folder(destination):
+    if ends_with_slash(destination):
         raise DestinationError(f"cannot write {shown(destination)}: it is a folder; name a file")
     folder = filesystem(staging)[1] if staging is not None else os.path.dirname(path)
     if isinstance(store, fs.LocalFileSystem):
-        return _failing_clearly(destination, _renamed(Path(path), Path(folder)))
-    return _failing_clearly(destination, _uploaded(store, path, folder, deadline, shown(destination)))
+        return _with_clear_errors(destination, _renamed(Path(path), Path(folder)))
+    return _with_clear_errors(destination, _uploaded(store, path, folder, deadline, shown(destination)))
 
 
 @contextmanager
-def _failing_clearly(destination: str | os.PathLike[str], publication: AbstractContextManager[Path]) -> Iterator[Path]:
+def _with_clear_errors(
+    destination: str | os.PathLike[str], publication: AbstractContextManager[Path]
+) -> Iterator[Path]:
     try:
         with publication as path:
             yield path
     except (OSError, pa.ArrowException) as error:
-        raise _unwritten(shown(destination), error) from error
+        raise _unwritten(destination, error) from error
 
 
-def _unwritten(place: str, error: BaseException) -> ScenarioError:
+def _unwritten(destination: str | os.PathLike[str], error: BaseException) -> ScenarioError:
     number = getattr(error, "errno", None)
     reason = getattr(error, "strerror", None) or redact(str(error), 300)
-    return failure(f"cannot write {place}: {reason}", error, f"; {_ADVICE[number]}" if number in _ADVICE else "")
+    advice = f"; {_ADVICE[number]}" if number in _ADVICE else ""
+    return failure(destination, f"cannot write {shown(destination)}: {reason}", error, advice)
 
 
 @contextmanager
@@ -95,7 +97,7 @@ def _renamed(final: Path, folder: Path) -> Iterator[Path]:
     if final.exists() and not final.is_file():
         raise OSError(None, "it is a device or a pipe, which cannot be replaced; name a file")
     if not folder.is_dir():
-        raise NotADirectoryError(None, f"there is no folder {folder}; make it first")
+        raise NotADirectoryError(None, f"the folder {folder} does not exist; create it first")
     with _temporary(folder, final.name, 0o666) as temporary:
         if final.exists():
             temporary.chmod(final.stat().st_mode)
@@ -117,7 +119,7 @@ def _uploaded(store: fs.FileSystem, key: str, folder: str, deadline: float, plac
         try:
             _remove_old_uploads(store, folder)
             yield temporary
-            retry = Retry(math.inf, deadline, on_wait=lambda *wait: _say_again(place, *wait))
+            retry = Retry(math.inf, deadline, on_wait=lambda *wait: _log_retry(place, *wait))
             retry(lambda: call(_attempt, store, key, upload, temporary, place))
         finally:
             _remove_upload(store, upload)
@@ -129,7 +131,7 @@ def _attempt(store: fs.FileSystem, key: str, upload: str, source: Path, place: s
         _put(store, upload, source, guess_type(key)[0] or "application/octet-stream")  # a browser shows a page
         store.copy_file(upload, key)
     except OSError as error:
-        if not is_passing(error):
+        if not is_transient(error):
             raise
         if not _is_there(store, key, source):
             reason = redact(str(error), 300)
@@ -162,7 +164,7 @@ def _digest(stream: Any) -> bytes:
     return digest.digest()
 
 
-def _say_again(place: str, reason: str, seconds: float) -> None:
+def _log_retry(place: str, reason: str, seconds: float) -> None:
     logger.warning("%s: %s; uploading again in %.1f s", place, reason, seconds)
 
 

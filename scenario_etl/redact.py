@@ -23,7 +23,7 @@ def redact(value: object, limit: int = MAX_CHARACTERS) -> str:
     'see https://cdn.example/a.png?... now'
     """
     text = without_credentials((value if isinstance(value, str) else _as_json(value))[: 200 * limit])
-    line = _BLANKS.sub(" ", without_direction(text)).strip()
+    line = _BLANKS.sub(" ", without_bidi_controls(text)).strip()
     line = line.encode("utf-8", "backslashreplace").decode()
     return line if len(line) <= limit else line[: limit - 3] + "..."
 
@@ -33,7 +33,7 @@ def without_credentials(text: str) -> str:
     return _PARAMETER.sub(r"\1=...", _USER.sub("//...@", _QUERY.sub(r"\1?...", text)))
 
 
-def without_direction(text: str) -> str:
+def without_bidi_controls(text: str) -> str:
     """Return text without the characters that change the direction of what is beside them (Unicode annex 9, 2.)."""
     return _DIRECTION.sub("", text)
 

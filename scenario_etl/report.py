@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from scenario_etl import charts
 from scenario_etl.errors import ConfigError
 from scenario_etl.publish import published
-from scenario_etl.redact import without_direction
+from scenario_etl.redact import without_bidi_controls
 from scenario_etl.snapshots import HISTORY, changes, read_history, read_snapshot
 from scenario_etl.stores import shown
 from scenario_etl.thumbnails import fetch_thumbnails
@@ -146,7 +146,7 @@ def _number(value: Any) -> str:
 
 
 def _name(value: Any) -> str:
-    return "(no name)" if pd.isna(value) or not value else without_direction(str(value))
+    return "(no name)" if pd.isna(value) or not value else without_bidi_controls(str(value))
 
 
 def _outcome(run: dict[str, Any]) -> str:

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import tenacity
 
-from scenario_etl.errors import APIError, TransientError
+from scenario_etl.errors import APIError
 
 FIRST_WAIT = 1.0  # seconds
 LONGEST_WAIT = 60.0  # seconds; the documented limit counts requests in windows of a minute
@@ -25,13 +25,15 @@ class FailedAttempt(Exception):  # noqa: N818 - a signal, no error: it never lea
     Attributes:
         error: what to raise when no attempt is left.
         reason: a word or two for the progress bar, such as "429".
+        advice: what to do then; added to the error, after how often it was tried.
 
     """
 
-    def __init__(self, error: APIError, reason: str) -> None:
+    def __init__(self, error: APIError, reason: str, advice: str = "run again later") -> None:
         super().__init__(str(error))
         self.error = error
         self.reason = reason
+        self.advice = advice
 
 
 def is_retried(status: int) -> bool:
@@ -130,12 +132,11 @@ class Retry:
         error = failure.error
         asked = error.retry_after
         if asked is not None and elapsed + asked > self._deadline:
-            limit = f"; it asked to wait {asked:,.0f} s, more than the deadline of {self._deadline:g} s leaves"
+            limit = f"; the server asked to wait {asked:,.0f} s, but the deadline of {self._deadline:g} s ends sooner"
         else:
             limit = f", tried {state.attempt_number} times in {elapsed:.0f} s" if state.attempt_number > 1 else ""
-        advice = "; run again later" if isinstance(error, TransientError) else ""
         raise type(error)(
-            f"{error}{limit}{advice}", status=error.status, retry_after=asked, attempts=state.attempt_number
+            f"{error}{limit}; {failure.advice}", status=error.status, retry_after=asked, attempts=state.attempt_number
         ) from failure.__cause__
 
 

@@ -200,21 +200,30 @@ class Reader:
         raise AssertionError(f"{column.name} fails as a whole, but no value of it does")
 
     def _refuse(self, what: str, records: Sequence[Any], position: int, value: object, expected: str) -> NoReturn:
-        record = records[position]
-        key = [record.get(name) for name in self._key_fields] if isinstance(record, dict) else []
-        named = ", ".join(redact(part) for part in key if part) or f"number {self._records_read + position + 1:,}"
+        named = self._name(records, position)
         found = f'"{redact(value)}"' if isinstance(value, str) else redact(value)
         raise SchemaError(
-            f"{self._resource.name}: {what} of record {named} is {found}, not {expected}. "
-            "Nothing was written; report it to the vendor, or change the column in resources.py"
+            f"{self._resource.name}: {what} of record {named} is {found}, not {expected}; report it to the vendor, or "
+            "change the column in resources.py"
         )
+
+    def _refuse_strictly(self, field: str, records: Sequence[Any], position: int, problem: str) -> NoReturn:
+        raise SchemaError(
+            f"{self._resource.name}: {problem} {redact(field)} in record {self._name(records, position)}, and strict "
+            "is set; run without it (--strict, strict=True) to accept that"
+        )
+
+    def _name(self, records: Sequence[Any], position: int) -> str:
+        record = records[position]
+        key = [record.get(name) for name in self._key_fields] if isinstance(record, dict) else []
+        return ", ".join(redact(part) for part in key if part) or f"number {self._records_read + position + 1:,}"
 
     def _count_missing(
         self, column: Column, nulls: int, objects: Sequence[Any], values: Sequence[Any], records: Sequence[Any]
     ) -> None:
         if self._strict:
             position = next(i for i, value in enumerate(values) if value is None and objects[i] is not None)
-            self._refuse(column.field, records, position, None, "there (strict)")
+            self._refuse_strictly(column.field, records, position, "there is no value for the field")
         self._count(self.missing_fields, column.field, nulls, "is missing or null; such rows have null")
 
     def _count_unknown(self, parent: str, objects: Sequence[Any], records: Sequence[Any]) -> None:
@@ -224,7 +233,7 @@ class Reader:
             dotted = f"{parent}.{name}" if parent else name
             having = [i for i, item in enumerate(objects) if item is not None and name in item]
             if self._strict:
-                self._refuse(redact(dotted), records, having[0], objects[having[0]][name], "a known field (strict)")
+                self._refuse_strictly(dotted, records, having[0], "there is an unknown field")
             self._count(self.unknown_fields, dotted, len(having), "is not known, and ignored")
 
     def _count(self, counter: Counter[str], name: str, times: int, what: str) -> None:

@@ -13,6 +13,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from shutil import copyfile
+from time import monotonic
 from typing import Any, NoReturn
 from urllib.parse import quote, urlsplit
 from uuid import uuid4
@@ -45,14 +46,16 @@ class SnapshotReport:
     """What one published snapshot holds, and how the run went.
 
     Attributes:
-        scan: the counts of the run; `rows`, `path` and `bytes` are those of the snapshot.
+        scan: `pages`, `requests`, `retries` and `seconds_waited` are those of reading the list, without look-ups by id;
+            `rows`, `path` and `bytes` are those of the snapshot, `seconds` those of the whole run.
         date: of the snapshot, in UTC.
         previous_date: of the snapshot that it was compared with, None for the first.
         added: rows whose key is new.
         updated: rows in which a column changed; a URL that was signed anew is no change.
         deleted: rows whose key is gone.
         recovered: rows that the list skipped while it moved, and that were read by their id or in a second read.
-        unverified: missing rows for which the API gave no clear answer; they keep the values they had last.
+        unverified: missing rows for which the API gave no clear answer, or beyond `max_lookups`; they keep the values
+            they had last.
         changes_path: of the file with the rows that changed.
         removed_dates: of the snapshots that retention removed.
         warnings: what went wrong after the snapshot was published, such as an old file that could not be removed.
@@ -143,6 +146,7 @@ def snapshot(
         "page_size": page_size, "max_pages": max_pages, "strict": strict,
         "progress": progress, "signed_urls": signed_urls, **filters,
     }  # fmt: skip
+    started = monotonic()
     described = scan(resource, client=client, **arguments)
     today = dt.datetime.now(dt.UTC).date()
     day = _as_date(date) or today
@@ -188,12 +192,12 @@ def snapshot(
                 for name, file in known.items():
                     gone = count_missing(described.resource, file, new) if file else 0
                     if file and not _is_plausible(file.rows, gone, new.rows, max_shrink):
-                        _refuse(f"{gone:,} of the {file.rows:,} rows of {name} are gone", path, rejected)
+                        _refuse(_shrinkage(name, file.rows, gone, new.rows, max_shrink), path, rejected)
             diff = compare(described.resource, old, new)
             _write_changes(changes_path, diff, previous, new.footer)
         removed, warnings = _tidy(snapshots, day, dates, keep)
         return SnapshotReport(
-            scan=replace(read, path=shown(snapshots.uri(day))),
+            scan=replace(read, path=shown(snapshots.uri(day)), seconds=round(monotonic() - started, 3)),
             date=day,
             previous_date=previous,
             **diff.counts,
@@ -225,7 +229,7 @@ def read_snapshot(
         raise ConfigError(f"columns must be a list of names, got {redact(repr(columns))}")
     names = [*columns] if columns is not None else []
     if unknown := [name for name in names if name not in schema.names]:
-        raise ConfigError(f"{resource} have no column {redact(repr(unknown[0]))}: choose {', '.join(schema.names)}")
+        raise ConfigError(f"{resource} have no column {redact(repr(unknown[0]))}; choose {', '.join(schema.names)}")
     snapshots, _ = _tables(lake, _known(resource))
     dates = snapshots.dates()
     day = _as_date(date) or (dates[-1] if dates else None)
@@ -379,7 +383,7 @@ def _check_date(
         )
     if dates and day < dates[-1]:
         raise ConfigError(
-            f"the newest snapshot is of {dates[-1]}: none can be made for {day}, because the API only has the present"
+            f"date must not be before the newest snapshot, {dates[-1]}, got {day}; the API has only current data"
         )
 
 
@@ -439,7 +443,7 @@ def _looking_up(described: Scan, client: Client) -> Callable[[str], dict[str, An
 
     def look_up(key: str) -> dict[str, Any] | None:
         if not key.strip("."):
-            raise APIError(f"an id of dots only cannot be part of a URL: {key!r}")
+            raise APIError(f"the id {key!r} cannot be looked up, because a URL cannot hold it")
         return client.retrieve(f"{resource.path}/{quote(key, safe='')}", resource.record_key, described.parameters)
 
     return look_up
@@ -460,17 +464,23 @@ def _is_plausible(before: int, gone: int, left: int, max_shrink: float) -> bool:
     return not before or (left > 0 and gone / before <= max_shrink)
 
 
+def _shrinkage(name: str, before: int, gone: int, left: int, max_shrink: float) -> str:
+    if not left:
+        return f"the list is empty, but {name} has {before:,} rows"
+    return f"{gone:,} of the {before:,} rows of {name} are gone ({gone / before:.0%}); max_shrink is {max_shrink:.0%}"
+
+
 def _refuse(reason: str, path: Path, rejected: str) -> NoReturn:
     """Refuse a snapshot in which too many rows are gone, and keep it where it can be looked at."""
     try:
         with published(rejected) as kept:
             copyfile(path, kept)
-        advice = f"look at {shown(rejected)}, a Parquet file"
+        advice = f"check {shown(rejected)}, a Parquet file"
     except (ScenarioError, OSError) as error:
-        advice = f"the new rows could not be kept for a look: {redact(str(error), 500)}"
+        advice = f"the new rows could not be kept: {redact(str(error), 500)}"
     raise GuardError(
-        f"{reason}, more than max_shrink allows. Nothing was published; {advice}. If it is right, run again with "
-        "--accept-shrink (accept_shrink=True)"
+        f"{reason}. Nothing was published; {advice}. To publish it anyway, run again with --accept-shrink "
+        "(accept_shrink=True)"
     )
 
 
@@ -528,7 +538,7 @@ def _tidy(
 
 def _known(resource: str) -> Resource:
     if not isinstance(resource, str) or resource not in RESOURCES:
-        raise ConfigError(f"there is no resource {redact(resource)}: choose {', '.join(RESOURCES)}")
+        raise ConfigError(f"there is no resource {redact(resource)!r}; choose {', '.join(RESOURCES)}")
     return RESOURCES[resource]
 
 

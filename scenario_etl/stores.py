@@ -1,4 +1,4 @@
-"""Where files are: URI -> filesystem, how a URI may be shown, and which failures of a store pass by themselves."""
+"""Where files are: URI -> filesystem, how a URI may be shown, and which failures of a store are transient."""
 
 import os
 import re
@@ -11,7 +11,7 @@ import pyarrow as pa
 import tenacity
 from pyarrow import fs
 
-from scenario_etl.errors import ConfigError, DestinationError, ScenarioError, TransientError
+from scenario_etl.errors import ConfigError, DestinationError, TransientError
 from scenario_etl.redact import redact
 from scenario_etl.retry import FIRST_WAIT, LONGEST_WAIT
 
@@ -21,7 +21,7 @@ SCHEMES = {"file", "s3", "gs", "gcs", "abfs", "abfss", "hdfs"}
 
 # Of s3://KEY:SECRET@bucket, but not the container of abfss://container@account.
 _USER = re.compile(r"^(\w+://)(?:(?<!abfs://)(?<!abfss://)[^/@]*|[^/@]*:[^@]*)@")
-_PASSING = re.compile(
+_TRANSIENT = re.compile(
     r"HTTP status (408|429|5\d\d)\b|\b(408|429|5\d\d) [A-Z]"  # of S3, and of Azure
     r"|SLOW_DOWN|THROTTLING|SERVICE_UNAVAILABLE|INTERNAL_FAILURE|REQUEST_TIMEOUT"
     r"|\b(UNAVAILABLE|DEADLINE_EXCEEDED|RESOURCE_EXHAUSTED|ABORTED|INTERNAL)\b"  # of Google's Status
@@ -49,24 +49,21 @@ def filesystem(uri: str | os.PathLike[str]) -> tuple[fs.FileSystem, str]:
             return fs.LocalFileSystem(), os.path.realpath(text)  # a link stays a link: what it leads to is replaced
         _check_uri(text)
         store, path = fs.FileSystem.from_uri(text)
-    except FileNotFoundError as error:  # only the current folder is looked up
-        raise DestinationError(
-            f"{redact(text)} cannot be found: the current folder is gone; change to another"
-        ) from error
     except (pa.ArrowException, OSError) as error:
-        raise failure(f"{shown(text)} is no place to write to: {redact(str(error), 200)}", error) from error
-    return _patient(store), path.rstrip("/")
+        reason = redact(str(error), 200) if is_remote(text) else "the current folder is gone; change to another"
+        raise failure(text, f"cannot open {shown(text)}: {reason}", error) from error
+    return _with_timeouts(store), path.rstrip("/")
 
 
-def joined(uri: str | os.PathLike[str], relative: str) -> str:
+def join_uri(uri: str | os.PathLike[str], relative: str) -> str:
     """Return the path or URI of something below another one; the query of a URI stays its end."""
     text = os.fspath(uri)
     base, mark, query = text.partition("?") if "://" in text else (text, "", "")
     return f"{base.rstrip('/')}/{relative}{mark}{query}"
 
 
-def is_folder(uri: str | os.PathLike[str]) -> bool:
-    """Whether a path or URI ends as that of a folder."""
+def ends_with_slash(uri: str | os.PathLike[str]) -> bool:
+    """Whether a path or URI ends with a slash, as that of a folder."""
     text = os.fspath(uri)
     return (text.partition("?")[0] if "://" in text else text).endswith(("/", os.sep))
 
@@ -83,25 +80,29 @@ def shown(uri: str | os.PathLike[str]) -> str:
     return redact(text, 1000)
 
 
-def failure(message: str, error: BaseException, advice: str = "") -> ScenarioError:
-    """Return what to raise for a failure of a filesystem: a TransientError where it passes by itself.
-
-    Advice is added where it does not pass.
-    """
-    if is_passing(error):
+def failure(
+    uri: str | os.PathLike[str], message: str, error: BaseException, advice: str = ""
+) -> TransientError | DestinationError:
+    """Return what to raise for a failure of the filesystem of a path or URI; advice is added to a lasting one."""
+    if is_remote(uri) and is_transient(error):
         return TransientError(f"{message}; run again later")
     return DestinationError(message + advice)
 
 
-def is_passing(error: BaseException) -> bool:
+def is_remote(uri: str | os.PathLike[str]) -> bool:
+    """Whether a URI is of an object store, and not of a local disk."""
+    scheme, mark, _ = os.fspath(uri).partition("://")
+    return bool(mark) and scheme != "file"
+
+
+def is_transient(error: BaseException) -> bool:
     """Whether a failure of an object store may pass by itself.
 
     pyarrow gives no codes, so its words decide: the HTTP status (RFC 9110), the codes of S3 ("Error responses" in its
-    API reference) and of Google's Status (google.rpc.Code), and lost connections.
+    API reference) and of Google's Status (google.rpc.Code), and lost connections. The names of objects do not count.
     """
-    words = str(error)
-    has_errno = isinstance(error, OSError) and error.errno is not None  # then it is of a local disk
-    return not has_errno and bool(_PASSING.search(words)) and not _FINAL.search(words)
+    words = re.sub(r"'[^']*'", "", str(error))
+    return bool(_TRANSIENT.search(words)) and not _FINAL.search(words)
 
 
 def call(function: Callable[..., Result], *arguments: Any, seconds: float | None = None) -> Result:
@@ -131,9 +132,9 @@ def call(function: Callable[..., Result], *arguments: Any, seconds: float | None
 
 
 def call_again(function: Callable[..., Result], *arguments: Any, deadline: float) -> Result:
-    """As `call`, and again while it fails in a way that passes, until `deadline` seconds are over."""
+    """As `call`, and again while the failure is transient, until `deadline` seconds are over."""
     retrying = tenacity.Retrying(
-        retry=tenacity.retry_if_exception(is_passing),
+        retry=tenacity.retry_if_exception(is_transient),
         wait=tenacity.wait_exponential_jitter(initial=FIRST_WAIT, max=LONGEST_WAIT),
         stop=tenacity.stop_before_delay(deadline),
         reraise=True,
@@ -142,8 +143,8 @@ def call_again(function: Callable[..., Result], *arguments: Any, deadline: float
     return found
 
 
-def is_busy() -> bool:
-    """Whether a call goes on that nobody waits for any more: pyarrow's own clean-up at exit would wait for it."""
+def has_unfinished_calls() -> bool:
+    """Whether a call is still running, such as one that took too long; pyarrow's clean-up at exit would wait for it."""
     return bool(_calls)
 
 
@@ -153,13 +154,13 @@ def _checked(uri: object) -> str:
     except TypeError:
         text = None
     if not isinstance(text, str):
-        raise ConfigError(f"a path or a URI is needed, got {redact(uri)} of type {type(uri).__name__}")
+        raise ConfigError(f"a path must be a string or a PathLike, got {redact(repr(uri))}")
     try:
         usable = bool(text.encode()) and "\0" not in text
     except UnicodeEncodeError:
         usable = False
     if not usable:
-        raise DestinationError(f"{redact(text)!r} is no place to write to: give a path, in UTF-8")
+        raise DestinationError(f"{redact(text)!r} is not a path; use a path or a URI that is not empty, in UTF-8")
     return text
 
 
@@ -170,23 +171,25 @@ def _check_uri(text: str) -> None:
     _, _, path = place.partition("/")
     reason = None
     if scheme.lower() not in SCHEMES:
-        raise DestinationError(f"{shown(text)} is no place to write to: {redact(scheme)!r} is no filesystem")
+        raise DestinationError(
+            f"{shown(text)}: the scheme {redact(scheme)!r} is not supported; use a path, file://, s3://, gs:// or abfss://"
+        )
     if "#" in rest:
         reason = "has a fragment; write # as %23"
     elif not path.strip("/"):
         reason = "has no path below the bucket; name a folder or a file"
     elif "//" in path or (scheme != "file" and path.startswith("/")):
-        reason = "has two slashes in a row; an object store takes them for a folder without a name"
+        reason = "contains '//', which an object store reads as a folder with an empty name; remove one slash"
     elif query and scheme in {"file", "hdfs"}:
-        reason = "has a query, which this filesystem cannot carry"
+        reason = "has a query, which file:// and hdfs:// do not support; remove it"
     if reason:
         raise ConfigError(f"{shown(text)} {reason}")
 
 
-def _patient(store: fs.FileSystem) -> fs.FileSystem:
-    """Return a store that waits for an answer longer than 3 s, and tries again thrice instead of 31 times.
+def _with_timeouts(store: fs.FileSystem) -> fs.FileSystem:
+    """Return an S3 filesystem that waits 60 s for an answer instead of 3 s, and sends each request at most 3 times.
 
-    pyarrow offers neither in a URI, but the arguments with which a store is pickled are those of its class.
+    pyarrow offers neither in a URI, but the arguments with which a filesystem is pickled are those of its class.
     """
     if not isinstance(store, fs.S3FileSystem):
         return store

@@ -108,11 +108,11 @@ class Transport:
         self._has_answered = True
         return response
 
-    def is_tls_spoken_to_in_plain(self) -> bool:
-        """Whether the base URL has http, nothing has answered yet, and its port speaks TLS.
+    def expects_tls(self) -> bool:
+        """Whether the base URL has http, but its port speaks TLS; not asked once a response has come.
 
-        A TLS server ends a connection that begins with anything else, often with a reset, as a server does that fails
-        for now. So it is asked once more, for a handshake only, without credentials.
+        A TLS server ends a connection that begins with anything else, often with a reset, as other servers do for now.
+        So this tries one TLS handshake, without credentials.
         """
         parts = urlsplit(self.base_url)
         if self._has_answered or parts.scheme != "http":
@@ -315,13 +315,17 @@ class Requests:
         location = response.headers.get("Location", "")
         try:
             target = urljoin(response.url, location)
-            stays = bool(location) and _origin(urlsplit(target)) == _origin(urlsplit(self._transport.base_url))
+            stays = _origin(urlsplit(target)) == _origin(urlsplit(self._transport.base_url))
         except ValueError:
             stays = False
+        if not location:
+            raise APIError(
+                f"{self.asked}: {response.status} without a Location header; check the base URL", status=response.status
+            )
         if not stays:
             raise APIError(
-                f"{self.asked}: {response.status} redirects to {self.quoted(location) or 'nowhere'}; "
-                "credentials are sent to no other origin. Check the base URL",
+                f"{self.asked}: {response.status} redirects to {self.quoted(location)}, which is another origin, so "
+                "the credentials were not sent there; check the base URL",
                 status=response.status,
             )
         return target
@@ -337,18 +341,16 @@ class Requests:
         try:
             document = _decoded(body)
         except DuplicateKeyError as error:
-            message = f"{self.asked}: 200, but its JSON has the key {redact(str(error))} twice. Report it to the vendor"
-            raise FailedAttempt(APIError(message, status=200), "a duplicate key") from None
+            message = f"{self.asked}: 200, but its JSON has the key {redact(str(error))} twice"
+            raise FailedAttempt(APIError(message, status=200), "a duplicate key", "report it to the vendor") from None
         except (ValueError, RecursionError) as error:
             message = f"{self.asked}: 200, but its body is no JSON: {self.quoted(body)!r}"
             raise FailedAttempt(TransientError(message, status=200), "no JSON") from error
         value = document.get(key) if isinstance(document, dict) else None
         if not isinstance(value, kind):
-            message = (
-                f"{self.asked}: 200, but without {_KINDS[kind]} {key!r}: {self.quoted(body)}. "
-                "Check the base URL, or report it to the vendor"
-            )
-            raise FailedAttempt(APIError(message, status=200), f"no {key}")
+            message = f"{self.asked}: 200, but without {_KINDS[kind]} {key!r}: {self.quoted(body)}"
+            advice = "check the base URL, or report it to the vendor"
+            raise FailedAttempt(APIError(message, status=200), f"no {key}", advice)
         return Answer(value, document, len(body))
 
     def _failure(self, response: _Response) -> Exception:
@@ -369,21 +371,14 @@ class Requests:
         what = "no answer" if status is None else "the answer broke off"
         words = self.quoted(str(cause))
         message = f"{self.asked}: {what}: {type(cause).__name__}: {words}"
-        if (
-            isinstance(cause, ConnectionError | http.client.HTTPException)
-            and self._transport.is_tls_spoken_to_in_plain()
-        ):
+        if isinstance(cause, ConnectionError | http.client.HTTPException) and self._transport.expects_tls():
             return APIError(f"{message}; the port speaks TLS: use https")
         for pattern, kind, advice in _FINAL:
             if re.search(pattern, f"{type(cause).__name__}: {cause}"):
                 return kind(f"{message}; {advice}")
-        if isinstance(error, requests.RequestException | urllib3.exceptions.HTTPError) or status is not None:
-            if isinstance(error, ValueError):  # InvalidURL, InvalidProxyURL, InvalidHeader
-                return APIError(message, status=status)
-            return FailedAttempt(TransientError(message, status=status), type(cause).__name__)
-        return ConfigError(
-            f"the certificates cannot be used: {words}"
-        )  # what requests says of files that are not there
+        if isinstance(error, ValueError):  # InvalidURL, InvalidProxyURL, InvalidHeader
+            return APIError(message, status=status)
+        return FailedAttempt(TransientError(message, status=status), type(cause).__name__)
 
     def quoted(self, words: str | bytes | None) -> str:
         """Return words of the server as they may be shown."""
@@ -391,6 +386,11 @@ class Requests:
 
 
 _FINAL: list[tuple[str, type[APIError | ConfigError], str]] = [  # waiting does not help
+    (
+        r"^OSError: Could not find (a suitable TLS CA certificate bundle|the TLS)",
+        ConfigError,
+        "the certificates cannot be used: check REQUESTS_CA_BUNDLE, or the session",
+    ),
     (
         r"^(SSL|Cert)\w*: .*(certificate has expired|certificate is not yet valid)",
         APIError,

@@ -1,8 +1,8 @@
-"""A bound on the time of a whole answer, connecting included: however slowly its bytes drip, its connection is shut.
+"""Bounds the total time of a response, connecting included.
 
-The timeouts of sockets bound one silence each, so that a byte in time keeps a request alive for ever. It does so within
-status lines, headers, chunk sizes and trailers, and in the answer of a proxy, where no code of ours runs. So a thread
-of this module shuts the socket down when the time is up, and the request that waits for it fails.
+The timeouts of a socket bound each silence only, so a server that sends a byte now and then can hold a request for
+ever: within status lines, headers, chunk sizes and trailers, and in the response of a proxy. So a daemon thread shuts
+the socket down when the time is up, and the read that waits for it fails.
 """
 
 import os
@@ -60,7 +60,7 @@ def watch_connections(pool: ConnectionPool) -> None:
     """Let the connections that a pool opens from now on be watched."""
     kind: Any = pool.ConnectionCls  # type: ignore[attr-defined] # every pool that requests uses has one
     if not issubclass(kind, _Watched):
-        pool.ConnectionCls = type(f"Watched{kind.__name__}", (_Watched, kind), {})  # type: ignore[attr-defined]
+        pool.ConnectionCls = type(kind.__name__, (_Watched, kind), {})  # type: ignore[attr-defined]
 
 
 class _FinalResponse(HTTPResponse):

@@ -314,7 +314,7 @@ def test_to_batches_gives_one_batch_a_page_as_they_arrive() -> None:
 @pytest.mark.parametrize(
     ("resource", "arguments", "words"),
     [
-        ("asset", {}, "there is no resource 'asset': choose collections"),
+        ("asset", {}, "there is no resource 'asset'; choose collections"),
         ("collections", {"colour": "red"}, "collections have no filter colour: choose project_id"),
         ("collections", {"project_id": ""}, "project_id must be text of 1 to 1,000 printable characters, got ''"),
         ("collections", {"project_id": 7}, "project_id must be text of 1 to 1,000 printable characters, got 7"),

@@ -101,7 +101,7 @@ def test_a_rerun_is_guarded_against_the_snapshot_that_it_would_replace(lake: Pat
     rows = [record(id=f"c{number}") for number in range(50)]
     take(lake, DAYS[0], *rows)
     before = path_of(lake, DAYS[0]).read_bytes()
-    with pytest.raises(GuardError, match="50 of the 50 rows of the snapshot that it would replace are gone"):
+    with pytest.raises(GuardError, match="the list is empty, but the snapshot that it would replace has 50 rows"):
         take(lake, DAYS[0])
     assert path_of(lake, DAYS[0]).read_bytes() == before
     assert take(lake, DAYS[0], *rows[:25]).scan.rows == 25
@@ -264,7 +264,7 @@ def test_a_snapshot_that_another_program_has_rewritten_is_compared_by_content_wi
     ("change", "named"),
     [
         (lambda table: table.set_column(3, "asset_count", pa.array(["many"])), "column asset_count is string"),
-        (lambda table: table.drop_columns("id"), "has no column id"),
+        (lambda table: table.drop_columns("id"), "has no columns id"),
         (lambda table: table.set_column(0, "id", pa.array([None], pa.string())), "column id has nulls"),
         (lambda table: pa.concat_tables([table, table]), "1 rows have the key of another row"),
     ],

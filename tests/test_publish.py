@@ -48,17 +48,17 @@ def test_a_full_disk_is_a_destination_error_with_advice(old: Path) -> None:
 @pytest.mark.parametrize(
     ("destination", "words"),
     [
-        ("missing/x.parquet", "there is no folder"),
+        ("missing/x.parquet", "does not exist; create it first"),
         (".", "it is a folder; name a file"),
-        ("file/x.parquet", "there is no folder"),
+        ("file/x.parquet", "does not exist; create it first"),
         ("/proc/x.parquet", "cannot write /proc/x.parquet"),
         ("n" * 256, "File name too long"),
-        ("", "is no place to write to"),
-        ("caf\udce9.parquet", "is no place to write to"),
+        ("", "is not a path"),
+        ("caf\udce9.parquet", "is not (a path|supported)"),
         ("new/", "it is a folder; name a file"),
         ("/dev/null", "it is a device or a pipe"),
         ("pipe", "it is a device or a pipe"),
-        ("nonsense://bucket/x", "is no place to write to"),
+        ("nonsense://bucket/x", "is not (a path|supported)"),
     ],
 )
 def test_what_cannot_be_written_is_known_before_the_work(tmp_path: Path, monkeypatch, destination, words) -> None:

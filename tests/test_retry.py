@@ -82,7 +82,7 @@ def test_the_last_error_tells_the_number_of_attempts(clock: FakeClock) -> None:
 
 
 def test_a_server_that_asks_for_more_than_is_left_ends_it_at_once_and_the_error_says_so(clock: FakeClock) -> None:
-    with pytest.raises(TransientError, match="asked to wait 3,600 s, more than the deadline of 300 s leaves") as caught:
+    with pytest.raises(TransientError, match="asked to wait 3,600 s, but the deadline of 300 s ends sooner") as caught:
         Retry(8, 300, clock.sleep, clock)(failing(9, TransientError("429", retry_after=3600)))
     assert (clock.waits, caught.value.retry_after, caught.value.attempts) == ([], 3600, 1)
 

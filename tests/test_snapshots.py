@@ -203,7 +203,7 @@ def test_a_second_run_for_a_date_replaces_it_and_compares_with_the_day_before(la
 
 def test_a_date_before_the_newest_snapshot_is_refused_without_a_request(lake: Path) -> None:
     take(lake, DAYS[1], record())
-    with pytest.raises(ConfigError, match="the newest snapshot is of 2026-11-02: none can be made for 2026-11-01"):
+    with pytest.raises(ConfigError, match="date must not be before the newest snapshot, 2026-11-02, got 2026-11-01"):
         take(lake, DAYS[0], record())
     assert API.requests == []
 
@@ -240,7 +240,10 @@ def test_the_guard_counts_the_rows_that_are_gone(lake: Path, left: int, max_shri
     if published:
         assert take(lake, DAYS[1], *(record(id=f"c{i}") for i in range(left)), *new, **arguments).deleted == 10 - left
         return
-    with pytest.raises(GuardError, match=r"of the 10 rows of the last snapshot are gone.*--accept-shrink"):
+    with pytest.raises(
+        GuardError,
+        match=r"the last snapshot (are gone|has 10 rows).*--accept-shrink",
+    ):
         take(lake, DAYS[1], *(record(id=f"c{i}") for i in range(left)), *new, **arguments)
     kept = ".collections.snapshot_date=2026-11-02.rejected"
     assert files(lake) == sorted([kept, *before])
@@ -323,7 +326,7 @@ def test_a_failed_run_changes_nothing_in_the_lake(lake: Path, faults, error) -> 
 
 
 def test_a_lake_below_a_missing_folder_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DestinationError, match="cannot make the lake"):
+    with pytest.raises(DestinationError, match="cannot create the lake"):
         take(tmp_path / "missing" / "lake", DAYS[0], record())
 
 
@@ -418,7 +421,7 @@ def test_a_second_run_leaves_with_75_or_waits(lake: Path) -> None:
                 assert first.poll() is None
             refused = subprocess.run(command, env=address, capture_output=True, text=True, check=False)
             assert (refused.returncode, server.requests) == (75, 2)
-            assert "another run holds" in refused.stderr
+            assert "another run has locked" in refused.stderr
             with subprocess.Popen([*command, "--lock-timeout", "60"], env=address) as waiting:
                 gate.set()
     assert (first.returncode, waiting.returncode) == (0, 0)
@@ -527,7 +530,7 @@ def test_the_history_tells_of_each_run_what_its_files_know(lake: Path) -> None:
 def test_only_the_named_columns_of_a_snapshot_are_read_and_those_it_is_too_old_for_are_null(lake: Path) -> None:
     take(lake, DAYS[0], record())
     assert read_snapshot(lake, "collections", columns=["item_count"]).schema.names == ["item_count"]
-    with pytest.raises(ConfigError, match="no column 'itemCount': choose id, name"):
+    with pytest.raises(ConfigError, match="no column 'itemCount'; choose id, name"):
         read_snapshot(lake, "collections", columns=["itemCount"])
     path = lake / f"collections/snapshot_date={DAYS[0]}/part-0.parquet"
     pq.write_table(pq.read_table(path, partitioning=None).drop_columns(["item_count"]), path)

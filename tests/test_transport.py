@@ -246,7 +246,7 @@ def test_a_redirect_within_the_origin_is_followed_with_the_credentials() -> None
 )
 def test_a_redirect_to_another_origin_is_refused(location: str) -> None:
     client, adapter = answering((302, {"Location": location}, b""))
-    with pytest.raises(APIError, match="credentials are sent to no other origin") as caught:
+    with pytest.raises(APIError, match=r"so the credentials were not sent there|without a Location header") as caught:
         pages(client)
     assert (len(adapter.requests), caught.value.status) == (1, 302)
 
