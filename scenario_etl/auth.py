@@ -20,6 +20,7 @@ HIDDEN = "***"
 WORD_CHARACTERS = 8  # a secret that is shorter is hidden only where it stands alone
 LEAST_CHARACTERS = 3  # one that is shorter is no secret, and part of too many words
 REMEMBERED_TOKENS = 10
+LONGEST_SECRET = 64 * 2**10  # bytes of a file; more is not read, as of /dev/zero
 
 Token = str | Callable[[], str]
 
@@ -167,7 +168,8 @@ def _variable_or_file(name: str) -> str | None:
     if value or not path:
         return value
     try:
-        return Path(path).read_text("utf-8-sig").strip()
+        with Path(path).open("rb") as file:
+            return file.read(LONGEST_SECRET).decode("utf-8-sig").strip()
     except (OSError, ValueError) as error:  # the path is not shown: it may be the secret, put into the wrong variable
         reason = getattr(error, "strerror", None) or "it is not text in UTF-8"
         problem = f"the file that {name}_FILE names cannot be read: {reason}. It takes a path, not the secret itself"

@@ -23,7 +23,7 @@ from scenario_etl.publish import published
 from scenario_etl.redact import redact, without_credentials
 from scenario_etl.resources import RESOURCES
 from scenario_etl.signed_urls import SignedURLs
-from scenario_etl.stores import has_unfinished_calls, shown
+from scenario_etl.stores import filesystem, has_unfinished_calls, shown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -228,10 +228,10 @@ def show_changes(resource: str, lake: str, date: str | None, verbose: bool) -> N
         show(frame.assign(changed_columns=frame["changed_columns"].map(", ".join)))
         return
     counted = count_changes(lake, resource)
-    click.echo(f"{'date':10} {'added':>9} {'updated':>9} {'deleted':>9}")
+    echo(f"{'date':10} {'added':>9} {'updated':>9} {'deleted':>9}")
     for day, told in counted.items():
         counts = ("-" if told[name] is None else f"{told[name]:,}" for name in ("added", "updated", "deleted"))
-        click.echo(f"{day} " + " ".join(f"{count:>9}" for count in counts))
+        echo(f"{day} " + " ".join(f"{count:>9}" for count in counts))
 
 
 @cli.command(name="report", short_help="Show a lake of collections as an HTML page.")
@@ -268,10 +268,17 @@ def head(resource: str, rows: int, **given: Any) -> None:
     show(frame)
 
 
+def echo(text: str, *, newline: bool = True) -> None:
+    """Print to stdout, and fail where there is none."""
+    if sys.stdout is None:
+        raise DestinationError("cannot write to stdout: it is closed")
+    click.echo(text, nl=newline)
+
+
 def show(frame: "pd.DataFrame") -> None:
     """Print a table that fits the terminal, without the queries of URLs."""
     cells = frame.astype(object).where(frame.notna(), "").map(lambda cell: redact(str(cell), CELL_CHARACTERS))
-    click.echo(cells.to_string(index=False, line_width=shutil.get_terminal_size().columns))
+    echo(cells.to_string(index=False, line_width=shutil.get_terminal_size().columns))
 
 
 @cli.command(short_help="Try the credentials, with one request.")
@@ -280,11 +287,11 @@ def show(frame: "pd.DataFrame") -> None:
 def check(project_id: str | None, **given: Any) -> None:
     """Ask for one collection, once: says which base URL, which credentials, and whether they work."""
     with opened(given | {"attempts": 1}) as client:
-        click.echo(f"base URL     {client.base_url}\ncredentials  {client.credentials}")
+        echo(f"base URL     {client.base_url}\ncredentials  {client.credentials}")
         started = monotonic()
         described = scan("collections", client=client, page_size=1, project_id=project_id)
         next(described.to_batches())
-        click.echo(f"they work    answered in {1000 * (monotonic() - started):.0f} ms")
+        echo(f"they work    answered in {1000 * (monotonic() - started):.0f} ms")
 
 
 @cli.command(short_help="Serve a Scenario API with a made-up team.")
@@ -307,7 +314,7 @@ def emulator(port: int, collections: int) -> None:
         api = scenario_etl.Emulator(collections, port=port)
     except OSError as error:
         raise ConfigError(f"cannot serve on port {port}: {error.strerror}") from error
-    click.echo(api.url)
+    echo(api.url)
     try:
         api.serve_forever()
     finally:
@@ -359,8 +366,9 @@ def bar_left_alone(given: dict[str, Any]) -> AbstractContextManager[None]:
 def reporting(given: dict[str, Any], destination: str | None = None) -> Iterator[Callable[[dict[str, Any]], None]]:
     """Yield what writes the facts of a run to the files that were asked for; whether it can is known at once."""
     names = [name for name in (destination, given["report"], given["metrics_file"]) if name not in (None, "-")]
-    if len(set(map(os.path.realpath, names))) < len(names):
-        raise ConfigError(f"the outputs must be different files, got {', '.join(names)}")
+    places = [filesystem(name)[1] for name in names]
+    if twice := [name for name, place in zip(names, places, strict=True) if places.count(place) > 1]:
+        raise ConfigError(f"the outputs must be different files, got {', '.join(map(shown, twice))}")
     forms = {given["report"]: as_json, given["metrics_file"]: as_metrics}
     with ExitStack() as stack:
         paths = {stack.enter_context(published(name)): form for name, form in forms.items() if name not in (None, "-")}
@@ -376,7 +384,7 @@ def finish(message: str, facts: dict[str, Any], given: dict[str, Any]) -> None:
     """Say that all is done."""
     logger.info(message, extra={"event": "finished", "facts": facts})
     if given["report"] == "-":
-        click.echo(as_json(facts), nl=False)
+        echo(as_json(facts), newline=False)
 
 
 def as_json(facts: dict[str, Any]) -> str:
@@ -465,8 +473,8 @@ def exit_code(verbose: bool) -> int:
         if sys.stdout:
             sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr] # a name that the terminal cannot show
         code = cli(standalone_mode=False) or 0
-    except SystemExit as error:  # of a signal
-        code = error.code
+    except SystemExit as error:  # of a signal, or of click, which exits with 1 where a reader has closed stdout
+        code = error.code if error.code in SIGNALS.values() else BROKEN_PIPE
     except click.exceptions.Exit as error:
         code = error.exit_code
     except click.ClickException as error:
@@ -477,8 +485,7 @@ def exit_code(verbose: bool) -> int:
     except ScenarioError as error:
         code = fail(str(error), error.exit_code, verbose)
     except OSError as error:
-        flushed(sys.stdout)
-        code = unwritten(error, verbose)
+        code = unwritten(flushed(sys.stdout) or error, verbose)
     except Exception as error:  # noqa: BLE001 - the last line of defence: no traceback reaches a user unasked
         code = fail(
             f"internal error, please report it (-v shows where): {type(error).__name__}: {error}", INTERNAL, verbose
@@ -512,7 +519,7 @@ def unwritten(error: OSError, verbose: bool) -> int:
     """Return the exit code of a failure to write to stdout: silent where its reader has gone."""
     if isinstance(error, BrokenPipeError):
         return BROKEN_PIPE
-    return fail(f"input or output failed: {error}", DestinationError.exit_code, verbose)
+    return fail(f"cannot write to stdout: {error.strerror or error}", DestinationError.exit_code, verbose)
 
 
 def fail(message: str, code: int, verbose: bool = False) -> int:

@@ -5,6 +5,7 @@ import ipaddress
 import os
 import re
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn, Self
@@ -145,7 +146,12 @@ class Client:
         self._transport.close()
 
     def retrieve(
-        self, path: str, record_key: str, parameters: Mapping[str, str | int] | None = None
+        self,
+        path: str,
+        record_key: str,
+        parameters: Mapping[str, str | int] | None = None,
+        *,
+        counts: Counter[str] | None = None,
     ) -> dict[str, Any] | None:
         """Return one record as the API has it now, None where it has none (404, 410).
 
@@ -155,17 +161,24 @@ class Client:
             path: below the base URL, with the id percent-encoded, such as "/collections/collection_1".
             record_key: the key of the record in the response.
             parameters: the query, by the API's own names.
+            counts: `requests`, `retries` and `seconds_waited` are added to it.
 
         Raises:
             APIError: or its kinds TransientError and AuthError: the record did not come.
 
         """
+        sent = Requests(self._transport, path, parameters or {})
         try:
-            found: dict[str, Any] = Requests(self._transport, path, parameters or {}).get(record_key, dict).value
+            found: dict[str, Any] = sent.get(record_key, dict).value
         except APIError as error:
             if error.status in {404, 410}:
                 return None
             raise
+        finally:
+            if counts is not None:
+                counts["requests"] += sent.requests
+                counts["retries"] += sent.retries
+                counts["seconds_waited"] += sent.seconds_waited  # type: ignore[assignment] # a Counter holds any number
         return found
 
     def walk(

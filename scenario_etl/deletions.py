@@ -20,6 +20,7 @@ from scenario_etl.redact import redact
 from scenario_etl.schema import Reader, Resource
 
 OWNER = "owner_id"
+LOGGED_LOOKUPS = 50  # after so many each, progress is logged
 
 logger = logging.getLogger("scenario_etl")
 
@@ -119,7 +120,9 @@ class MissingRows:
 
     def _verified(self, missing: pa.Table) -> Iterator[pa.RecordBatch]:
         """Ask for each missing row by its id, within the bound, and yield those that are not deleted."""
-        logger.info("%s: asking for %s missing rows by their ids", self.resource.name, f"{missing.num_rows:,}")
+        bound = min(missing.num_rows, self.max_lookups)
+        if bound:
+            logger.info("%s: looking up %s missing rows by their ids", self.resource.name, f"{bound:,}")
         owners = missing[OWNER].to_pylist() if OWNER in missing.column_names else [None] * missing.num_rows
         is_unverified = np.ones(missing.num_rows, bool)
         for position, key in enumerate(_keys(self.resource, missing).to_pylist()[: self.max_lookups]):
@@ -136,7 +139,14 @@ class MissingRows:
             if found is not None:
                 self.recovered += 1
                 yield found
+            if (position + 1) % LOGGED_LOOKUPS == 0:
+                logger.info("%s: %s of %s looked up", self.resource.name, f"{position + 1:,}", f"{bound:,}")
         self.unverified = int(is_unverified.sum())
+        if missing.num_rows > bound:
+            logger.warning(
+                "%s: %s missing rows were not looked up and stay; max_lookups is %s (--max-lookups)",
+                self.resource.name, f"{missing.num_rows - bound:,}", f"{self.max_lookups:,}",
+            )  # fmt: skip
         yield from missing.filter(to_arrow(is_unverified)).combine_chunks().to_batches()
 
     def _found(self, key: str, owner: str | None) -> pa.RecordBatch | None:

@@ -268,9 +268,8 @@ def locked(lake: str | os.PathLike[str], resource: str, seconds: float) -> Itera
     try:
         Path(root).mkdir(exist_ok=True)
     except OSError as error:
-        raise DestinationError(
-            f"cannot create the lake {redact(root, 300)}: {error.strerror}; the folder above it must exist"
-        ) from error
+        problem = "it is a file; name a folder" if os.path.isfile(root) else f"{error.strerror}; create its parent"
+        raise DestinationError(f"cannot create the lake {redact(root, 300)}: {problem}") from error
     try:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o666))  # FileLock says of a file it cannot open that it is held
         held = FileLock(path, timeout=seconds).acquire()
@@ -294,7 +293,8 @@ def _read_errors(uri: str) -> Iterator[None]:
     except FileNotFoundError as error:
         raise FileGoneError(f"{uri} is gone; another run may have removed it. Run again later") from error
     except (OSError, pa.ArrowException) as error:
-        advice = "; check its rights, restore it, or remove it"
+        is_denied = isinstance(error, PermissionError)
+        advice = "; check its rights" if is_denied else "; check that it is what it should be, and restore it"
         raise failure(uri, f"cannot read {uri}: {redact(str(error), 200)}", error, advice) from error
 
 

@@ -97,7 +97,8 @@ def _renamed(final: Path, folder: Path) -> Iterator[Path]:
     if final.exists() and not final.is_file():
         raise OSError(None, "it is a device or a pipe, which cannot be replaced; name a file")
     if not folder.is_dir():
-        raise NotADirectoryError(None, f"the folder {folder} does not exist; create it first")
+        problem = "is not a folder" if folder.exists() else "does not exist; create it first"
+        raise NotADirectoryError(None, f"the folder {redact(str(folder), 500)} {problem}")
     with _temporary(folder, final.name, 0o666) as temporary:
         if final.exists():
             temporary.chmod(final.stat().st_mode)

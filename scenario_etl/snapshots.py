@@ -8,6 +8,8 @@ import datetime as dt
 import json
 import logging
 import os
+import re
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -36,6 +38,7 @@ from scenario_etl.signed_urls import SignedURLs
 from scenario_etl.stores import shown
 
 MAX_LOOKUPS = 200
+COUNTED_REQUESTS = ("requests", "retries", "seconds_waited")
 MAX_LOCK_TIMEOUT = 7 * 24 * 3600  # seconds
 
 logger = logging.getLogger("scenario_etl")
@@ -46,8 +49,8 @@ class SnapshotReport:
     """What one published snapshot holds, and how the run went.
 
     Attributes:
-        scan: `pages`, `requests`, `retries` and `seconds_waited` are those of reading the list, without look-ups by id;
-            `rows`, `path` and `bytes` are those of the snapshot, `seconds` those of the whole run.
+        scan: the counts of the run, look-ups by id included; `pages` is that of the list, and `rows`, `path` and
+            `bytes` are those of the snapshot.
         date: of the snapshot, in UTC.
         previous_date: of the snapshot that it was compared with, None for the first.
         added: rows whose key is new.
@@ -171,6 +174,8 @@ def snapshot(
             published(snapshots.uri(day), staging=lake, deadline=connected.deadline) as path,
             ExitStack() as stack,
         ):
+            counts: Counter[str] = Counter()
+            again = scan(resource, client=connected, **arguments)
             old = stack.enter_context(snapshots.open(previous)) if previous else None
             replaced = stack.enter_context(snapshots.open(day)) if day in dates else None
             known = {"the snapshot that it would replace": replaced, "the last snapshot": old}
@@ -178,8 +183,8 @@ def snapshot(
                 resource=described.resource,
                 known=[file for file in known.values() if file],
                 same_scope=same_scope,
-                look_up=_looking_up(described, connected),
-                read_again=scan(resource, client=connected, **arguments).to_batches,
+                look_up=_looking_up(described, connected, counts),
+                read_again=again.to_batches,
                 reader=Reader(described.resource, signed_urls=signed_urls),
                 is_plausible=lambda before, gone, left: accept_shrink or _is_plausible(before, gone, left, max_shrink),
                 max_lookups=max_lookups,
@@ -192,12 +197,18 @@ def snapshot(
                 for name, file in known.items():
                     gone = count_missing(described.resource, file, new) if file else 0
                     if file and not _is_plausible(file.rows, gone, new.rows, max_shrink):
-                        _refuse(_shrinkage(name, file.rows, gone, new.rows, max_shrink), path, rejected)
+                        more = f", and --max-lookups {gone} to have them verified" if gone > max_lookups else ""
+                        _refuse(_shrinkage(name, file.rows, gone, new.rows, max_shrink), path, rejected, more)
             diff = compare(described.resource, old, new)
             _write_changes(changes_path, diff, previous, new.footer)
         removed, warnings = _tidy(snapshots, day, dates, keep)
         return SnapshotReport(
-            scan=replace(read, path=shown(snapshots.uri(day)), seconds=round(monotonic() - started, 3)),
+            scan=replace(
+                read,
+                path=shown(snapshots.uri(day)),
+                seconds=round(monotonic() - started, 3),
+                **_added(read, again.report, counts),
+            ),
             date=day,
             previous_date=previous,
             **diff.counts,
@@ -437,16 +448,27 @@ def _words(scope: dict[str, str]) -> str:
     return f"{redact(scope['base_url'], 300)} ({given or 'no project_id'})"
 
 
-def _looking_up(described: Scan, client: Client) -> Callable[[str], dict[str, Any] | None]:
-    """Return a function from an id to its record as the API has it now, None where there is none."""
+def _looking_up(described: Scan, client: Client, counts: Counter[str]) -> Callable[[str], dict[str, Any] | None]:
+    """Return a function from an id to its record as the API has it now, None where there is none.
+
+    Requests, retries and seconds waited are added to `counts`.
+    """
     resource = described.resource
 
     def look_up(key: str) -> dict[str, Any] | None:
         if not key.strip("."):
             raise APIError(f"the id {key!r} cannot be looked up, because a URL cannot hold it")
-        return client.retrieve(f"{resource.path}/{quote(key, safe='')}", resource.record_key, described.parameters)
+        path = f"{resource.path}/{quote(key, safe='')}"
+        return client.retrieve(path, resource.record_key, described.parameters, counts=counts)
 
     return look_up
+
+
+def _added(read: ScanReport, again: ScanReport | None, counts: Counter[str]) -> dict[str, Any]:
+    """Return the requests of a run: those of the list, of its second read if there was one, and of the look-ups."""
+    for name in COUNTED_REQUESTS:
+        counts[name] += getattr(read, name) + (getattr(again, name) if again else 0)
+    return {name: round(counts[name], 3) for name in COUNTED_REQUESTS}
 
 
 def _counts_of(missing: MissingRows) -> dict[str, int]:
@@ -470,7 +492,7 @@ def _shrinkage(name: str, before: int, gone: int, left: int, max_shrink: float) 
     return f"{gone:,} of the {before:,} rows of {name} are gone ({gone / before:.0%}); max_shrink is {max_shrink:.0%}"
 
 
-def _refuse(reason: str, path: Path, rejected: str) -> NoReturn:
+def _refuse(reason: str, path: Path, rejected: str, more: str) -> NoReturn:
     """Refuse a snapshot in which too many rows are gone, and keep it where it can be looked at."""
     try:
         with published(rejected) as kept:
@@ -480,7 +502,7 @@ def _refuse(reason: str, path: Path, rejected: str) -> NoReturn:
         advice = f"the new rows could not be kept: {redact(str(error), 500)}"
     raise GuardError(
         f"{reason}. Nothing was published; {advice}. To publish it anyway, run again with --accept-shrink "
-        "(accept_shrink=True)"
+        f"(accept_shrink=True){more}"
     )
 
 
@@ -550,9 +572,11 @@ def _as_date(value: object) -> dt.date | None:
     if isinstance(value, dt.date) and not isinstance(value, dt.datetime):
         return value
     try:
-        return dt.date.fromisoformat(value)  # type: ignore[arg-type] # a TypeError otherwise
-    except (ValueError, TypeError) as error:
-        raise ConfigError(f"{redact(str(value))!r} is not a date; use YYYY-MM-DD") from error
+        if isinstance(value, str) and re.fullmatch(r"\d{4}-\d{2}-\d{2}", value, re.ASCII):
+            return dt.date.fromisoformat(value)
+    except ValueError:
+        pass  # a day that no month has
+    raise ConfigError(f"{redact(repr(value))} is not a date; use YYYY-MM-DD, such as 2026-11-23")
 
 
 def _dated(day: dt.date, rows: pa.Table) -> pa.Table:

@@ -4,6 +4,7 @@ import os
 import re
 from collections.abc import Callable
 from concurrent.futures import Future
+from datetime import timedelta
 from threading import Thread
 from typing import Any, TypeVar
 
@@ -17,6 +18,7 @@ from scenario_etl.retry import FIRST_WAIT, LONGEST_WAIT
 
 REQUEST_TIMEOUT = 60.0  # seconds of silence; a copy inside an object store says nothing until it is done
 CONNECT_TIMEOUT = 5.0  # seconds
+RETRY_TIME = timedelta(seconds=15)
 SCHEMES = {"file", "s3", "gs", "gcs", "abfs", "abfss", "hdfs"}
 
 # Of s3://KEY:SECRET@bucket, but not the container of abfss://container@account.
@@ -187,11 +189,20 @@ def _check_uri(text: str) -> None:
 
 
 def _with_timeouts(store: fs.FileSystem) -> fs.FileSystem:
-    """Return an S3 filesystem that waits 60 s for an answer instead of 3 s, and sends each request at most 3 times.
+    """Return the same filesystem with other timeouts than pyarrow's.
 
-    pyarrow offers neither in a URI, but the arguments with which a filesystem is pickled are those of its class.
+    S3 waits 60 s for an answer instead of 3 s, and sends each request at most 3 times; Google's store tries again for
+    15 s instead of 15 minutes. pyarrow takes neither from a URI, but the arguments with which a filesystem is pickled
+    are those of its class.
     """
-    if not isinstance(store, fs.S3FileSystem):
+    timeouts = next((found for name, found in _TIMEOUTS.items() if isinstance(store, getattr(fs, name, ()))), None)
+    if timeouts is None:
         return store
     rebuilt, (arguments,) = store.__reduce__()
-    return rebuilt(arguments | {"request_timeout": REQUEST_TIMEOUT, "connect_timeout": CONNECT_TIMEOUT})
+    return rebuilt(arguments | timeouts)
+
+
+_TIMEOUTS = {
+    "S3FileSystem": {"request_timeout": REQUEST_TIMEOUT, "connect_timeout": CONNECT_TIMEOUT},
+    "GcsFileSystem": {"retry_time_limit": RETRY_TIME},
+}

@@ -364,7 +364,8 @@ class Requests:
             return FailedAttempt(TransientError(message, status=status, retry_after=retry_after), str(status))
         if status in {401, 403}:
             return AuthError(f"{message}; {self._transport.authorization.advice}", status=status)
-        return APIError(message, status=status, retry_after=retry_after)
+        advice = "; check the base URL" if status == 404 else ""
+        return APIError(message + advice, status=status, retry_after=retry_after)
 
     def _unanswered(self, cause: BaseException, error: Exception, status: int | None) -> Exception:
         """Return what to raise where no answer came, or half of one, given the first cause and the error around it."""

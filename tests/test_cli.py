@@ -351,6 +351,39 @@ def test_output_that_cannot_be_written_is_exit_74_and_one_line(tmp_path: Path, c
     assert b"No space left on device" in done.stderr
 
 
+@pytest.mark.parametrize("command", ["--help", "head collections --demo", "check --demo"])
+def test_a_reader_that_has_closed_stdout_is_exit_141_and_silent(command: str) -> None:
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run(
+        ["scenario-etl", *command.split()], env=environment(), stdout=write, stderr=subprocess.PIPE, check=False
+    )
+    os.close(write)
+    assert (done.returncode, done.stderr) == (141, b"")
+
+
+@pytest.mark.parametrize(
+    "command", ["head collections --demo", "check --demo", "export collections c.parquet --demo --report -"]
+)
+def test_a_stdout_that_is_closed_from_the_start_is_exit_74(tmp_path: Path, command: str) -> None:
+    done = subprocess.run(
+        f"scenario-etl {command} >&-", shell=True, cwd=tmp_path, env=environment(), capture_output=True, check=False
+    )
+    assert (done.returncode, done.stderr.splitlines()[-1:]) == (
+        74,
+        [b"scenario-etl: error: cannot write to stdout: it is closed"],
+    )
+
+
+def test_a_deleted_working_folder_is_said(api, tmp_path: Path) -> None:
+    command = "mkdir gone; cd gone; rmdir ../gone; scenario-etl export collections c.parquet --report r.json"
+    done = subprocess.run(
+        command, shell=True, cwd=tmp_path, env=environment(api), capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, api.requests) == (74, [])
+    assert "the current folder is gone" in done.stderr
+
+
 def test_a_run_under_nohup_outlives_its_terminal(api, tmp_path: Path) -> None:
     api.faults.extend([None, Fault(status=503, headers={"Retry-After": "1"})])
     with subprocess.Popen(

@@ -193,6 +193,21 @@ def test_what_a_second_read_lacks_is_asked_for_up_to_the_bound_and_unverified_be
     assert (report.deleted, report.unverified, report.scan.rows) == (3, 1, 7)
 
 
+def test_look_ups_and_a_second_read_are_counted_as_requests(lake: Path, caplog) -> None:
+    take(lake, DAYS[0], *many(8))
+    with MovingList(many(5), []) as api:
+        report = take_from(lake, DAYS[1], api, page_size=5, max_lookups=2, max_shrink=0.9)
+        assert report.scan.requests == len(api.requests) == 2 + 2
+    assert (report.scan.pages, report.deleted, report.unverified) == (1, 2, 1)
+    assert "1 missing rows were not looked up and stay; max_lookups is 2 (--max-lookups)" in caplog.text
+
+
+def test_the_guard_says_how_many_look_ups_verify_all_missing_rows(lake: Path) -> None:
+    take(lake, DAYS[0], *many(8))
+    with pytest.raises(GuardError, match=r"--accept-shrink \(accept_shrink=True\), and --max-lookups 7 to have them"):
+        take(lake, DAYS[1], *many(1), max_lookups=3)
+
+
 def test_where_the_guard_stops_the_run_nothing_is_asked_for(lake: Path) -> None:
     take(lake, DAYS[0], *many(10))
     with pytest.raises(GuardError):

@@ -50,7 +50,7 @@ def test_a_full_disk_is_a_destination_error_with_advice(old: Path) -> None:
     [
         ("missing/x.parquet", "does not exist; create it first"),
         (".", "it is a folder; name a file"),
-        ("file/x.parquet", "does not exist; create it first"),
+        ("file/x.parquet", "file is not a folder"),
         ("/proc/x.parquet", "cannot write /proc/x.parquet"),
         ("n" * 256, "File name too long"),
         ("", "is not a path"),

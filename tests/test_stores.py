@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 from dataclasses import replace
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
@@ -136,7 +137,20 @@ def test_a_uri_is_shown_without_credentials(uri: str, shown: str) -> None:
     assert stores.shown(uri) == shown
 
 
-# Failures that pass
+@pytest.mark.parametrize(
+    ("uri", "timeouts"),
+    [
+        ("s3://bucket/x?region=eu-west-1", {"request_timeout": 60.0, "connect_timeout": 5.0}),
+        ("gs://bucket/x", {"retry_time_limit": timedelta(seconds=15)}),
+    ],
+)
+def test_a_store_is_waited_for_neither_too_briefly_nor_for_ever(uri: str, timeouts: dict) -> None:
+    store, _ = stores.filesystem(uri)
+    _, (arguments,) = store.__reduce__()
+    assert timeouts.items() <= arguments.items()
+
+
+# Transient failures
 
 
 @pytest.mark.parametrize(
