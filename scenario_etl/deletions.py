@@ -17,7 +17,7 @@ from scenario_etl.diff import joined_keys, keys_of, to_arrow, to_numpy
 from scenario_etl.errors import APIError, TransientError
 from scenario_etl.lake import LakeFile
 from scenario_etl.redact import redact
-from scenario_etl.schema import Reader, Resource
+from scenario_etl.schema import Reader, Resource, strings
 
 OWNER = "owner_id"
 LOGGED_LOOKUPS = 50  # after so many each, progress is logged
@@ -31,8 +31,7 @@ class MissingRows:
 
     Attributes:
         resource: of the list and the snapshots.
-        known: earlier snapshots, the newest first.
-        same_scope: whether they have the scope of the list.
+        known: earlier snapshots, the newest first, each with whether it has the scope of the list.
         look_up: given an id, returns the record as the API has it now, None where it is gone.
         read_again: reads the whole list a second time.
         reader: of single records.
@@ -47,8 +46,7 @@ class MissingRows:
     """
 
     resource: Resource
-    known: Sequence[LakeFile]
-    same_scope: bool
+    known: Sequence[tuple[LakeFile, bool]]
     look_up: Callable[[str], dict[str, Any] | None]
     read_again: Callable[[], Iterable[pa.RecordBatch]]
     reader: Reader
@@ -73,7 +71,7 @@ class MissingRows:
             if self.known:
                 self._remember(batch)
             yield batch
-        missing = self._missing()
+        missing, in_scope = self._missing()
         if missing.num_rows > self.max_lookups:
             logger.warning(
                 "%s: %s rows of the last snapshot are missing, more than max_lookups %s; reading the list again",
@@ -81,10 +79,11 @@ class MissingRows:
             )  # fmt: skip
             candidates = missing.num_rows
             yield from self._second_read()
-            missing = missing.filter(_not_in(_keys(self.resource, missing), self._seen()))
+            still_missing = to_numpy(_not_in(_keys(self.resource, missing), self._seen()))
+            missing, in_scope = missing.filter(to_arrow(still_missing)), in_scope[still_missing]
             self.recovered += candidates - missing.num_rows
         if missing.num_rows:
-            yield from self._verified(missing)
+            yield from self._verified(missing, in_scope)
 
     def _remember(self, batch: pa.RecordBatch) -> None:
         self._keys += _keys(self.resource, batch).chunks
@@ -94,22 +93,30 @@ class MissingRows:
     def _seen(self) -> pa.ChunkedArray:
         return pa.chunked_array(self._keys, pa.string())
 
-    def _missing(self) -> pa.Table:
-        """Return the rows of earlier snapshots that the list did not have, each as it was last seen."""
+    def _missing(self) -> tuple[pa.Table, Any]:
+        """Return the rows of earlier snapshots that the list did not have, each as it was last seen.
+
+        The second value, a numpy array, tells for each of them whether its snapshot has the scope of the list. Of a
+        snapshot with another scope, only the rows count whose owner has others in the list.
+        """
         tables = [pa.Table.from_batches([], schema=self.resource.schema)]  # empty_table() imports pandas
-        for file in self.known:
+        in_scope = [np.zeros(0, bool)]
+        for file, is_same_scope in self.known:
             keys = keys_of(self.resource, file)
             mask = to_numpy(_not_in(keys, self._seen()))
             if not mask.any():
                 continue
             if not self.is_plausible(file.rows, int(mask.sum()), self.listed):
-                return tables[0]
+                return tables[0], in_scope[0]
             rows = pa.concat_tables(
                 [rows.filter(to_arrow(mask[start : start + rows.num_rows])) for start, rows in file.row_groups(mask)]
             )
+            if not is_same_scope and OWNER in rows.column_names:
+                rows = rows.filter(_is_in(rows[OWNER], strings([*self._owners])))
             newer = pa.concat_tables(tables)
             tables.append(rows.filter(_not_in(_keys(self.resource, rows), _keys(self.resource, newer))))
-        return pa.concat_tables(tables)
+            in_scope.append(np.full(tables[-1].num_rows, is_same_scope))
+        return pa.concat_tables(tables), np.concatenate(in_scope)
 
     def _second_read(self) -> Iterator[pa.RecordBatch]:
         """Yield the rows that the list has now and had not before."""
@@ -118,7 +125,7 @@ class MissingRows:
             self._remember(fresh)
             yield fresh
 
-    def _verified(self, missing: pa.Table) -> Iterator[pa.RecordBatch]:
+    def _verified(self, missing: pa.Table, in_scope: Any) -> Iterator[pa.RecordBatch]:
         """Ask for each missing row by its id, within the bound, and yield those that are not deleted."""
         bound = min(missing.num_rows, self.max_lookups)
         if bound:
@@ -127,12 +134,12 @@ class MissingRows:
         is_unverified = np.ones(missing.num_rows, bool)
         for position, key in enumerate(_keys(self.resource, missing).to_pylist()[: self.max_lookups]):
             try:
-                found = self._found(key, owners[position])
+                found = self._found(key, owners[position], bool(in_scope[position]))
             except APIError as error:
                 if error.status == 401:
                     raise
                 logger.warning("%s: %s cannot be verified: %s", self.resource.name, redact(key), error)
-                if isinstance(error, TransientError):
+                if isinstance(error, TransientError) or error.attempts > 1:
                     break  # each of the others would wait as long
                 continue
             is_unverified[position] = False
@@ -149,7 +156,7 @@ class MissingRows:
             )  # fmt: skip
         yield from missing.filter(to_arrow(is_unverified)).combine_chunks().to_batches()
 
-    def _found(self, key: str, owner: str | None) -> pa.RecordBatch | None:
+    def _found(self, key: str, owner: str | None, is_same_scope: bool) -> pa.RecordBatch | None:
         """Return a missing row as the API has it now, None where it is deleted, in the trash, or moved elsewhere."""
         record = self.look_up(key)
         if record is None or record.get("deletedAt"):
@@ -157,16 +164,16 @@ class MissingRows:
         found = self.reader.read([record])
         if _keys(self.resource, found)[0].as_py() != key:
             raise APIError(f"the API was asked for {redact(key)} and sent another record")
-        return found if self._is_in_scope(found, owner) else None
+        return found if self._is_in_scope(found, owner, is_same_scope) else None
 
-    def _is_in_scope(self, found: pa.RecordBatch, owner: str | None) -> bool:
+    def _is_in_scope(self, found: pa.RecordBatch, owner: str | None, is_same_scope: bool) -> bool:
         """Whether a record belongs to the list: it has the owner that it had, or one of the others in the list."""
         if OWNER not in found.schema.names:
             return True
         owner_now = found[OWNER][0].as_py()
         if owner_now is None and owner is not None:
             raise APIError("the API sent the record without its owner, so whether it has moved is unknown")
-        return owner_now in self._owners or (self.same_scope and owner_now == owner)
+        return owner_now in self._owners or (is_same_scope and owner_now == owner)
 
 
 def _keys(resource: Resource, rows: pa.Table | pa.RecordBatch) -> pa.ChunkedArray:
@@ -177,4 +184,10 @@ def _keys(resource: Resource, rows: pa.Table | pa.RecordBatch) -> pa.ChunkedArra
 def _not_in(keys: pa.ChunkedArray, others: pa.ChunkedArray) -> pa.ChunkedArray:
     import pyarrow.compute as pc  # noqa: PLC0415 - 30 ms that only a comparison is worth
 
-    return pc.invert(pc.is_in(keys, value_set=others))
+    return pc.invert(_is_in(keys, others))
+
+
+def _is_in(values: pa.ChunkedArray, others: pa.Array | pa.ChunkedArray) -> pa.ChunkedArray:
+    import pyarrow.compute as pc  # noqa: PLC0415 - 30 ms that only a comparison is worth
+
+    return pc.is_in(values, value_set=others)

@@ -61,6 +61,8 @@ class LakeFile:
             for name, value in parquet.key_values(file).items()
             if name.startswith("scenario_etl.")
         }
+        if self.footer.get("rows", str(self.rows)) != str(self.rows):  # rewritten by a program that keeps footers
+            self.footer = {}
         self._file = file
         self._schema = schema
         self._call = call
@@ -91,7 +93,7 @@ class LakeFile:
     def table(self, names: Iterable[str] | None = None) -> pa.Table:
         """Return all rows, with the columns of the schema or those named; columns that the file lacks are null."""
         with _read_errors(self.uri):
-            columns = list(names) if names else self._schema.names
+            columns = self._schema.names if names is None else list(names)
             rows = self._call(partial(self._file.read, columns=columns, use_threads=False))
         return self._in_schema(rows, with_pandas_types(map(self._schema.field, columns)))
 

@@ -10,8 +10,8 @@ import logging
 import os
 import re
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from shutil import copyfile
@@ -27,7 +27,7 @@ from scenario_etl.arguments import flag, number, whole_number
 from scenario_etl.client import MAX_PAGES, Client
 from scenario_etl.deletions import MissingRows
 from scenario_etl.diff import CHANGES, Diff, changed_rows, changes_schema, compare, count_missing
-from scenario_etl.errors import APIError, ConfigError, GuardError, ScenarioError, TransientError
+from scenario_etl.errors import APIError, ConfigError, GuardError, ScenarioError, SchemaError, TransientError
 from scenario_etl.extract import Scan, ScanReport, scan
 from scenario_etl.lake import LakeFile, LakeTable, locked
 from scenario_etl.publish import published
@@ -38,6 +38,7 @@ from scenario_etl.signed_urls import SignedURLs
 from scenario_etl.stores import shown
 
 MAX_LOOKUPS = 200
+MOST_DIGITS = 18  # of a number in a footer
 COUNTED_REQUESTS = ("requests", "retries", "seconds_waited")
 MAX_LOCK_TIMEOUT = 7 * 24 * 3600  # seconds
 
@@ -164,7 +165,8 @@ def snapshot(
         dates = snapshots.dates()
         _check_date(day, dates, snapshots, changed, today)
         previous = _previous(day, dates, changed)
-        same_scope = _check_scope(snapshots, dates, described.scope(connected), accept_scope)
+        scope = described.scope(connected)
+        _check_scope(snapshots, dates, scope, accept_scope)
         _complete(dates, snapshots, changed, connected.deadline)
         rejected = snapshots.rejected_uri(day)
         run_id = uuid4().hex
@@ -181,8 +183,7 @@ def snapshot(
             known = {"the snapshot that it would replace": replaced, "the last snapshot": old}
             missing = MissingRows(
                 resource=described.resource,
-                known=[file for file in known.values() if file],
-                same_scope=same_scope,
+                known=[(file, _has_scope(file, scope)) for file in known.values() if file],
                 look_up=_looking_up(described, connected, counts),
                 read_again=again.to_batches,
                 reader=Reader(described.resource, signed_urls=signed_urls),
@@ -198,9 +199,17 @@ def snapshot(
                     gone = count_missing(described.resource, file, new) if file else 0
                     if file and not _is_plausible(file.rows, gone, new.rows, max_shrink):
                         more = f", and --max-lookups {gone} to have them verified" if gone > max_lookups else ""
-                        _refuse(_shrinkage(name, file.rows, gone, new.rows, max_shrink), path, rejected, more)
+                        _refuse(
+                            _shrinkage(name, file.rows, gone, new.rows, max_shrink),
+                            path,
+                            rejected,
+                            more,
+                            connected.deadline,
+                        )
             diff = compare(described.resource, old, new)
             _write_changes(changes_path, diff, previous, new.footer)
+            if snapshots.dates() != dates:  # an object store has no locks
+                raise TransientError(f"another run has published in {shown(lake)} meanwhile; run again later")
         removed, warnings = _tidy(snapshots, day, dates, keep)
         return SnapshotReport(
             scan=replace(
@@ -236,10 +245,10 @@ def read_snapshot(
 
     """
     schema = _known(resource).schema
-    if columns is not None and (isinstance(columns, str) or not isinstance(columns, Collection)):
+    if columns is not None and (isinstance(columns, str) or not _is_listable(columns)):
         raise ConfigError(f"columns must be a list of names, got {redact(repr(columns))}")
-    names = [*columns] if columns is not None else []
-    if unknown := [name for name in names if name not in schema.names]:
+    names = None if columns is None else [*columns]
+    if unknown := [name for name in names or () if not isinstance(name, str) or name not in schema.names]:
         raise ConfigError(f"{resource} have no column {redact(repr(unknown[0]))}; choose {', '.join(schema.names)}")
     snapshots, _ = _tables(lake, _known(resource))
     dates = snapshots.dates()
@@ -304,7 +313,9 @@ def read_history(lake: str | os.PathLike[str], resource: str, total: str | None 
     snapshots, _ = _tables(lake, described)
     rejected = set(snapshots.rejected_dates())
     rows = {day: {"date": day, "rejected": True} for day in rejected}
-    for day, file, changed in _runs(lake, described, dt.date.min, dt.date.max, is_empty=not rejected):
+    for day, file, changed in _runs(
+        lake, described, dt.date.min, dt.date.max, may_be_empty=bool(rejected), needs_changes=False
+    ):
         rows[day] = {"date": day, "rejected": day in rejected}
         if file:
             rows[day] |= {"rows": file.rows, **_values(file, _COUNTED)}
@@ -342,31 +353,66 @@ def _tables(lake: str | os.PathLike[str], resource: Resource, deadline: float = 
 
 
 def _runs(
-    lake: str | os.PathLike[str], resource: Resource, first: dt.date, last: dt.date, *, is_empty: bool = True
+    lake: str | os.PathLike[str],
+    resource: Resource,
+    first: dt.date,
+    last: dt.date,
+    *,
+    may_be_empty: bool = False,
+    needs_changes: bool = True,
 ) -> Iterator[tuple[dt.date, LakeFile | None, LakeFile | None]]:
-    """Yield for each date its snapshot and its changes, None for a file that is not there."""
+    """Yield for each date its snapshot and its changes, None for a file that is not there.
+
+    Raises:
+        TransientError: the files of the newest date do not belong together.
+        SchemaError: those of an earlier date do not.
+
+    """
     snapshots, changed = _tables(lake, resource)
     dates = set(snapshots.dates()), set(changed.dates())
-    if is_empty and not any(dates):
+    if not may_be_empty and not any(dates):
         raise ConfigError(
             f"{shown(lake)} has no snapshot of {resource.name}; check the path, or make one with "
             "`scenario-etl snapshot`"
         )
+    newest = max(set.union(*dates), default=None)
     for day in sorted(set.union(*dates)):
         if first <= day <= last:
             with ExitStack() as stack:
                 file = stack.enter_context(snapshots.open_if_there(day)) if day in dates[0] else None
                 changes_file = stack.enter_context(changed.open_if_there(day)) if day in dates[1] else None
-                _check_pair(file, changes_file)
+                if file and changes_file and not _is_pair(file, changes_file):
+                    raise _mismatch(f"{changes_file.uri} and {file.uri} are of two different runs", day == newest)
+                before = _before(day, dates[1])
+                if changes_file and not _follows(changes_file, before):
+                    raise _mismatch(f"{changes_file.uri} does not follow the changes of {before}", day == newest)
+                if needs_changes and file and not changes_file:
+                    raise _mismatch(f"{file.uri} has no changes beside it", day == newest)
                 yield day, file, changes_file
 
 
-def _check_pair(file: LakeFile | None, changed: LakeFile | None) -> None:
-    if file and changed and file.run_id and changed.run_id and file.run_id != changed.run_id:
-        raise TransientError(
-            f"{changed.uri} and {file.uri} are of two different runs; one may be publishing them now. Read them again "
-            "later; where that does not help, the next snapshot writes the changes of the newest date again"
+def _mismatch(problem: str, is_newest: bool) -> TransientError | SchemaError:
+    """Return what to raise for two files that do not belong together; those of the newest date are mended."""
+    if is_newest:
+        return TransientError(
+            f"{problem}; a run may be publishing them now. Read them again later; if that does not help, the next "
+            "snapshot writes the changes of the newest date again"
         )
+    return SchemaError(f"{problem}; a file of the lake is missing or was replaced: restore it")
+
+
+def _is_pair(file: LakeFile, changed: LakeFile) -> bool:
+    """Whether a snapshot and its changes are of one run, as far as both say so."""
+    return not (file.run_id and changed.run_id) or file.run_id == changed.run_id
+
+
+def _follows(changed: LakeFile, before: dt.date | None) -> bool:
+    """Whether changes tell what happened since the run before, as far as they say so."""
+    return not changed.footer or _value(changed.footer.get("previous_date", "")) == before
+
+
+def _before(day: dt.date, dates: Iterable[dt.date]) -> dt.date | None:
+    return max((earlier for earlier in dates if earlier < day), default=None)
 
 
 def _values(file: LakeFile, names: Iterable[str]) -> dict[str, int | dt.date | None]:
@@ -376,7 +422,7 @@ def _values(file: LakeFile, names: Iterable[str]) -> dict[str, int | dt.date | N
 
 def _value(text: str) -> int | dt.date | None:
     try:
-        return int(text) if text.isdecimal() else dt.date.fromisoformat(text)
+        return int(text) if text.isdecimal() and len(text) <= MOST_DIGITS else dt.date.fromisoformat(text)
     except ValueError:
         return None
 
@@ -400,6 +446,13 @@ def _check_date(
 
 def _previous(day: dt.date, dates: Sequence[dt.date], changed: LakeTable) -> dt.date | None:
     """Return the date of the snapshot to compare with: the newest of an earlier date, None for the first of all."""
+    newest = dates[-1] if dates else dt.date.min
+    for later in changed.dates():
+        if later > newest and later != day and dates:
+            raise SchemaError(
+                f"{shown(changed.folder_uri(later))} has the changes of a snapshot that is gone; restore the snapshot, "
+                "or remove its changes, too"
+            )
     previous = max((earlier for earlier in dates if earlier < day), default=None)
     if previous is None and any(earlier < day for earlier in changed.dates()):
         raise ConfigError(
@@ -409,29 +462,29 @@ def _previous(day: dt.date, dates: Sequence[dt.date], changed: LakeTable) -> dt.
     return previous
 
 
-def _check_scope(snapshots: LakeTable, dates: Sequence[dt.date], scope: dict[str, str], accept_scope: bool) -> bool:
-    """Return whether the newest snapshot has the scope of this run.
-
-    Raises:
-        ConfigError: it has another, which is not accepted.
-
-    """
+def _check_scope(snapshots: LakeTable, dates: Sequence[dt.date], scope: dict[str, str], accept_scope: bool) -> None:
+    """Raise ConfigError where the newest snapshot has another scope than this run, which is not accepted."""
     if not dates:
-        return True
+        return
     with snapshots.open(dates[-1]) as newest:
-        uri, footer = newest.uri, newest.footer
-    if not footer:
-        logger.warning("%s: the metadata of its run is gone, so its scope is unknown; comparing by content", uri)
-        return True
-    before = {name: footer.get(name, "") for name in scope}
-    if _normalized(before) == _normalized(scope):
-        return True
-    if accept_scope:
-        return False
-    raise ConfigError(
-        f"the last snapshot, {uri}, is of {_words(before)}; this run would be of {_words(scope)}. Use another lake, or "
-        "continue with the new scope: --accept-scope (accept_scope=True)"
-    )
+        if not newest.footer:
+            logger.warning(
+                "%s: the metadata of its run is gone, so its scope is unknown; comparing by content", newest.uri
+            )
+        if not accept_scope and not _has_scope(newest, scope):
+            raise ConfigError(
+                f"the last snapshot, {newest.uri}, is of {_words(_scope_of(newest, scope))}; this run would be of "
+                f"{_words(scope)}. Use another lake, or continue with the new scope: --accept-scope (accept_scope=True)"
+            )
+
+
+def _has_scope(file: LakeFile, scope: dict[str, str]) -> bool:
+    """Whether a snapshot has this scope, or an unknown one."""
+    return not file.footer or _normalized(_scope_of(file, scope)) == _normalized(scope)
+
+
+def _scope_of(file: LakeFile, names: Iterable[str]) -> dict[str, str]:
+    return {name: file.footer.get(name, "") for name in names}
 
 
 def _normalized(scope: dict[str, str]) -> dict[str, str]:
@@ -492,10 +545,10 @@ def _shrinkage(name: str, before: int, gone: int, left: int, max_shrink: float) 
     return f"{gone:,} of the {before:,} rows of {name} are gone ({gone / before:.0%}); max_shrink is {max_shrink:.0%}"
 
 
-def _refuse(reason: str, path: Path, rejected: str, more: str) -> NoReturn:
+def _refuse(reason: str, path: Path, rejected: str, more: str, deadline: float) -> NoReturn:
     """Refuse a snapshot in which too many rows are gone, and keep it where it can be looked at."""
     try:
-        with published(rejected) as kept:
+        with published(rejected, deadline=deadline) as kept:
             copyfile(path, kept)
         advice = f"check {shown(rejected)}, a Parquet file"
     except (ScenarioError, OSError) as error:
@@ -523,16 +576,27 @@ _COPIED = ("version", "resource", "extracted_at", "run_id")
 
 
 def _complete(dates: Sequence[dt.date], snapshots: LakeTable, changed: LakeTable, deadline: float) -> None:
-    """Write the changes of the newest snapshot where a run died between the two, or two runs met."""
+    """Write the changes of the newest snapshot where a run died between the two, or two runs met.
+
+    Raises:
+        SchemaError: retention has removed the snapshot that the newest one was compared with.
+
+    """
     if not dates:
         return
     newest, previous = dates[-1], dates[-2] if len(dates) > 1 else None
+    changes_dates = changed.dates()
     with ExitStack() as stack:
         new = stack.enter_context(snapshots.open(newest))
-        if newest in changed.dates():
+        if newest in changes_dates:
             with changed.open(newest) as file:
-                if not (file.run_id and new.run_id and file.run_id != new.run_id):
+                if _is_pair(new, file) and _follows(file, _before(newest, changes_dates)):
                     return
+        if previous is None and _before(newest, changes_dates):
+            raise SchemaError(
+                f"the changes of {new.uri} are those of another run, and cannot be made again, because the snapshot of "
+                f"{_before(newest, changes_dates)} is gone; restore both files of one run, or use another lake"
+            )
         old = stack.enter_context(snapshots.open(previous)) if previous else None
         with published(changed.uri(newest), staging=snapshots.lake, deadline=deadline) as path:
             _write_changes(path, compare(_known(snapshots.name), old, new), previous, new.footer)
@@ -558,6 +622,13 @@ def _tidy(
     return tuple(removed), tuple(warnings)
 
 
+def _is_listable(value: object) -> bool:
+    try:
+        return bool([*value]) or True  # type: ignore[misc] # a TypeError otherwise
+    except TypeError:
+        return False
+
+
 def _known(resource: str) -> Resource:
     if not isinstance(resource, str) or resource not in RESOURCES:
         raise ConfigError(f"there is no resource {redact(resource)!r}; choose {', '.join(RESOURCES)}")
@@ -568,7 +639,8 @@ def _as_date(value: object) -> dt.date | None:
     if value is None:
         return None
     if isinstance(value, dt.datetime) and value == value:  # noqa: PLR0124 - pandas' NaT is a datetime, but no date
-        return (value.astimezone(dt.UTC) if value.tzinfo else value).date()
+        with suppress(OverflowError):
+            return (value.astimezone(dt.UTC) if value.tzinfo else value).date()
     if isinstance(value, dt.date) and not isinstance(value, dt.datetime):
         return value
     try:
