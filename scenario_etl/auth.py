@@ -7,19 +7,21 @@ import json
 import os
 import re
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import unquote
 
 import requests
 from requests.auth import AuthBase
 
-from scenario_etl.errors import ConfigError
+from scenario_etl.errors import ConfigError, TransientError
 
 HIDDEN = "***"
 WORD_CHARACTERS = 8  # a secret that is shorter is hidden only where it stands alone
 LEAST_CHARACTERS = 3  # one that is shorter is no secret, and part of too many words
-REMEMBERED_TOKENS = 10
+PART_CHARACTERS = 10  # of a secret that give it away
+REMEMBERED_TOKENS = 100
 LONGEST_SECRET = 64 * 2**10  # bytes of a file; more is not read, as of /dev/zero
 
 Token = str | Callable[[], str]
@@ -34,10 +36,9 @@ class BasicAuth(AuthBase):
     def __init__(self, key: str, secret: str) -> None:
         if ":" in key:
             raise ConfigError("the API key contains a colon, which HTTP Basic authentication does not allow")
-        try:
-            self._encoded = base64.b64encode(f"{key}:{secret}".encode()).decode()
-        except UnicodeEncodeError:
-            raise ConfigError("the API key or its secret cannot be encoded as UTF-8") from None
+        if re.search("[\ud800-\udfff]", key + secret):
+            raise ConfigError("the API key or its secret cannot be encoded as UTF-8")
+        self._encoded = base64.b64encode(f"{key}:{secret}".encode()).decode()
         self.secrets = [self._encoded, f"{key}:{secret}", secret, key]
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
@@ -110,56 +111,106 @@ def authorization(api_key: str | None, api_secret: str | None, bearer_token: Tok
 def hide(text: str, secrets: Iterable[str]) -> str:
     """Return text without secrets, however they are written in it.
 
-    A secret is found as it is, escaped for JSON, HTML and URLs, in hexadecimal, and in base64 of either alphabet, with
-    padding or without, alone or as a part of what was encoded. Where it was escaped, the text is returned unescaped.
+    A secret is found whole, or in a part of ten characters; as it is, escaped for JSON, HTML and URLs, in hexadecimal,
+    and in base64 of either alphabet, with padding or without, alone or within what was encoded. Where it was escaped,
+    the text is returned unescaped; where blanks, tags or invisible characters divide it, nothing of the text is.
 
     >>> hide("Basic a2V5OnMzY3JldC1vbmU is wrong, s3cret-one", ["s3cret-one"])
     'Basic *** is wrong, ***'
     """
-    told = sorted({secret for secret in secrets if len(secret) >= LEAST_CHARACTERS}, key=len, reverse=True)
-    if not told:
-        return text
-    pattern = re.compile("|".join(map(_pattern, told)))
+    known = _Secrets(secrets)
     for _ in range(4):  # as it is, and escaped once, twice or three times
-        text = _without_encoded(pattern.sub(HIDDEN, text), pattern)
+        text = known.hidden_in(text)
         plain = _unescaped(text)
-        if plain == text or not any(secret in _unescaped(_unescaped(plain)) for secret in told):
+        if plain == text or not any(map(known.are_in, (plain, _unescaped(plain), _unescaped(_unescaped(plain))))):
             break
         text = plain
-    return text
+    squeezed = _DIVIDING.sub("", text)
+    is_divided = any(map(known.are_in, (squeezed, _unescaped(squeezed))))
+    return HIDDEN if is_divided else text
+
+
+class _Secrets:
+    """Finds secrets in text: the long ones by their parts, the short ones as words."""
+
+    def __init__(self, secrets: Iterable[str]) -> None:
+        told = {secret for secret in secrets if len(secret) >= LEAST_CHARACTERS}
+        long = [secret for secret in told if len(secret) >= PART_CHARACTERS]
+        self._parts = {
+            secret[i : i + PART_CHARACTERS] for secret in long for i in range(len(secret) - PART_CHARACTERS + 1)
+        }
+        short = sorted(told.difference(long), key=len, reverse=True)
+        self._short = re.compile("|".join(map(_pattern, short)) or "(?!)")
+
+    def are_in(self, text: str) -> bool:
+        """Whether one is in the text, encoded or not."""
+        return self.hidden_in(text) != text
+
+    def hidden_in(self, text: str) -> str:
+        """Return text without those in it."""
+        for runs, decoded in _ENCODINGS:
+            text = runs.sub(lambda run: HIDDEN if any(map(self._finds, decoded(run[0]))) else run[0], text)  # noqa: B023
+        return self._short.sub(HIDDEN, self._without_parts(text))
+
+    def _finds(self, text: str) -> bool:
+        return bool(self._short.search(text)) or self._without_parts(text) != text
+
+    def _without_parts(self, text: str) -> str:
+        marks = bytearray(len(text))
+        for start, part in _parts(text):
+            if part in self._parts:
+                marks[start : start + PART_CHARACTERS] = b"\1" * PART_CHARACTERS
+        shown, ends = "", 0
+        for found in re.finditer(b"\1+", marks):
+            shown += text[ends : found.start()] + HIDDEN
+            ends = found.end()
+        return shown + text[ends:]
+
+
+def _parts(text: str) -> Iterator[tuple[int, str]]:
+    """Yield each part of ten characters, with the position where it begins."""
+    return ((start, text[start : start + PART_CHARACTERS]) for start in range(len(text) - PART_CHARACTERS + 1))
 
 
 def _pattern(secret: str) -> str:
-    forms = "|".join({re.escape(secret), f"(?i:{secret.encode().hex()})"})
-    return f"(?:{forms})" if len(secret) >= WORD_CHARACTERS else rf"(?<!\w)(?:{forms})(?!\w)"
+    return re.escape(secret) if len(secret) >= WORD_CHARACTERS else rf"(?<!\w){re.escape(secret)}(?!\w)"
 
 
 def _unescaped(text: str) -> str:
     """Undo one round of escaping for URLs, HTML and JSON."""
-    return re.sub(r'\\(?:u[0-9a-fA-F]{4}|["\\/bfnrt])', _character, html.unescape(unquote(text)))
+    return re.sub(r'\\(?:u[0-9a-fA-F]{4}|x[0-9a-fA-F]{2}|["\\/bfnrt])', _character, html.unescape(unquote(text)))
 
 
 def _character(escaped: re.Match[str]) -> str:
+    if escaped[0].startswith("\\x"):
+        return chr(int(escaped[0][2:], 16))
     return str(json.loads(f'"{escaped[0]}"'))
 
 
-def _without_encoded(text: str, pattern: re.Pattern[str]) -> str:
-    """Hide each run of base64 in which, decoded from one of its first four characters, a secret is found."""
-
-    def hidden(run: re.Match[str]) -> str:
-        found = (_decoded(run[0][start:]) for start in range(4))
-        return HIDDEN if any(map(pattern.search, found)) else run[0]
-
-    return re.sub(r"[A-Za-z0-9+/_-]{4,}={0,2}", hidden, text)
-
-
-def _decoded(run: str) -> str:
+def _from_base64(run: str) -> Iterator[str]:
+    """Yield what a run of base64 says, decoded from each of its first four characters."""
     alphabet = run.rstrip("=").replace("-", "+").replace("_", "/")
-    whole = alphabet[: len(alphabet) - (len(alphabet) % 4 == 1)]
-    try:
-        return base64.b64decode(whole + "=" * (-len(whole) % 4)).decode("utf-8", "replace")
-    except binascii.Error:
-        return ""
+    for start in range(4):
+        part = alphabet[start:]
+        whole = part[: len(part) - (len(part) % 4 == 1)]
+        with suppress(binascii.Error):
+            yield base64.b64decode(whole + "=" * (-len(whole) % 4)).decode("utf-8", "replace")
+
+
+def _from_hexadecimal(run: str) -> Iterator[str]:
+    """Yield what a run of hexadecimal digits says, decoded from each of its first two."""
+    digits = re.sub("[^0-9a-fA-F]", "", run)
+    for part in (digits, digits[1:]):
+        yield bytes.fromhex(part[: len(part) // 2 * 2]).decode("utf-8", "replace")
+
+
+_DIVIDING = re.compile(
+    r"<[^<>]{0,200}>|[\s\x00-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]+"
+)
+_ENCODINGS = [
+    (re.compile(r"(?:[0-9a-fA-F]{2}[:\s-]?){3,}"), _from_hexadecimal),
+    (re.compile(r"[A-Za-z0-9+/_-]{4,}={0,2}"), _from_base64),
+]
 
 
 def _variable_or_file(name: str) -> str | None:
@@ -179,6 +230,8 @@ def _variable_or_file(name: str) -> str | None:
 def _called(token: Callable[[], str]) -> object:
     try:
         return token()
+    except (ConnectionError, TimeoutError, requests.ConnectionError, requests.Timeout) as error:
+        raise TransientError(f"the callable for the bearer token failed: {type(error).__name__}") from error
     except Exception as error:
         raise ConfigError(f"the callable for the bearer token failed: {type(error).__name__}") from error
 

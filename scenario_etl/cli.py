@@ -7,7 +7,7 @@ import shutil
 import signal
 import sys
 from collections.abc import Callable, Generator, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
 from time import monotonic, time
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO, get_args
@@ -223,9 +223,10 @@ def show_changes(resource: str, lake: str, date: str | None, verbose: bool) -> N
     from scenario_etl.snapshots import count_changes  # noqa: PLC0415 - imported where used: an export needs none
 
     start_logging("text", verbose)
-    if date:
-        frame = scenario_etl.changes(lake, resource, since=date, until=date).to_pandas()
-        show(frame.assign(changed_columns=frame["changed_columns"].map(", ".join)))
+    if date is not None:
+        table = scenario_etl.changes(lake, resource, since=date, until=date)
+        names = [", ".join(filter(None, each or ())) for each in table["changed_columns"].to_pylist()]
+        show(table.to_pandas().assign(changed_columns=names))
         return
     counted = count_changes(lake, resource)
     echo(f"{'date':10} {'added':>9} {'updated':>9} {'deleted':>9}")
@@ -478,7 +479,8 @@ def exit_code(verbose: bool) -> int:
     except click.exceptions.Exit as error:
         code = error.exit_code
     except click.ClickException as error:
-        error.show()
+        with suppress(OSError):  # of a stderr that is full
+            error.show()
         code = error.exit_code
     except (click.Abort, KeyboardInterrupt):
         code = fail("interrupted", INTERRUPTED)

@@ -141,6 +141,10 @@ class Client:
     def __reduce__(self) -> NoReturn:
         raise ConfigError("a Client holds credentials, so it cannot be pickled or copied: make one where it is used")
 
+    def shown(self, value: object) -> str:
+        """Return a value of the API as it may be shown: one short line, without URL queries and credentials."""
+        return self._transport.shown(value)
+
     def close(self) -> None:
         """Close the connections, unless the session is your own."""
         self._transport.close()
@@ -227,6 +231,7 @@ class Walk:
         self._max_pages = max_pages
         self._chain = hashlib.sha256()
         self._records_key = records_key
+        self._transport = transport
         self._requests = Requests(transport, path, parameters, on_wait)
 
     @property
@@ -300,7 +305,8 @@ class Walk:
         if isinstance(token, str) and not re.search("[\ud800-\udfff]", token):
             return token
         raise PaginationError(
-            f"{self._requests.asked}: nextPaginationToken is {redact(token)}, expected text; report it to the vendor"
+            f"{self._requests.asked}: nextPaginationToken is {self._transport.shown(token)}, expected text; report it "
+            "to the vendor"
         )
 
 

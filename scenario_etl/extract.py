@@ -4,7 +4,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, closing, nullcontext
+from contextlib import AbstractContextManager, closing, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -260,7 +260,8 @@ class Scan:
     def _walk(self, client: Client, page_size: int, least_rows: int) -> Generator[pa.RecordBatch]:
         """Yield one RecordBatch for each page, or for as many as have `least_rows` records together."""
         extracted_at, started = datetime.now(UTC), monotonic()
-        reader, keys, rows = Reader(self.resource, strict=self._strict, signed_urls=self._signed_urls), Keys(), 0
+        reader = Reader(self.resource, strict=self._strict, signed_urls=self._signed_urls, show=client.shown)
+        keys, rows = Keys(), 0
         with _progress_bar(self.resource.name, self._progress) as bar:
             walk = client.walk(
                 self.resource.path,
@@ -437,14 +438,17 @@ class _Bar:
 
     def add_page(self, records: int) -> None:
         self._pages += 1
-        self._bar.set_postfix_str(f"{self._pages} pages", refresh=False)
-        self._bar.update(records)
+        with suppress(OSError):  # a stderr that is full or closed ends no run
+            self._bar.set_postfix_str(f"{self._pages} pages", refresh=False)
+            self._bar.update(records)
 
     def wait(self, reason: str, seconds: float) -> None:
-        self._bar.set_postfix_str(f"{self._pages} pages; {reason}, waiting {seconds:.0f} s")
+        with suppress(OSError):
+            self._bar.set_postfix_str(f"{self._pages} pages; {reason}, waiting {seconds:.0f} s")
 
     def close(self) -> None:
-        self._bar.close()
+        with suppress(OSError):
+            self._bar.close()
 
 
 class _NoBar:
@@ -456,7 +460,10 @@ class _NoBar:
 
 
 def _progress_bar(name: str, wanted: bool) -> "closing[_Bar | _NoBar]":
-    return closing(_Bar(name) if wanted and sys.stderr else _NoBar())
+    if wanted and sys.stderr:
+        with suppress(OSError):
+            return closing(_Bar(name))
+    return closing(_NoBar())
 
 
 def _parameters(resource: Resource, filters: dict[str, str | None]) -> dict[str, str]:

@@ -6,6 +6,7 @@ beside them as `.RESOURCE.snapshot_date=YYYY-MM-DD.rejected`. Everything else in
 """
 
 import datetime as dt
+import errno
 import logging
 import os
 import re
@@ -273,7 +274,10 @@ def locked(lake: str | os.PathLike[str], resource: str, seconds: float) -> Itera
         problem = "it is a file; name a folder" if os.path.isfile(root) else f"{error.strerror}; create its parent"
         raise DestinationError(f"cannot create the lake {redact(root, 300)}: {problem}") from error
     try:
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o666))  # FileLock says of a file it cannot open that it is held
+        if not _can_lock(path):
+            logger.warning("%s: its filesystem has no locks; two runs at once are not kept apart", redact(root, 300))
+            yield
+            return
         held = FileLock(path, timeout=seconds).acquire()
     except Timeout as error:
         raise TransientError(
@@ -286,6 +290,25 @@ def locked(lake: str | os.PathLike[str], resource: str, seconds: float) -> Itera
         ) from error
     with held:
         yield
+
+
+def _can_lock(path: str) -> bool:
+    """Whether the file of a lock can be opened, or made, and its filesystem has locks.
+
+    FileLock would say of a file that it cannot open, or on a filesystem without locks, that another run holds it.
+    """
+    opened = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        import fcntl  # noqa: PLC0415 - Windows has none, and locks everywhere
+
+        fcntl.flock(opened, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except (ModuleNotFoundError, BlockingIOError):
+        return True
+    except OSError as error:
+        return error.errno not in {errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK}
+    finally:
+        os.close(opened)
+    return True
 
 
 @contextmanager

@@ -67,7 +67,8 @@ def opened(source: Any) -> pq.ParquetFile:
 def key_values(file: pq.ParquetFile) -> dict[str, str]:
     """Return the key-value pairs in a Parquet file's footer, without those of Arrow and pandas."""
     pairs = file.metadata.metadata or {}
-    return {key.decode(): value.decode() for key, value in pairs.items() if key not in {b"ARROW:schema", b"pandas"}}
+    own = {key: value for key, value in pairs.items() if key not in {b"ARROW:schema", b"pandas"}}
+    return {key.decode("utf-8", "replace"): value.decode("utf-8", "replace") for key, value in own.items()}
 
 
 def _row_groups(schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:

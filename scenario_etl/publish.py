@@ -11,7 +11,7 @@ import shutil
 import socket
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from mimetypes import guess_type
 from pathlib import Path
@@ -23,11 +23,12 @@ from pyarrow import fs
 from scenario_etl.errors import DestinationError, ScenarioError, TransientError
 from scenario_etl.redact import redact
 from scenario_etl.retry import FailedAttempt, Retry
-from scenario_etl.stores import call, ends_with_slash, failure, filesystem, is_transient, shown
+from scenario_etl.stores import CALL_TIMEOUT, call, ends_with_slash, failure, filesystem, is_transient, shown
 
 ABANDONED_AFTER = 24 * 3600  # seconds; the age at which a temporary file of another machine is debris
 UPLOAD_BYTES = 8 * 2**20  # bytes that are read at once
 UPLOAD_DEADLINE = 300.0  # seconds
+LEAST_SPEED = 100_000  # bytes a second; an upload that is slower is given up
 CLEANING_SECONDS = 5.0  # a run that was stopped waits so long for its temporary object to go
 LONGEST_NAME = 255  # bytes, on the filesystems of Linux, macOS and Windows
 
@@ -121,16 +122,34 @@ def _uploaded(store: fs.FileSystem, key: str, folder: str, deadline: float, plac
             _remove_old_uploads(store, folder)
             yield temporary
             retry = Retry(math.inf, deadline, on_wait=lambda *wait: _log_retry(place, *wait))
-            retry(lambda: call(_attempt, store, key, upload, temporary, place))
+            seconds = CALL_TIMEOUT + temporary.stat().st_size / LEAST_SPEED
+            retry(lambda: _in_time(seconds, _attempt, store, key, upload, temporary, place))
         finally:
             _remove_upload(store, upload)
 
 
-def _attempt(store: fs.FileSystem, key: str, upload: str, source: Path, place: str) -> None:
-    """Upload a file and copy it to its key; raise FailedAttempt where another attempt may help."""
+def _in_time(seconds: float, attempt: Callable[..., None], *arguments: Any) -> None:
     try:
+        call(attempt, *arguments, seconds=seconds)
+    except TimeoutError as error:
+        reason = str(error) or f"not complete after {seconds:,.0f} s"
+        raise FailedAttempt(TransientError(f"cannot write {arguments[-1]}: {reason}"), reason) from error
+
+
+def _attempt(store: fs.FileSystem, key: str, upload: str, source: Path, place: str) -> None:
+    """Upload a file and copy it to its key; raise FailedAttempt where another attempt may help.
+
+    What the store says of a copy is not believed, either way: the object is looked at.
+    """
+    try:
+        before = store.get_file_info(key)
         _put(store, upload, source, guess_type(key)[0] or "application/octet-stream")  # a browser shows a page
+        if store.get_file_info(upload).size != source.stat().st_size:
+            raise TimeoutError("the upload was confirmed, but the object is not there")
         store.copy_file(upload, key)
+        after = store.get_file_info(key)
+        if (after.size, after.mtime) == (before.size, before.mtime) or after.size != source.stat().st_size:
+            raise TimeoutError("the copy was confirmed, but the object is not there")
     except OSError as error:
         if not is_transient(error):
             raise

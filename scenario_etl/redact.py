@@ -8,10 +8,10 @@ import re
 
 MAX_CHARACTERS = 60
 
-_QUERY = re.compile(r"""(https?://[^\s?"'<>\\]*)\?[^\s"'<>]*""", re.IGNORECASE)
+_QUERY = re.compile(r"""(https?://[^\s?"'<>\\]{0,1000})\?[^\s"'<>]*""", re.IGNORECASE)
 _PARAMETER = re.compile(r"""(Policy|Signature|Key-Pair-Id|X-Amz-[a-z-]+)=[^\s"'<>&]*""", re.IGNORECASE)
 # A password may hold a slash that is not encoded; what stands before the account of abfss:// is a container.
-_USER = re.compile(r"""(?<!abfs:)(?<!abfss:)//(?:[^/\s"'<>@]+|[^/\s"'<>@:]*:[^\s"'<>@]*)@""")
+_USER = re.compile(r"""(?<!abfs:)(?<!abfss:)//(?:[^/\s"'<>@]{1,500}|[^/\s"'<>@:]{0,500}:[^\s"'<>@]{0,500})@""")
 _DIRECTION = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 _BLANKS = re.compile(r"[\s\x00-\x1f\x7f-\x9f]+")
 

@@ -6,6 +6,7 @@ from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import accumulate, repeat
 from operator import is_not
 from typing import Any, NoReturn
@@ -120,7 +121,14 @@ class Reader:
 
     """
 
-    def __init__(self, resource: Resource, *, strict: bool = False, signed_urls: SignedURLs = "keep") -> None:
+    def __init__(
+        self,
+        resource: Resource,
+        *,
+        strict: bool = False,
+        signed_urls: SignedURLs = "keep",
+        show: Callable[[object], str] = redact,
+    ) -> None:
         self.missing_fields: Counter[str] = Counter()
         self.unknown_fields: Counter[str] = Counter()
         self._records_read = 0
@@ -128,6 +136,7 @@ class Reader:
         self._schema = resource.schema
         self._strict = strict
         self._signed_urls = signed_urls
+        self._show = lru_cache(show)
         self._places = [column.field.rpartition(".")[::2] for column in resource.columns]
         self._objects = sorted({parent for parent, _ in self._places if parent})
         self._known = {
@@ -201,7 +210,8 @@ class Reader:
 
     def _refuse(self, what: str, records: Sequence[Any], position: int, value: object, expected: str) -> NoReturn:
         named = self._name(records, position)
-        found = f'"{redact(value)}"' if isinstance(value, str) else redact(value)
+        text = value if isinstance(value, str) else redact(value)
+        found = f'"{self._show(text)}"' if isinstance(value, str) else self._show(text)
         raise SchemaError(
             f"{self._resource.name}: {what} of record {named} is {found}, not {expected}; report it to the vendor, or "
             "change the column in resources.py"
@@ -209,14 +219,17 @@ class Reader:
 
     def _refuse_strictly(self, field: str, records: Sequence[Any], position: int, problem: str) -> NoReturn:
         raise SchemaError(
-            f"{self._resource.name}: {problem} {redact(field)} in record {self._name(records, position)}, and strict "
-            "is set; run without it (--strict, strict=True) to accept that"
+            f"{self._resource.name}: {problem} {self._show(field)} in record {self._name(records, position)}, and "
+            "strict is set; run without it (--strict, strict=True) to accept that"
         )
 
     def _name(self, records: Sequence[Any], position: int) -> str:
         record = records[position]
         key = [record.get(name) for name in self._key_fields] if isinstance(record, dict) else []
-        return ", ".join(redact(part) for part in key if part) or f"number {self._records_read + position + 1:,}"
+        return (
+            ", ".join(self._show(part if isinstance(part, str) else redact(part)) for part in key if part)
+            or f"number {self._records_read + position + 1:,}"
+        )
 
     def _count_missing(
         self, column: Column, nulls: int, objects: Sequence[Any], values: Sequence[Any], records: Sequence[Any]
@@ -234,13 +247,13 @@ class Reader:
             having = [i for i, item in enumerate(objects) if item is not None and name in item]
             if self._strict:
                 self._refuse_strictly(dotted, records, having[0], "there is an unknown field")
-            self._count(self.unknown_fields, dotted, len(having), "is not known, and ignored")
+            self._count(self.unknown_fields, self._show(dotted), len(having), "is not known, and ignored")
 
     def _count(self, counter: Counter[str], name: str, times: int, what: str) -> None:
         if name not in counter:
             if len(counter) >= MOST_UNKNOWN_FIELDS:
                 return
-            logger.warning("%s: field %s %s", self._resource.name, redact(name), what)
+            logger.warning("%s: field %s %s", self._resource.name, name, what)
         counter[name] += times
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 SignedURLs = Literal["keep", "public", "omit"]
 
-_SIGNED = re.compile(r"[?&](Policy|Signature|Key-Pair-Id|X-Amz-Signature)=")
+_SIGNED = re.compile(r"[?&;](Policy|Signature|Key-Pair-Id|X-Amz-Signature|X-Goog-Signature|sig|token)=", re.IGNORECASE)
 _TRANSFORMED = re.compile(r"(https?://[^/?#]+)/assets-transform/([^/?#]+)\?")
 _EXPIRY = pa.timestamp("us", tz="UTC")
 
@@ -76,7 +76,7 @@ def signed_url_expiry(urls: Any) -> Any:
     """
     if urls is None or isinstance(urls, str):
         return _expiry(urls)
-    if isinstance(urls, pa.Array | pa.ChunkedArray):
+    if isinstance(urls, pa.Array | pa.ChunkedArray) and not pa.types.is_temporal(urls.type):
         return pa.array([_expiry(url) if isinstance(url, str) else None for url in urls.to_pylist()], _EXPIRY)
     import pandas as pd  # noqa: PLC0415 - whoever has a Series has imported it
 

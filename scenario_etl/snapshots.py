@@ -186,7 +186,7 @@ def snapshot(
                 known=[(file, _has_scope(file, scope)) for file in known.values() if file],
                 look_up=_looking_up(described, connected, counts),
                 read_again=again.to_batches,
-                reader=Reader(described.resource, signed_urls=signed_urls),
+                reader=Reader(described.resource, signed_urls=signed_urls, show=connected.shown),
                 is_plausible=lambda before, gone, left: accept_shrink or _is_plausible(before, gone, left, max_shrink),
                 max_lookups=max_lookups,
             )

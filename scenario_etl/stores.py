@@ -8,7 +8,6 @@ from datetime import timedelta
 from threading import Thread
 from typing import Any, TypeVar
 
-import pyarrow as pa
 import tenacity
 from pyarrow import fs
 
@@ -19,12 +18,15 @@ from scenario_etl.retry import FIRST_WAIT, LONGEST_WAIT
 REQUEST_TIMEOUT = 60.0  # seconds of silence; a copy inside an object store says nothing until it is done
 CONNECT_TIMEOUT = 5.0  # seconds
 RETRY_TIME = timedelta(seconds=15)
+CALL_TIMEOUT = 300.0  # seconds of one call, however slowly its bytes come
 SCHEMES = {"file", "s3", "gs", "gcs", "abfs", "abfss", "hdfs"}
 
 # Of s3://KEY:SECRET@bucket, but not the container of abfss://container@account.
-_USER = re.compile(r"^(\w+://)(?:(?<!abfs://)(?<!abfss://)[^/@]*|[^/@]*:[^@]*)@")
+_USER = re.compile(r"^(\w+:/*)(?:(?<!abfs://)(?<!abfss://)[^/@]*|[^/@]*:.*)@", re.DOTALL)
+_UNFINISHED = re.compile(r"^(\w+:/*)[^/]*:(?!\d+(?:/|$)).*", re.DOTALL)  # credentials, but no host after them
 _TRANSIENT = re.compile(
-    r"HTTP status (408|429|5\d\d)\b|\b(408|429|5\d\d) [A-Z]"  # of S3, and of Azure
+    r"HTTP status (408|409|429|5\d\d)\b|\b(408|429|5\d\d) [A-Z]"  # of S3, and of Azure
+    r"|OperationAborted|ExpiredToken|EXPIRED_TOKEN"  # temporary credentials, of which the next run has new ones
     r"|SLOW_DOWN|THROTTLING|SERVICE_UNAVAILABLE|INTERNAL_FAILURE|REQUEST_TIMEOUT"
     r"|\b(UNAVAILABLE|DEADLINE_EXCEEDED|RESOURCE_EXHAUSTED|ABORTED|INTERNAL)\b"  # of Google's Status
     r"|NETWORK_CONNECTION|[Tt]imed? ?out|[Cc]onnection (reset|refused|closed)|[Cc]ould ?n.t connect"
@@ -51,10 +53,13 @@ def filesystem(uri: str | os.PathLike[str]) -> tuple[fs.FileSystem, str]:
             return fs.LocalFileSystem(), os.path.realpath(text)  # a link stays a link: what it leads to is replaced
         _check_uri(text)
         store, path = fs.FileSystem.from_uri(text)
-    except (pa.ArrowException, OSError) as error:
-        reason = redact(str(error), 200) if is_remote(text) else "the current folder is gone; change to another"
-        raise failure(text, f"cannot open {shown(text)}: {reason}", error) from error
-    return _with_timeouts(store), path.rstrip("/")
+    except (ValueError, OSError) as error:  # an ArrowException is one of them
+        reason = redact(str(error).replace(text, shown(text)), 200)
+        reason = reason if "://" in text else "the current folder is gone; change to another"
+        problem = failure(text, f"cannot open {shown(text)}: {reason}", error)
+    else:
+        return _with_timeouts(store), path.rstrip("/")
+    raise problem  # without the first error, which has the whole URI
 
 
 def join_uri(uri: str | os.PathLike[str], relative: str) -> str:
@@ -77,8 +82,9 @@ def shown(uri: str | os.PathLike[str]) -> str:
     's3://bucket/lake'
     """
     text = os.fspath(uri)
-    if "://" in text:
-        text = _USER.sub(r"\1", text).partition("?")[0]
+    scheme = text.partition(":")[0].lower()
+    if "://" in text or scheme in SCHEMES:
+        text = _UNFINISHED.sub(r"\1...", _USER.sub(r"\1", text).partition("?")[0])
     return redact(text, 1000)
 
 
@@ -103,11 +109,13 @@ def is_transient(error: BaseException) -> bool:
     pyarrow gives no codes, so its words decide: the HTTP status (RFC 9110), the codes of S3 ("Error responses" in its
     API reference) and of Google's Status (google.rpc.Code), and lost connections. The names of objects do not count.
     """
+    if isinstance(error, TimeoutError) and error.errno is None:  # of `call`
+        return True
     words = re.sub(r"'[^']*'", "", str(error))
     return bool(_TRANSIENT.search(words)) and not _FINAL.search(words)
 
 
-def call(function: Callable[..., Result], *arguments: Any, seconds: float | None = None) -> Result:
+def call(function: Callable[..., Result], *arguments: Any, seconds: float = CALL_TIMEOUT) -> Result:
     """Return what a function of a store returns, after at most some seconds.
 
     It runs in a thread of its own: pyarrow does not return to Python before the store has answered, so a signal would
@@ -130,7 +138,10 @@ def call(function: Callable[..., Result], *arguments: Any, seconds: float | None
     thread = Thread(target=work, daemon=True)
     _calls.add(thread)
     thread.start()
-    return future.result(seconds)
+    try:
+        return future.result(seconds)
+    except TimeoutError as error:
+        raise error if str(error) else TimeoutError(f"no answer within {seconds:g} s") from None
 
 
 def call_again(function: Callable[..., Result], *arguments: Any, deadline: float) -> Result:
@@ -153,7 +164,7 @@ def has_unfinished_calls() -> bool:
 def _checked(uri: object) -> str:
     try:
         text = os.fspath(uri)  # type: ignore[call-overload] # whatever it is
-    except TypeError:
+    except Exception:  # noqa: BLE001 - of somebody else's class
         text = None
     if not isinstance(text, str):
         raise ConfigError(f"a path must be a string or a PathLike, got {redact(repr(uri))}")

@@ -73,9 +73,12 @@ def fetch_thumbnails(urls: Iterable[object], *, side: int = 160, deadline: float
         raise ConfigError("thumbnails need Pillow: pip install 'scenario-etl[report]'") from error
     side = whole_number("side", side, 1, MOST_SIDE)
     deadline = number("deadline", deadline, 0, LONGEST_DEADLINE)
-    if isinstance(urls, str) or not isinstance(urls, Iterable):
-        raise ConfigError(f"urls must be an iterable of URLs, got {redact(urls)}")
-    wanted = list(urls)
+    if isinstance(urls, str):
+        raise ConfigError(f"urls must be an iterable of URLs, got {redact(repr(urls))}")
+    try:
+        wanted = list(urls)
+    except TypeError:
+        raise ConfigError(f"urls must be an iterable of URLs, got {redact(repr(urls))}") from None
     waiting = deque(dict.fromkeys(url for url in wanted if isinstance(url, str)))
     ends = monotonic() + deadline
     found: dict[str, bytes | None] = {}

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
-from urllib.parse import SplitResult, unquote, urlencode, urljoin, urlsplit
+from urllib.parse import SplitResult, parse_qsl, unquote, urlencode, urljoin, urlsplit
 
 import requests
 import urllib3
@@ -148,10 +148,17 @@ class Transport:
         key = None if project is None else str(project)
         return self._buckets.setdefault(key, TokenBucket(self._requests_per_minute, self.clock))
 
+    def shown(self, value: object) -> str:
+        """Return a value of the server as it may be shown: one short line, without URL queries and secrets."""
+        return redact(self._without_secrets(value if isinstance(value, str) else redact(value, QUOTED_CHARACTERS)))
+
+    def _without_secrets(self, text: str) -> str:
+        return hide(text[:LARGEST_ERROR_BODY], [*self.authorization.secrets, *self._proxy_secrets])
+
     def quoted(self, words: str | bytes | None) -> str:
         """Return words of the server as they may be shown: one bounded line, without tags, URL queries and secrets."""
         text = words.decode("utf-8", "replace") if isinstance(words, bytes) else words or ""
-        text = hide(text[:LARGEST_ERROR_BODY], [*self.authorization.secrets, *self._proxy_secrets])
+        text = self._without_secrets(text)
         return redact(re.sub(r"<[^<>]*>", " ", text), QUOTED_CHARACTERS)
 
 
@@ -277,7 +284,10 @@ class Requests:
         if logger.isEnabledFor(logging.DEBUG):
             logger.debug("%s at %s", redact(self.asked, QUOTED_CHARACTERS), redact(url, QUOTED_CHARACTERS))
         self._request.url = url
-        self._transport.authorization(self._request)
+        try:
+            self._transport.authorization(self._request)
+        except TransientError as error:
+            return FailedAttempt(TransientError(f"{self.asked}: {error}"), "no token")
         seconds = ANSWER_TIMEOUTS * self._transport.timeout
         status = None
         with Watch(seconds) as watch:
@@ -322,6 +332,12 @@ class Requests:
             raise APIError(
                 f"{self.asked}: {response.status} without a Location header; check the base URL", status=response.status
             )
+        if stays and self._lost(target):
+            raise APIError(
+                f"{self.asked}: {response.status} redirects to {self.quoted(location)}, without the parameter "
+                f"{self._lost(target)}; check the base URL",
+                status=response.status,
+            )
         if not stays:
             raise APIError(
                 f"{self.asked}: {response.status} redirects to {self.quoted(location)}, which is another origin, so "
@@ -329,6 +345,11 @@ class Requests:
                 status=response.status,
             )
         return target
+
+    def _lost(self, target: str) -> str:
+        """Return the name of a parameter that a redirect has dropped or changed, "" where there is none."""
+        wanted, found = (parse_qsl(urlsplit(url).query) for url in (str(self._request.url), target))
+        return next((name for name, value in wanted if name != "pageSize" and (name, value) not in found), "")
 
     def _decode(self, body: bytes, key: str, kind: type) -> Answer:
         """Return what the body of a 200 has under a key; nothing but a JSON object that has it is right."""
@@ -341,11 +362,13 @@ class Requests:
         try:
             document = _decoded(body)
         except DuplicateKeyError as error:
-            message = f"{self.asked}: 200, but its JSON has the key {redact(str(error))} twice"
+            message = f"{self.asked}: 200, but its JSON has the key {self.quoted(str(error))} twice"
             raise FailedAttempt(APIError(message, status=200), "a duplicate key", "report it to the vendor") from None
-        except (ValueError, RecursionError) as error:
+        except (ValueError, RecursionError):
+            document = _NO_JSON
+        if document is _NO_JSON:  # raised here, as the first error has the whole body
             message = f"{self.asked}: 200, but its body is no JSON: {self.quoted(body)!r}"
-            raise FailedAttempt(TransientError(message, status=200), "no JSON") from error
+            raise FailedAttempt(TransientError(message, status=200), "no JSON")
         value = document.get(key) if isinstance(document, dict) else None
         if not isinstance(value, kind):
             message = f"{self.asked}: 200, but without {_KINDS[kind]} {key!r}: {self.quoted(body)}"
@@ -456,6 +479,7 @@ class DuplicateKeyError(ValueError):
     """A JSON object has a key twice, so that which of the values counts is anybody's guess (RFC 8259, section 4)."""
 
 
+_NO_JSON = object()
 _DECODER = json.JSONDecoder()
 _blank: Callable[[str, int], re.Match[str]] = re.compile(r"[ \t\n\r]*").match  # type: ignore[assignment] # always one
 
