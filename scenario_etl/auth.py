@@ -136,9 +136,7 @@ class _Secrets:
     def __init__(self, secrets: Iterable[str]) -> None:
         told = {secret for secret in secrets if len(secret) >= LEAST_CHARACTERS}
         long = [secret for secret in told if len(secret) >= PART_CHARACTERS]
-        self._parts = {
-            secret[i : i + PART_CHARACTERS] for secret in long for i in range(len(secret) - PART_CHARACTERS + 1)
-        }
+        self._parts = {part for secret in long for _, part in _parts(secret)}
         short = sorted(told.difference(long), key=len, reverse=True)
         self._short = re.compile("|".join(map(_pattern, short)) or "(?!)")
 

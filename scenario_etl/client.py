@@ -157,7 +157,7 @@ class Client:
         *,
         counts: Counter[str] | None = None,
     ) -> dict[str, Any] | None:
-        """Return one record as the API has it now, None where it has none (404, 410).
+        """Return one record as the API has it now, None where it has none (404, 410, but no page of HTML).
 
         It is paced and retried as a page is.
 
@@ -175,7 +175,7 @@ class Client:
         try:
             found: dict[str, Any] = sent.get(record_key, dict).value
         except APIError as error:
-            if error.status in {404, 410}:
+            if error.status in {404, 410} and not sent.is_web_page:
                 return None
             raise
         finally:

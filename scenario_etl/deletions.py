@@ -32,6 +32,7 @@ class MissingRows:
     Attributes:
         resource: of the list and the snapshots.
         known: earlier snapshots, the newest first, each with whether it has the scope of the list.
+        of_one_project: whether the list is that of one project.
         look_up: given an id, returns the record as the API has it now, None where it is gone.
         read_again: reads the whole list a second time.
         reader: of single records.
@@ -47,6 +48,7 @@ class MissingRows:
 
     resource: Resource
     known: Sequence[tuple[LakeFile, bool]]
+    of_one_project: bool
     look_up: Callable[[str], dict[str, Any] | None]
     read_again: Callable[[], Iterable[pa.RecordBatch]]
     reader: Reader
@@ -96,8 +98,8 @@ class MissingRows:
     def _missing(self) -> tuple[pa.Table, Any]:
         """Return the rows of earlier snapshots that the list did not have, each as it was last seen.
 
-        The second value, a numpy array, tells for each of them whether its snapshot has the scope of the list. Of a
-        snapshot with another scope, only the rows count whose owner has others in the list.
+        The second value, a numpy array, tells for each of them whether its snapshot has the scope of the list. Where
+        that of another scope is compared with one project, only rows whose owner is in the list can be missing.
         """
         tables = [pa.Table.from_batches([], schema=self.resource.schema)]  # empty_table() imports pandas
         in_scope = [np.zeros(0, bool)]
@@ -111,7 +113,7 @@ class MissingRows:
             rows = pa.concat_tables(
                 [rows.filter(to_arrow(mask[start : start + rows.num_rows])) for start, rows in file.row_groups(mask)]
             )
-            if not is_same_scope and OWNER in rows.column_names:
+            if self.of_one_project and not is_same_scope and OWNER in rows.column_names:
                 rows = rows.filter(_is_in(rows[OWNER], strings([*self._owners])))
             newer = pa.concat_tables(tables)
             tables.append(rows.filter(_not_in(_keys(self.resource, rows), _keys(self.resource, newer))))

@@ -28,6 +28,7 @@ from scenario_etl.schema import with_pandas_types
 from scenario_etl.stores import call, call_again, failure, filesystem, join_uri, shown
 
 FILE_NAME = "part-0.parquet"
+FIRST_YEAR = 1970
 _DATE = "([0-9]{4}-[0-9]{2}-[0-9]{2})"
 
 logger = logging.getLogger("scenario_etl")
@@ -96,7 +97,10 @@ class LakeFile:
         with _read_errors(self.uri):
             columns = self._schema.names if names is None else list(names)
             rows = self._call(partial(self._file.read, columns=columns, use_threads=False))
-        return self._in_schema(rows, with_pandas_types(map(self._schema.field, columns)))
+        found = self._in_schema(rows, with_pandas_types(map(self._schema.field, columns)))
+        if not self.footer:
+            _check_text(self.uri, found)
+        return found
 
     def row_groups(self, mask: Any) -> Iterator[tuple[int, pa.Table]]:
         """Yield the position of its first row, and the rows, of each row group that has a row in the mask.
@@ -135,6 +139,16 @@ class LakeFile:
         if typed.null_count and not expected.nullable:
             raise SchemaError(f"{self.uri}: column {name} has nulls; restore the file, or remove its folder")
         return typed
+
+
+def _check_text(uri: str, rows: pa.Table) -> None:
+    """Raise SchemaError where another program has written text that is not UTF-8."""
+    try:
+        rows.validate(full=True)
+    except pa.ArrowInvalid as error:
+        raise SchemaError(
+            f"{uri} cannot be used: {redact(str(error))}; restore the file, or remove its folder"
+        ) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -328,4 +342,4 @@ def _dates(pattern: re.Pattern[str], paths: Iterable[str]) -> list[dt.date]:
     for match in filter(None, map(pattern.fullmatch, paths)):
         with suppress(ValueError):
             found.append(dt.date.fromisoformat(match[1]))
-    return sorted(found)
+    return sorted(day for day in found if day.year >= FIRST_YEAR)

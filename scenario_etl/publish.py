@@ -260,11 +260,11 @@ def _is_gone(process: int, host: str) -> bool:
 
 
 def _host() -> str:
-    """Name where process numbers mean what they mean here: the machine, and on Linux the namespace of processes."""
-    namespace = ""
+    """Name where process numbers mean what they mean here: the machine since its start, on Linux the namespace, too."""
+    start = ""
     with suppress(OSError):
-        namespace = os.readlink("/proc/self/ns/pid")
-    return re.sub(r"[^A-Za-z0-9]+", "-", socket.gethostname() + namespace)
+        start = os.readlink("/proc/self/ns/pid") + Path("/proc/sys/kernel/random/boot_id").read_text()[:8]
+    return re.sub(r"[^A-Za-z0-9]+", "-", socket.gethostname() + start)
 
 
 _ADVICE: dict[int | None, str] = {

@@ -184,6 +184,7 @@ def snapshot(
             missing = MissingRows(
                 resource=described.resource,
                 known=[(file, _has_scope(file, scope)) for file in known.values() if file],
+                of_one_project=bool(scope["project_id"]),
                 look_up=_looking_up(described, connected, counts),
                 read_again=again.to_batches,
                 reader=Reader(described.resource, signed_urls=signed_urls, show=connected.shown),

@@ -53,6 +53,8 @@ def filesystem(uri: str | os.PathLike[str]) -> tuple[fs.FileSystem, str]:
             return fs.LocalFileSystem(), os.path.realpath(text)  # a link stays a link: what it leads to is replaced
         _check_uri(text)
         store, path = fs.FileSystem.from_uri(text)
+        if "\0" in path:
+            raise ValueError("a path has no NUL character")
     except (ValueError, OSError) as error:  # an ArrowException is one of them
         reason = redact(str(error).replace(text, shown(text)), 200)
         reason = reason if "://" in text else "the current folder is gone; change to another"

@@ -195,6 +195,7 @@ class Requests:
         requests: how many requests were sent, retries and redirects included.
         url: of the first.
         page: which page of a listing is asked for, None for what has no pages.
+        is_web_page: whether the last refusal was a page of HTML, so that it is no answer of the API.
 
     """
 
@@ -208,6 +209,7 @@ class Requests:
         self.requests = 0
         self.url = f"{transport.base_url}{path}?{urlencode(parameters)}".rstrip("?")
         self.page: int | None = None
+        self.is_web_page = False
         self._seconds_paced = 0.0
         self._is_paced = False
         self._transport = transport
@@ -379,6 +381,7 @@ class Requests:
     def _failure(self, response: _Response) -> Exception:
         """Return what to raise for an answer that is no page."""
         status = response.status
+        self.is_web_page = response.body.lstrip().startswith(b"<")
         document = _json_object(response.body)
         retry_after = seconds_asked(response.headers, document, time.time())
         words = self.quoted(_reason(document) or response.body)

@@ -152,7 +152,7 @@ MUTATIONS = [
     Mutation("what a copy answers is not believed", "publish", "if (after.size, after.mtime) == (before.size, before.mtime) or after.size != source.stat().st_size:", "if False:"),
     Mutation("an upload that is not there is noticed", "publish", "if store.get_file_info(upload).size != source.stat().st_size:", "if False:"),
     Mutation("each snapshot has its own scope", "deletions", "in_scope.append(np.full(tables[-1].num_rows, is_same_scope))", "in_scope.append(np.full(tables[-1].num_rows, True))"),
-    Mutation("rows of another scope do not stay", "deletions", "if not is_same_scope and OWNER in rows.column_names:", "if False:"),
+    Mutation("rows of another scope do not stay", "deletions", "if self.of_one_project and not is_same_scope and OWNER in rows.column_names:", "if False:"),
     Mutation("look-ups that fail end", "deletions", " or error.attempts > 1:", ":"),
     Mutation("changes follow each other", "snapshots", "return not changed.footer or _value(changed.footer.get(\"previous_date\", \"\")) == before", "return True"),
     Mutation("a snapshot has changes beside it", "snapshots", "if needs_changes and file and not changes_file:", "if False:"),

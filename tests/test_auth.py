@@ -4,6 +4,7 @@ import html
 import json
 import logging
 import pickle
+import re
 import traceback
 from pathlib import Path
 from urllib.parse import quote, quote_plus, unquote
@@ -13,9 +14,9 @@ import requests
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from scenario_etl import Client, Emulator
+from scenario_etl import Client, Emulator, scan
 from scenario_etl.auth import hide
-from scenario_etl.errors import AuthError, ConfigError, TransientError
+from scenario_etl.errors import AuthError, ConfigError, ScenarioError, TransientError
 from tests.helpers import answering, failure, page, pages
 
 SECRETS = ("secret-of-mine", "a2V5LW9mLW1pbmU6c2VjcmV0LW9mLW1pbmU=")
@@ -171,6 +172,82 @@ def test_a_secret_is_hidden_in_every_spelling_and_place(form: str, place: str) -
     assert "***" in said
     assert text.strip('"') not in said
     assert TOLD not in said
+
+
+DIVIDED = {
+    "left-to-right mark": "s3cr3t\u200e/of+mine?",
+    "zero width space": "s3cr3t/of\u200b+mine?",
+    "tag": "s3cr3t/of<wbr>+mine?",
+    "newline": "s3cr3t/of\n+mine?",
+    "NUL": "\0".join(TOLD),
+    "base64 in lines": "\n".join(ENCODED[i : i + 7] for i in range(0, len(ENCODED), 7)),
+    "all but the last": TOLD[:-1],
+    "all but the first": TOLD[1:],
+    "base64 cut": ENCODED[:-3],
+    "hexadecimal with colons": TOLD.encode().hex(":"),
+    "escaped bytes": "".join(f"\\x{byte:02x}" for byte in TOLD.encode()),
+}
+
+
+@pytest.mark.parametrize("form", DIVIDED)
+def test_a_secret_that_is_cut_or_divided_is_hidden(form: str) -> None:
+    said = str(failure((400, {}, {"reason": f"wrong: {DIVIDED[form]}."}), api_key="key-of-mine", api_secret=TOLD))
+    squeezed = re.sub(r"[^!-~]", "", said)
+    assert "***" in said
+    assert not [part for part in (TOLD[:8], TOLD[-8:], ENCODED[8:20]) if part in squeezed]
+
+
+def test_a_secret_at_the_end_of_what_is_read_of_an_error_is_hidden() -> None:
+    body = b"<" + b"x" * (2**16 - len(TOLD)) + b">" + TOLD.encode()
+    assert TOLD[:8] not in str(failure((400, {}, body), api_key="key-of-mine", api_secret=TOLD))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"collections": [{"id": "c1", TOLD: 1}]},
+        {"collections": [{"id": "c1", "assetCount": TOLD}]},
+        {"collections": [{"id": TOLD, "assetCount": "x"}]},
+        {"collections": [], "nextPaginationToken": [TOLD]},
+        b'{"collections": [], "%b": 1, "%b": 2}' % (TOLD.encode(), TOLD.encode()),
+    ],
+)
+def test_a_secret_in_the_place_of_a_name_or_a_value_is_hidden(body, caplog) -> None:
+    client, _ = answering((200, {}, body), api_key="key-of-mine", api_secret=TOLD, attempts=1)
+    described = scan("collections", client=client)
+    try:
+        described.to_arrow()
+        said = json.dumps(described.report.to_dict())
+    except ScenarioError as error:
+        said = "".join(traceback.format_exception(error))
+    assert TOLD[:8] not in said + caplog.text
+
+
+@pytest.mark.parametrize("body", [b"no JSON, " + TOLD.encode(), b"\xff" + TOLD.encode()])
+def test_no_error_leads_to_the_body_of_a_response(body: bytes) -> None:
+    error = failure((200, {}, body), api_key="key-of-mine", api_secret=TOLD, attempts=1)
+    while error:
+        assert TOLD[:8] not in repr(error) + repr(vars(error))
+        error = error.__cause__ or error.__context__
+
+
+def test_a_secret_that_is_no_text_is_in_no_error() -> None:
+    with pytest.raises(ConfigError) as caught:
+        Client("key", "s3cr3t-of-mine\udcff")
+    assert (caught.value.__cause__, caught.value.__context__) == (None, None)
+
+
+def test_a_callable_for_the_token_that_fails_for_now_is_asked_again() -> None:
+    fails = [True, True, False]
+
+    def token() -> str:
+        if fails.pop(0):
+            raise ConnectionError("hush")
+        return "fresh"
+
+    client, adapter = answering(page(), bearer_token=token)
+    assert len(pages(client)) == 1
+    assert len(adapter.requests) == 1
 
 
 def test_a_short_key_leaves_words_as_they_are() -> None:

@@ -320,6 +320,7 @@ def test_one_file_is_not_written_twice(run, api, old: Path, option: str, other: 
         (">&-", 0),
         ("2>&-", 0),
         ("2>&- --progress", 0),
+        ("2> /dev/full --progress", 0),
         ("> /dev/full", 0),
         ("2> /dev/full", 0),
         ("--report - > /dev/full", 74),

@@ -193,6 +193,13 @@ def test_what_a_second_read_lacks_is_asked_for_up_to_the_bound_and_unverified_be
     assert (report.deleted, report.unverified, report.scan.rows) == (3, 1, 7)
 
 
+def test_a_web_page_with_404_does_not_say_that_a_row_is_deleted(lake: Path) -> None:
+    take(lake, DAYS[0], *many(3))
+    gateway = Fault(status=404, headers={"Content-Type": "text/html"}, body="\n<html><h1>404 Not Found</h1>nginx")
+    report = take(lake, DAYS[1], *many(2), faults=[None, gateway])
+    assert (report.deleted, report.unverified) == (0, 1)
+
+
 def test_look_ups_and_a_second_read_are_counted_as_requests(lake: Path, caplog) -> None:
     take(lake, DAYS[0], *many(8))
     with MovingList(many(5), []) as api:
@@ -200,6 +207,13 @@ def test_look_ups_and_a_second_read_are_counted_as_requests(lake: Path, caplog) 
         assert report.scan.requests == len(api.requests) == 2 + 2
     assert (report.scan.pages, report.deleted, report.unverified) == (1, 2, 1)
     assert "1 missing rows were not looked up and stay; max_lookups is 2 (--max-lookups)" in caplog.text
+
+
+def test_an_answer_that_is_wrong_each_time_ends_the_look_ups(lake: Path) -> None:
+    take(lake, DAYS[0], *many(9))
+    wrong = Fault(status=200, body={"data": {}})
+    report = take(lake, DAYS[1], *many(5), faults=[None, *[wrong] * 20])
+    assert (report.unverified, report.deleted, report.scan.requests) == (4, 0, 1 + 8)
 
 
 def test_the_guard_says_how_many_look_ups_verify_all_missing_rows(lake: Path) -> None:

@@ -1,5 +1,7 @@
 import datetime as dt
+import errno
 import os
+import shutil
 from pathlib import Path
 
 import duckdb
@@ -65,6 +67,127 @@ def test_rows_outside_an_accepted_scope_are_deleted_although_the_api_still_has_t
     take(lake, DAYS[0], *rows)
     report = take(lake, DAYS[1], *rows, project_id=API.project_ids[0], accept_scope=True)
     assert (report.scan.rows, report.deleted, report.recovered, report.unverified) == (3, 3, 0, 0)
+
+
+def test_a_rerun_does_not_bring_the_rows_of_an_earlier_scope_back(lake: Path) -> None:
+    rows = [record(id=f"c{number}", ownerId=API.project_ids[number % 2]) for number in range(6)]
+    project = {"project_id": API.project_ids[0]}
+    take(lake, DAYS[0], *rows)
+    take(lake, DAYS[1], *rows, accept_scope=True, **project)
+    for day in DAYS[1:3]:
+        report = take(lake, day, *rows, **project)
+        assert (report.scan.rows, report.recovered, report.unverified) == (3, 0, 0)
+
+
+def test_more_rows_of_another_scope_than_the_bound_do_not_stay(lake: Path) -> None:
+    first, second = API.project_ids[:2]
+    rows = [record(id=f"c{number}", ownerId=second if number < 2 else first) for number in range(12)]
+    take(lake, DAYS[0], *rows, project_id=first)
+    accepted = {"accept_scope": True, "accept_shrink": True, "max_lookups": 3}
+    report = take(lake, DAYS[1], *rows, project_id=second, **accepted)
+    assert (report.scan.rows, report.deleted, report.unverified, report.scan.requests) == (2, 10, 0, 1)
+
+
+def test_a_base_url_that_has_moved_still_looks_each_missing_row_up(lake: Path) -> None:
+    take(lake, DAYS[0], record(id="c1", ownerId=API.project_ids[0]), record(id="c2", ownerId=API.project_ids[1]))
+    with connected() as client:
+        client.api_name = "https://api.example/v1"
+        API.faults.append(Fault(body={"collections": [record(id="c1", ownerId=API.project_ids[0])]}))
+        API.collections = [record(id="c1"), record(id="c2", ownerId=API.project_ids[1])]
+        report = snapshot("collections", lake, date=DAYS[1], client=client, accept_scope=True)
+    assert report.scan.rows + report.deleted == 2
+    assert report.scan.requests == 2
+
+
+def test_changes_that_do_not_follow_the_run_before_are_written_again(lake: Path) -> None:
+    take(lake, DAYS[0], record(id="c1"))
+    overlapping = lake.with_name("overlapping")
+    shutil.copytree(lake, overlapping)
+    take(lake, DAYS[1], record(id="c1"), record(id="c2"))
+    take(overlapping, DAYS[2], record(id="c1"), record(id="c2"), record(id="c3"))
+    for table in ("collections", "collections_changes"):  # two runs on an object store, each from the first snapshot
+        shutil.copytree(overlapping / table, lake / table, dirs_exist_ok=True)
+    with pytest.raises(TransientError, match=f"does not follow the changes of {DAYS[1]}"):
+        changes(lake, "collections")
+    take(lake, DAYS[3], record(id="c1"), record(id="c2"), record(id="c3"))
+    rows = changes(lake, "collections").to_pylist()
+    assert [(row["snapshot_date"].isoformat(), row["id"]) for row in rows] == [
+        (DAYS[0], "c1"), (DAYS[1], "c2"), (DAYS[2], "c3"),
+    ]  # fmt: skip
+
+
+def test_a_snapshot_without_changes_is_no_quiet_day(lake: Path) -> None:
+    for day in DAYS[:3]:
+        take(lake, day, record(id="c1"), record(id=day))
+    shutil.rmtree(lake / "collections_changes" / f"snapshot_date={DAYS[2]}")
+    with pytest.raises(TransientError, match="has no changes beside it; a run may be publishing them now"):
+        changes(lake, "collections")
+    assert history(lake, "collections").num_rows == 3
+    shutil.rmtree(lake / "collections_changes" / f"snapshot_date={DAYS[1]}")
+    with pytest.raises(SchemaError, match="has no changes beside it; a file of the lake is missing"):
+        changes(lake, "collections", until=DAYS[1])
+
+
+def test_changes_whose_snapshot_was_removed_are_named(lake: Path) -> None:
+    for day in DAYS[:2]:
+        take(lake, day, record(id="c1"), record(id=day))
+    shutil.rmtree(lake / "collections" / f"snapshot_date={DAYS[1]}")
+    with pytest.raises(SchemaError, match=f"collections_changes/snapshot_date={DAYS[1]} has the changes of a snapshot"):
+        take(lake, DAYS[2], record())
+    assert take(lake, DAYS[1], record(id="c1"), record(id=DAYS[1])).added == 1
+
+
+def test_changes_are_never_made_from_nothing(lake: Path) -> None:
+    """Two runs of one date, the snapshot of one and the changes of the other, and nothing left to compare with."""
+    take(lake, DAYS[0], record(id="c1"))
+    other = lake.with_name("other")
+    shutil.copytree(lake, other)
+    take(lake, DAYS[1], record(id="c1"), keep=1)
+    take(other, DAYS[1], record(id="c1"), record(id="c2"), keep=1)
+    shutil.copytree(other / "collections", lake / "collections", dirs_exist_ok=True)
+    with pytest.raises(SchemaError, match=f"cannot be made again, because the snapshot of {DAYS[0]} is gone"):
+        take(lake, DAYS[2], record(id="c1"))
+
+
+def test_a_file_that_was_rewritten_with_its_footer_is_not_believed(lake: Path) -> None:
+    take(lake, DAYS[0], record(id="c1"), record(id="c2"))
+    path = path_of(lake, DAYS[0])
+    table = pq.read_table(path)
+    pq.write_table(pa.concat_tables([table, table.slice(0, 1)]), path)
+    with pytest.raises(SchemaError, match="1 rows have the key of another row"):
+        take(lake, DAYS[1], record(id="c1"), record(id="c2"))
+
+
+@pytest.mark.parametrize("number", [errno.ENOSYS, errno.EOPNOTSUPP])
+def test_a_filesystem_without_locks_works_with_a_warning(lake: Path, monkeypatch, caplog, number: int) -> None:
+    def flock(*_: object) -> None:
+        raise OSError(number, "no locks")
+
+    monkeypatch.setattr("fcntl.flock", flock)
+    for day in DAYS[:2]:
+        assert take(lake, day, record()).scan.rows == 1
+    assert "its filesystem has no locks" in caplog.text
+
+
+def test_text_that_is_not_utf_8_is_named_with_its_path(lake: Path) -> None:
+    take(lake, DAYS[0], record(id="c1"), record(id="c2"))
+    table = pq.read_table(path_of(lake, DAYS[0]))
+    names = pa.array([b"a\xff", b"b"], pa.binary()).view(pa.string())
+    pq.write_table(table.set_column(1, "name", names).replace_schema_metadata(), path_of(lake, DAYS[0]))
+    with pytest.raises(SchemaError, match=r"part-0\.parquet cannot be used: .*UTF8"):
+        read_snapshot(lake, "collections")
+
+
+def test_footers_and_values_of_other_programs_are_no_internal_error(lake: Path, run) -> None:
+    for day in DAYS[:2]:
+        take(lake, day, record(id="c1"), record(id=day))
+    path = lake / "collections_changes" / f"snapshot_date={DAYS[1]}" / "part-0.parquet"
+    table = pq.read_table(path)
+    nulls = pa.array([None] * table.num_rows, pa.list_(pa.string()))
+    pq.write_table(table.set_column(1, "changed_columns", nulls).replace_schema_metadata({b"x": b"\xff"}), path)
+    for command in (("changes",), ("changes", "--date", DAYS[1])):
+        done = run(command[0], "collections", lake, *command[1:])
+        assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_another_base_url_is_another_scope_however_it_is_spelt(lake: Path) -> None:

@@ -1,3 +1,4 @@
+import time
 from datetime import UTC, datetime
 
 import pandas as pd
@@ -5,7 +6,7 @@ import pyarrow as pa
 import pytest
 
 from scenario_etl import Emulator, signed_url_expiry
-from scenario_etl.redact import redact
+from scenario_etl.redact import redact, without_credentials
 from scenario_etl.resources import COLLECTIONS
 from scenario_etl.schema import Reader
 from scenario_etl.signed_urls import in_form
@@ -39,6 +40,23 @@ def test_a_long_signed_url_shows_nothing_of_its_signature() -> None:
     url = "https://cdn.example/assets-transform/a?Signature=" + "s3cr3t" * 10_000
     assert "s3cr3t" not in redact(url)
     assert "s3cr3t" not in redact([url], limit=500)
+
+
+@pytest.mark.parametrize("text", ["//a:", "http://", "//a:b@", "https://x?", "Policy=", "<a "])
+def test_text_of_a_hostile_server_is_shown_in_linear_time(text: str) -> None:
+    def cost(length: int) -> float:
+        started = time.process_time()
+        without_credentials(text * (length // len(text)))
+        return time.process_time() - started
+
+    cost(1000)
+    assert cost(200_000) < 4  # quadratic, it took more than a minute
+
+
+@pytest.mark.parametrize("name", ["X-Goog-Signature", "sig", "signature", "Token", "X-Amz-Signature"])
+@pytest.mark.parametrize("mark", ["?", "&", "?a=1;"])
+def test_a_signature_of_another_kind_is_one_too(mark: str, name: str) -> None:
+    assert in_form(f"https://cdn.example/a{mark}{name}=s3cr3t", "omit") is None
 
 
 def test_a_deeply_nested_value_is_named_not_shown() -> None:

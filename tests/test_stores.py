@@ -131,6 +131,13 @@ def test_a_path_is_joined_before_the_query_of_a_uri(uri: str, path: str) -> None
         ("abfss://container@account.dfs.core.windows.net/lake", "abfss://container@account.dfs.core.windows.net/lake"),
         ("abfss://container:SECRET@account.dfs.core.windows.net/x", "abfss://account.dfs.core.windows.net/x"),
         ("a folder/lake", "a folder/lake"),
+        ('s3://KEY:SEC RET<"@bucket/lake', "s3://bucket/lake"),
+        ("s3://KEY:SEC\nRET@bucket/lake", "s3://bucket/lake"),
+        ("s3:/KEY:SECRET@bucket/lake", "s3:/bucket/lake"),
+        ("s3:KEY:SECRET@bucket/lake", "s3:bucket/lake"),
+        ("s3://KEY:SECRET", "s3://..."),
+        ("s3://bucket/x?region=SECRET", "s3://bucket/x"),
+        ("s3://host:9000/x", "s3://host:9000/x"),
     ],
 )
 def test_a_uri_is_shown_without_credentials(uri: str, shown: str) -> None:
@@ -371,6 +378,57 @@ def test_what_was_copied_though_the_answer_says_no_is_published(client, proxy, p
     report = export_collections("s3://bucket/unclear/c.parquet", client=client)
     assert patient.waits == []
     assert report.bytes == len(content("unclear/c.parquet"))
+
+
+@pytest.mark.parametrize("answer", [(200, b""), (200, b"<html>Sign in</html>"), (204, b"")])
+def test_a_copy_that_is_confirmed_and_was_not_made_is_made_again(proxy, patient, answer) -> None:
+    for words in ("yesterday", "today"):
+        if words == "today":
+            proxy.faults.append(StoreFault(is_copy, times=1, answer=answer))
+        with publish.published("s3://bucket/confirmed/c.parquet") as path:
+            path.write_text(words)
+    assert len(patient.waits) == 1
+    assert content("confirmed/c.parquet") == b"today"
+
+
+def test_an_upload_that_is_confirmed_and_is_not_there_is_made_again(api, client, proxy, patient) -> None:
+    is_completion = after_extraction(api, lambda method, path, _: method == "POST" and "uploadId=" in path)
+    proxy.faults.append(StoreFault(is_completion, times=1, answer=(200, b"")))
+    report = export_collections("s3://bucket/completed/c.parquet", client=client)
+    assert len(patient.waits) == 1
+    assert report.bytes == len(content("completed/c.parquet"))
+
+
+def test_a_store_that_takes_too_long_is_given_up(client, proxy, patient, monkeypatch) -> None:
+    monkeypatch.setattr(publish, "CALL_TIMEOUT", 0.5)
+    monkeypatch.setattr(publish, "LEAST_SPEED", 1e12)
+    proxy.faults.append(StoreFault(is_copy, times=1, holds=True))
+    assert export_collections("s3://bucket/held/c.parquet", client=client).rows == 250
+    assert len(patient.waits) == 1
+    with pytest.raises(TimeoutError, match=r"no answer within 0\.01 s"):
+        stores.call(threading.Event().wait, seconds=0.01)
+    assert stores.is_transient(TimeoutError("no answer within 1 s"))
+
+
+def test_a_run_that_was_overtaken_publishes_nothing(s3, connect) -> None:
+    """Two runs on a store, which has no locks: the one of the next day is done first."""
+    lake = "s3://bucket/overtaken"
+
+    waiting = [DAYS[2]]
+
+    class Overtaken(Emulator):
+        def answer(self, *request):
+            if waiting:
+                snapshot("collections", lake, date=waiting.pop(), client=other)
+            return super().answer(*request)
+
+    with Emulator(5) as api, Overtaken(5) as slow:
+        other, client = connect(api), connect(slow)
+        client.api_name = other.api_name
+        snapshot("collections", lake, date=DAYS[0], client=other)
+        with pytest.raises(TransientError, match="another run has published in s3://bucket/overtaken meanwhile"):
+            snapshot("collections", lake, date=DAYS[1], client=client)
+    assert [day["date"].isoformat() for day in history(lake, "collections").to_pylist()] == [DAYS[0], DAYS[2]]
 
 
 def test_an_object_of_the_same_size_is_not_taken_for_the_new_one(proxy, patient) -> None:

@@ -232,6 +232,16 @@ def test_a_redirect_within_the_origin_is_followed_with_the_credentials() -> None
 
 
 @pytest.mark.parametrize(
+    ("location", "lost"), [("/v1/collections/", "projectId"), ("/v1/collections?projectId=other", "projectId")]
+)
+def test_a_redirect_that_loses_a_part_of_the_query_is_refused(location: str, lost: str) -> None:
+    client, adapter = answering((308, {"Location": location}, b""), page(1))
+    with pytest.raises(APIError, match=f"without the parameter {lost}; check the base URL"):
+        pages(client, projectId="p1", pageSize=100)
+    assert len(adapter.requests) == 1
+
+
+@pytest.mark.parametrize(
     "location",
     [
         "https://elsewhere.example/v1",

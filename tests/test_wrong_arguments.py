@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 import scenario_etl
@@ -32,6 +33,8 @@ from tests.helpers import record
 VALUES: list[Any] = [
     None, True, False, 0, 1, -1, 2, 7, 10**30, -(10**30), 0.5, 1.5, -0.0, math.nan, math.inf, 1e300, 3j, "", "x", "3",
     "2026-11-02", "2026-13-45", "\0", "a\0b", "\udce9", "line\nbreak", "x" * 5000, "s3://bucket", "https://", b"x", b"",
+    "file:///tmp/%00", "file:///tmp/%ff", "s3:/KEY:SECRET@bucket/x", np.array(1), [pd.NA],
+    dt.datetime.max.replace(tzinfo=dt.timezone(-dt.timedelta(hours=1))),
     [], ["x"], [None], {}, {"x": 1}, (), set(), object(), int, len, Path("nowhere/deep"), Path(), dt.date.max,
     dt.date.min, dt.datetime(2026, 11, 2), dt.timedelta(days=1), pd.NaT, pd.NA, np.int64(3), np.float64("nan"),
     np.array([1, 2]), pd.Series(["x", None, 7]), Ellipsis, NotImplemented, ValueError("x"),
@@ -106,6 +109,8 @@ def test_reading_anything_is_right_or_a_scenario_error(lake: Path) -> None:
 def test_thumbnails_and_urls_of_anything_are_right_or_a_scenario_error() -> None:
     check(fetch_thumbnails, {"urls": []}, "urls side deadline")
     check(signed_url_expiry, {}, "urls")
+    with pytest.raises(ScenarioError):
+        signed_url_expiry(pa.array([2**62], pa.timestamp("s")))
 
 
 def commands() -> Iterator[tuple[str, ...]]:
