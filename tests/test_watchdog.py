@@ -11,11 +11,12 @@ from itertools import chain, repeat
 import pytest
 import requests
 
-from scenario_etl import Client, Emulator, watchdog
+from scenario_etl import Client, Emulator, transport, watchdog
 from scenario_etl.errors import TransientError
 from tests.helpers import in_child, page
 
-TIMEOUT = 0.05  # seconds; an answer may take ten times as long
+TIMEOUT = 5.0  # seconds of silence, which no busy machine makes of a pause between two drips
+ANSWER_TIME = 0.5  # seconds
 PAUSE = 0.002
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"
@@ -35,6 +36,12 @@ DRIPS = {
     "103 Early Hints": (b"", b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n"),
     "gzip of nothing": (OK + b"Content-Encoding: gzip\r\nConnection: close\r\n\r\n" + EMPTY_BLOCK, EMPTY_BLOCKS),
 }
+
+
+@pytest.fixture(autouse=True)
+def short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bound an answer by less than the timeout, so that only the watchdog can end it."""
+    monkeypatch.setattr(transport, "ANSWER_TIMEOUTS", ANSWER_TIME / TIMEOUT)
 
 
 @contextmanager
@@ -117,7 +124,7 @@ def test_interim_answers_are_passed_over(interim: bytes, body: bytes) -> None:
 
 
 def test_answers_in_time_are_left_alone_however_many_there_are(connect) -> None:
-    with Emulator(300) as api, connect(api, timeout=0.5) as client:
+    with Emulator(300) as api, connect(api) as client:
         for _ in range(3):
             assert (
                 sum(len(each.records) for each in client.walk("/collections", "collections", {"pageSize": 100})) == 300
