@@ -1,5 +1,9 @@
 """Scenario's collections as a pandas DataFrame, an Arrow stream or Parquet: complete, typed, or a clear error.
 
+extract_collections() returns a DataFrame, export_collections(path) writes Parquet, scan("collections") does either, a
+page at a time; snapshot("collections", lake) adds today's rows to a lake, and read_snapshot, changes and history read
+it. Client holds credentials and settings; Emulator serves a made-up team without an account.
+
 HTTP bytes -> Page(records, next_token)        client.py: pages, from token to token; transport.py: one request
            -> RecordBatch, declared schema     schema.py: every value checked, every column typed
            -> Scan -> DataFrame, Parquet, ...  extract.py: a Scan and its outputs
@@ -8,6 +12,7 @@ HTTP bytes -> Page(records, next_token)        client.py: pages, from token to t
 """
 
 from importlib import import_module
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -32,6 +37,10 @@ else:
 
     def __getattr__(name: str) -> Any:
         """Import a public name where it is first used (PEP 562): an export needs neither emulator nor snapshots."""
+        if name == "__version__":
+            return version("scenario-etl")
+        if name == "charts":
+            return _charts()
         if name in _HOMES:
             return import_module(f"{__name__}.{name}")
         for module, names in _HOMES.items():
@@ -39,6 +48,17 @@ else:
                 value = globals()[name] = getattr(import_module(f"{__name__}.{module}"), name)
                 return value
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def _charts() -> Any:
+    """Import the charts, or say how to install what they need."""
+    try:
+        return import_module(f"{__name__}.charts")
+    except ModuleNotFoundError as error:
+        from scenario_etl.extras import install_command  # noqa: PLC0415 - imported where it is said only
+
+        advice = f"scenario_etl.charts needs {error.name}; install it: {install_command('report')}"
+        raise ModuleNotFoundError(advice, name=error.name) from None
 
 
 __all__ = [
@@ -89,4 +109,4 @@ _HOMES = {
 
 
 def __dir__() -> list[str]:
-    return __all__
+    return sorted([*__all__, "charts"])  # which is not in __all__, as it needs an extra

@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import sys
+import textwrap
 from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
@@ -19,6 +20,7 @@ import scenario_etl
 from scenario_etl.client import MAX_PAGES, Client
 from scenario_etl.errors import ConfigError, DestinationError, ScenarioError
 from scenario_etl.extract import ScanReport, scan
+from scenario_etl.extras import install_command
 from scenario_etl.publish import published
 from scenario_etl.redact import redact, without_credentials
 from scenario_etl.resources import RESOURCES
@@ -125,6 +127,7 @@ def cli() -> None:
     \b
     Credentials come from the environment alone:
       SCENARIO_SDK_API_KEY and SCENARIO_SDK_API_SECRET, or SCENARIO_SDK_JWT
+      SCENARIO_SDK_API_KEY_FILE and SCENARIO_SDK_API_SECRET_FILE name files that hold them
 
     \b
     Without an account:
@@ -217,18 +220,22 @@ def add_snapshot(resource: str, lake: str, **given: Any) -> None:
 @click.argument("resource", type=click.Choice(tuple(RESOURCES)), metavar="RESOURCE")
 @click.argument("lake", type=PATH)
 @click.option("--date", metavar="DATE", help="Show the rows of this date, instead of the counts of each.")
+@click.option("--since", metavar="DATE", help="Start with this date. Default: the first.")
 @verbose_option
-def show_changes(resource: str, lake: str, date: str | None, verbose: bool) -> None:
+def show_changes(resource: str, lake: str, date: str | None, since: str | None, verbose: bool) -> None:
     """Tell how many rows of RESOURCE were added, updated and deleted with each snapshot in LAKE."""
     from scenario_etl.snapshots import count_changes  # noqa: PLC0415 - imported where used: an export needs none
 
     start_logging("text", verbose)
     if date is not None:
         table = scenario_etl.changes(lake, resource, since=date, until=date)
+        if not table.num_rows:
+            echo(f"no changes on {date}")
+            return
         names = [", ".join(filter(None, each or ())) for each in table["changed_columns"].to_pylist()]
         show(table.to_pandas().assign(changed_columns=names))
         return
-    counted = count_changes(lake, resource)
+    counted = count_changes(lake, resource, since)
     echo(f"{'date':10} {'added':>9} {'updated':>9} {'deleted':>9}")
     for day, told in counted.items():
         counts = ("-" if told[name] is None else f"{told[name]:,}" for name in ("added", "updated", "deleted"))
@@ -242,8 +249,7 @@ def show_changes(resource: str, lake: str, date: str | None, verbose: bool) -> N
 def report_lake(lake: str, destination: str, verbose: bool) -> None:
     """Write what the snapshots of collections in LAKE show, as one HTML page, DESTINATION, that needs no other file.
 
-    Totals, growth, changes, thumbnails of what was updated last, and how the runs went. Needs `pip install
-    'scenario-etl[report]'`.
+    Totals, growth, changes, thumbnails of what was updated last, and how the runs went. Needs the extra `report`.
 
     \b
       scenario-etl report /data/lake report.html
@@ -251,10 +257,10 @@ def report_lake(lake: str, destination: str, verbose: bool) -> None:
     try:
         from scenario_etl.report import write_report  # noqa: PLC0415 - it brings pandas and matplotlib
     except ModuleNotFoundError as error:
-        raise ConfigError(f"a report needs {error.name}: pip install 'scenario-etl[report]'") from error
+        raise ConfigError(f"a report needs {error.name}; install it: {install_command('report')}") from error
     start_logging("text", verbose)
     runs = write_report(lake, destination)
-    logger.info("%s: %s of collections", shown(destination), "1 run" if runs == 1 else f"{runs:,} runs")
+    logger.info("%s: %s of collections", shown(destination), count_of(runs, "run", "runs"))
 
 
 @cli.command(short_help="Show the first rows of a resource.")
@@ -277,9 +283,16 @@ def echo(text: str, *, newline: bool = True) -> None:
 
 
 def show(frame: "pd.DataFrame") -> None:
-    """Print a table that fits the terminal, without the queries of URLs."""
+    """Print a table that fits the terminal, without the queries of URLs; columns that do not fit are named."""
     cells = frame.astype(object).where(frame.notna(), "").map(lambda cell: redact(str(cell), CELL_CHARACTERS))
-    echo(cells.to_string(index=False, line_width=shutil.get_terminal_size().columns))
+    columns, width = list(cells.columns), shutil.get_terminal_size().columns
+    lines = [" ".join(columns)]
+    while len(cells) and columns and max(map(len, lines := cells[columns].to_string(index=False).splitlines())) > width:
+        columns.pop()
+    echo("\n".join(lines))
+    if left_out := list(cells.columns)[len(columns) :] if len(cells) else []:
+        more = f"({count_of(len(left_out), 'more column', 'more columns')}: {', '.join(left_out)})"
+        echo(textwrap.fill(more, width))
 
 
 @cli.command(short_help="Try the credentials, with one request.")
@@ -318,6 +331,8 @@ def emulator(port: int, collections: int) -> None:
     echo(api.url)
     try:
         api.serve_forever()
+    except KeyboardInterrupt:
+        pass  # the way to end it
     finally:
         api.close()
 
@@ -410,13 +425,18 @@ def as_metrics(facts: dict[str, Any]) -> str:
 
 def summary(report: ScanReport) -> str:
     """Return what a person wants to know of a finished export, in one line."""
-    retries = "1 retry" if report.retries == 1 else f"{report.retries} retries"
+    retries = count_of(report.retries, "retry", "retries")
     waited = f", {retries}, {report.seconds_waited:.0f} s waited" if report.seconds_waited else ""
-    dropped = f", {report.duplicates} duplicates dropped" if report.duplicates else ""
+    dropped = f", {count_of(report.duplicates, 'duplicate', 'duplicates')} dropped" if report.duplicates else ""
     return (
         f"{report.path}: {report.rows:,} {report.resource}, {report.bytes or 0:,} bytes; "
-        f"{report.pages:,} pages in {report.seconds:.1f} s{waited}{dropped}"
+        f"{count_of(report.pages, 'page', 'pages')} in {report.seconds:.1f} s{waited}{dropped}"
     )
+
+
+def count_of(number: int, one: str, many: str) -> str:
+    """Return a number with its noun."""
+    return f"{number:,} {one if number == 1 else many}"
 
 
 class TextFormatter(logging.Formatter):

@@ -140,6 +140,9 @@ class Emulator:
         self.origin = f"http://127.0.0.1:{self._server.server_address[1]}"
         self.url = f"{self.origin}/v1"
 
+    def __repr__(self) -> str:
+        return f"<scenario_etl.Emulator {self.url}>"
+
     def __enter__(self) -> Self:
         return self.start()
 

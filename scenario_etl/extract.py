@@ -183,6 +183,7 @@ class Scan:
 
         """
         started = monotonic()
+        _check_suffix(destination)
         with self.connected() as client, published(destination, deadline=client.deadline) as path:
             report = self.write(path, client)
         self._report = replace(report, path=shown(destination), seconds=round(monotonic() - started, 3))
@@ -351,18 +352,33 @@ def scan(
 
 def extract_collections(
     *,
+    project_id: str | None = None,
+    dtype_backend: DtypeBackend | None = None,
     client: Client | None = None,
     page_size: int | None = None,
     max_pages: int = MAX_PAGES,
     strict: bool = False,
     progress: bool = False,
     signed_urls: SignedURLs = "keep",
-    **filters: str | None,
 ) -> "pd.DataFrame":
     """Return all collections as a DataFrame, one row each, with the thumbnail as flat columns.
 
-    The same as `scan("collections", ...).to_pandas()`; see `scan` for the arguments and `Scan.to_batches` for what is
-    raised.
+    The same as `scan("collections", ...).to_pandas(dtype_backend)`.
+
+    Args:
+        project_id: only collections of this project; None is what the key implies.
+        dtype_backend: "pyarrow" or "numpy_nullable", as in pandas; by default the columns are `str`, `Int64` and
+            `datetime64[us, UTC]`, whether or not a null occurs.
+        client: made from the environment, and closed again, where None.
+        page_size: records to ask for with each request, from 1 to 100; None is the most.
+        max_pages: how many pages the list may have; one that goes on beyond is a PaginationError.
+        strict: whether a missing or an unknown field is a SchemaError, instead of counted and warned of.
+        progress: whether to show a bar, on stderr or in the notebook.
+        signed_urls: "keep", "public" or "omit", as in `scan`.
+
+    Raises:
+        ConfigError: an argument is wrong, or there are no credentials.
+        ScenarioError: as `Scan.to_batches`.
 
     >>> from scenario_etl import Client, Emulator, extract_collections
     >>> with Emulator(collections=250) as api, Client("demo", "demo", base_url=api.url) as client:
@@ -378,25 +394,31 @@ def extract_collections(
         strict=strict,
         progress=progress,
         signed_urls=signed_urls,
-        **filters,
+        project_id=project_id,
     )
-    return described.to_pandas()
+    return described.to_pandas(dtype_backend)
 
 
 def export_collections(
     destination: str | os.PathLike[str],
     *,
+    project_id: str | None = None,
     client: Client | None = None,
     page_size: int | None = None,
     max_pages: int = MAX_PAGES,
     strict: bool = False,
     progress: bool = False,
     signed_urls: SignedURLs = "keep",
-    **filters: str | None,
 ) -> ScanReport:
-    """Write all collections to a Parquet file, which appears whole or not at all, and return the facts of the walk.
+    """Write all collections to a Parquet file, which appears whole or not at all, and return the facts of the run.
 
-    The same as `scan("collections", ...).to_parquet(destination)`; see there for what is raised.
+    The same as `scan("collections", ...).to_parquet(destination)`; see `extract_collections` for the other arguments.
+
+    Raises:
+        ConfigError: an argument is wrong, or there are no credentials.
+        DestinationError: the file cannot be written, in most cases known before the first request.
+        ScenarioError: as `Scan.to_batches`; whatever stood at `destination` is untouched.
+
     """
     described = scan(
         "collections",
@@ -406,9 +428,32 @@ def export_collections(
         strict=strict,
         progress=progress,
         signed_urls=signed_urls,
-        **filters,
+        project_id=project_id,
     )
     return described.to_parquet(destination)
+
+
+def _check_suffix(destination: object) -> None:
+    """Refuse the name of a file of another kind: it would hold Parquet all the same."""
+    name = str(destination)
+    stem, suffix = os.path.splitext(name)
+    if suffix.lower() not in OTHER_SUFFIXES:
+        return
+    parquet_name = shown(f"{stem}.parquet")
+    convert = OTHER_SUFFIXES[suffix.lower()].format(shown(name))
+    how = f": python -c \"import pandas; pandas.read_parquet('{parquet_name}').{convert}\"" if convert else ""
+    raise ConfigError(
+        f"the file is written as Parquet, but {shown(name)} ends in {suffix}; use {parquet_name}, and convert it{how}"
+    )
+
+
+OTHER_SUFFIXES = {
+    ".csv": "to_csv('{}', index=False)",
+    ".tsv": "to_csv('{}', index=False, sep='\\t')",
+    ".json": "to_json('{}', orient='records', date_format='iso')",
+    ".jsonl": "to_json('{}', orient='records', date_format='iso', lines=True)",
+    ".ndjson": "to_json('{}', orient='records', date_format='iso', lines=True)",
+} | dict.fromkeys((".txt", ".xls", ".xlsx", ".arrow", ".feather", ".orc", ".avro", ".pkl", ".html", ".gz", ".zip"), "")
 
 
 def _gathered(walk: Iterable[Page], least_rows: int, on_page: Callable[[int], None]) -> Iterator[list[Any]]:
@@ -471,7 +516,8 @@ def _parameters(resource: Resource, filters: dict[str, str | None]) -> dict[str,
     unknown = filters.keys() - resource.filters.keys()
     if unknown:
         raise ConfigError(
-            f"{resource.name} have no filter {', '.join(sorted(unknown))}: choose {', '.join(resource.filters)}"
+            f"there is no argument or filter {', '.join(sorted(unknown))}; {resource.name} can be filtered by "
+            f"{', '.join(resource.filters)}"
         )
     return {resource.filters[name]: text(name, value) for name, value in filters.items() if value is not None}
 

@@ -50,7 +50,9 @@ def filesystem(uri: str | os.PathLike[str]) -> tuple[fs.FileSystem, str]:
     text = _checked(uri)
     try:
         if "://" not in text:
-            return fs.LocalFileSystem(), os.path.realpath(text)  # a link stays a link: what it leads to is replaced
+            return fs.LocalFileSystem(), os.path.realpath(
+                os.path.expanduser(text)
+            )  # a link stays a link: what it leads to is replaced
         _check_uri(text)
         store, path = fs.FileSystem.from_uri(text)
         if "\0" in path:
@@ -174,6 +176,8 @@ def _checked(uri: object) -> str:
         usable = bool(text.encode()) and "\0" not in text
     except UnicodeEncodeError:
         usable = False
+    if text == "-":
+        raise ConfigError("'-' is not a file, and stdout cannot be used here; for a file of that name use ./-")
     if not usable:
         raise DestinationError(f"{redact(text)!r} is not a path; use a path or a URI that is not empty, in UTF-8")
     return text

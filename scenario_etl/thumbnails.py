@@ -12,6 +12,7 @@ import requests
 
 from scenario_etl.arguments import number, whole_number
 from scenario_etl.errors import ConfigError
+from scenario_etl.extras import install_command
 from scenario_etl.redact import redact
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def fetch_thumbnails(urls: Iterable[object], *, side: int = 160, deadline: float
     """Fetch pictures, eight at a time and each only once, and make them small.
 
     The URLs are asked as they are, whatever host they name; redirects are not followed and no credentials are sent.
-    Needs `pip install 'scenario-etl[report]'`.
+    Needs the extra `report`.
 
     Args:
         urls: of the pictures, such as the column `thumbnail_url`; what is no string has no picture.
@@ -70,7 +71,7 @@ def fetch_thumbnails(urls: Iterable[object], *, side: int = 160, deadline: float
     try:
         import PIL  # noqa: F401, PLC0415 - an extra
     except ModuleNotFoundError as error:
-        raise ConfigError("thumbnails need Pillow: pip install 'scenario-etl[report]'") from error
+        raise ConfigError(f"thumbnails need Pillow; install it: {install_command('report')}") from error
     side = whole_number("side", side, 1, MOST_SIDE)
     deadline = number("deadline", deadline, 0, LONGEST_DEADLINE)
     if isinstance(urls, str):

@@ -30,6 +30,7 @@ LARGEST_ERROR_BODY = 64 * 2**10  # bytes
 READ_SIZE = 256 * 2**10  # bytes
 MOST_REDIRECTS = 5
 QUOTED_CHARACTERS = 200  # of the server's words in an error
+LONG_WAIT = 5.0  # seconds; a longer one is a warning, so that a program without logging shows it
 PACING = "pacing"  # the reason of a wait that nothing went wrong for
 HEADERS = {"Accept": "application/json", "Accept-Encoding": "gzip", "User-Agent": "scenario-etl"}
 
@@ -275,7 +276,8 @@ class Requests:
     def _announce(self, reason: str, seconds: float) -> None:
         facts = {"request": redact(self.asked, QUOTED_CHARACTERS), "reason": reason, "seconds": round(seconds, 1)}
         message = "%(request)s: %(reason)s, waiting %(seconds).1f s"
-        level = logging.DEBUG if reason == PACING else logging.INFO
+        level = logging.WARNING if seconds > LONG_WAIT else logging.INFO
+        level = logging.DEBUG if reason == PACING else level
         logger.log(level, message, facts, extra={"event": "waiting", "facts": facts | {"page": self.page}})
         if self._on_wait:
             self._on_wait(reason, seconds)

@@ -385,6 +385,29 @@ def test_a_deleted_working_folder_is_said(api, tmp_path: Path) -> None:
     assert "the current folder is gone" in done.stderr
 
 
+def test_a_home_folder_is_expanded_and_a_dash_is_refused(run, api, tmp_path: Path) -> None:
+    assert run("export", "collections", "~/c.parquet", api=api, HOME=str(tmp_path)).returncode == 0
+    assert (tmp_path / "c.parquet").exists()
+    for command in (("export", "collections", "-"), ("snapshot", "collections", "-"), ("report", "lake", "-")):
+        refused = run(*command, api=api)
+        assert refused.returncode == 78
+        assert "'-' is not a file" in refused.stderr
+
+
+def test_counts_have_the_right_number(run) -> None:
+    with Emulator(1) as api:
+        done = run("export", "collections", "c.parquet", api=api)
+    assert "1 page in" in done.stderr
+
+
+def test_changes_can_begin_with_a_date_and_a_date_without_any_says_so(run, api) -> None:
+    for day in ("2026-11-21", "2026-11-22"):
+        assert run("snapshot", "collections", "lake", "--date", day, api=api).returncode == 0
+    counted = run("changes", "collections", "lake", "--since", "2026-11-22").stdout
+    assert ("2026-11-21" in counted, "2026-11-22" in counted) == (False, True)
+    assert run("changes", "collections", "lake", "--date", "2026-11-22").stdout == "no changes on 2026-11-22\n"
+
+
 def test_a_run_under_nohup_outlives_its_terminal(api, tmp_path: Path) -> None:
     api.faults.extend([None, Fault(status=503, headers={"Retry-After": "1"})])
     with subprocess.Popen(

@@ -1,8 +1,12 @@
 import contextlib
 import json
 import logging
+import re
+import subprocess
+import sys
 import traceback
 from datetime import UTC, datetime
+from inspect import Parameter, signature
 from pathlib import Path
 
 import duckdb
@@ -315,7 +319,11 @@ def test_to_batches_gives_one_batch_a_page_as_they_arrive() -> None:
     ("resource", "arguments", "words"),
     [
         ("asset", {}, "there is no resource 'asset'; choose collections"),
-        ("collections", {"colour": "red"}, "collections have no filter colour: choose project_id"),
+        (
+            "collections",
+            {"colour": "red"},
+            "there is no argument or filter colour; collections can be",
+        ),
         ("collections", {"project_id": ""}, "project_id must be text of 1 to 1,000 printable characters, got ''"),
         ("collections", {"project_id": 7}, "project_id must be text of 1 to 1,000 printable characters, got 7"),
         ("collections", {"page_size": 0}, "page_size must be between 1 and 100, got 0"),
@@ -327,6 +335,36 @@ def test_to_batches_gives_one_batch_a_page_as_they_arrive() -> None:
 def test_a_wrong_argument_is_refused_when_the_scan_is_described(resource, arguments, words) -> None:
     with pytest.raises(ConfigError, match=words):
         scan(resource, **arguments)
+
+
+def test_the_functions_for_collections_name_their_arguments(connect) -> None:
+    with Emulator(3) as api:
+        frame = extract_collections(client=connect(api), dtype_backend="pyarrow", project_id=api.project_ids[0])
+    assert "pyarrow" in str(frame["asset_count"].dtype)
+    for function in (extract_collections, export_collections):
+        parameters = signature(function).parameters.values()
+        assert "project_id" in signature(function).parameters
+        assert not [each for each in parameters if each.kind is Parameter.VAR_KEYWORD]
+
+
+@pytest.mark.parametrize("name", ["c.csv", "c.CSV", "c.json", "deep/c.xlsx", "s3://bucket/c.tsv", Path("c.ndjson")])
+def test_the_name_of_another_kind_of_file_is_refused_before_any_request(name) -> None:
+    client, adapter = answering(page())
+    with pytest.raises(ConfigError, match=r"written as Parquet, but .* ends in \..*; use .*c\.parquet, and convert it"):
+        export_collections(name, client=client)
+    assert adapter.requests == []
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".tsv", ".json", ".jsonl"])
+def test_the_advice_of_how_to_convert_works(tmp_path: Path, monkeypatch, suffix: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    client, _ = answering(page(record()))
+    with pytest.raises(ConfigError) as caught:
+        export_collections(f"c{suffix}", client=client)
+    export_collections("c.parquet", client=client)
+    command = re.search(r"convert it: (python -c .*)", str(caught.value))[1]
+    subprocess.run(command.replace("python", sys.executable, 1), shell=True, check=True)
+    assert "Key Art" in Path(f"c{suffix}").read_text()
 
 
 def test_a_wrong_dtype_backend_is_refused_before_any_request() -> None:

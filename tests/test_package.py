@@ -3,13 +3,16 @@ import doctest
 import importlib
 import inspect
 import os
+import re
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
 import scenario_etl
+from scenario_etl import extras
 from tests.helpers import environment
 
 MODULES = [
@@ -32,9 +35,47 @@ def test_all_is_exactly_the_public_names() -> None:
     seen_by_type_checkers = [f"{each.module}.{name.name}" for each in typed for name in each.names]
     found = [f"scenario_etl.{module}.{name}" for module, names in scenario_etl._HOMES.items() for name in names]
     assert sorted(found) == sorted(seen_by_type_checkers)
-    assert sorted(name.rpartition(".")[2] for name in found) == scenario_etl.__all__ == dir(scenario_etl)
+    assert sorted(name.rpartition(".")[2] for name in found) == scenario_etl.__all__
+    assert dir(scenario_etl) == sorted([*scenario_etl.__all__, "charts"])
     with pytest.raises(AttributeError, match="no attribute 'extractor'"):
         scenario_etl.extractor  # noqa: B018
+
+
+def test_the_package_tells_its_version_its_charts_and_what_to_call() -> None:
+    assert scenario_etl.__version__ == version("scenario-etl")
+    assert scenario_etl.charts is importlib.import_module("scenario_etl.charts")
+    assert "extract_collections() returns a DataFrame" in scenario_etl.__doc__
+    with scenario_etl.Emulator(1) as api:
+        assert repr(api) == f"<scenario_etl.Emulator {api.url}>"
+
+
+def test_charts_without_their_extra_say_how_to_install_it(tmp_path: Path) -> None:
+    (tmp_path / "matplotlib.py").write_text("raise ModuleNotFoundError('no', name='matplotlib')")
+    code = "from scenario_etl import charts"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=environment(PYTHONPATH=f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"),
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert re.search(r"scenario_etl\.charts needs matplotlib; install it: pip install '/.*\[report\]'", done.stderr)
+
+
+def test_an_installed_package_names_itself_and_a_folder_its_path(monkeypatch) -> None:
+    class Distribution:
+        def __init__(self, text: str | None) -> None:
+            self.text = text
+
+        def read_text(self, _: str) -> str | None:
+            return self.text
+
+    told = {
+        None: "scenario-etl",
+        '{"url": "https://example.org/x.whl", "archive_info": {}}': "scenario-etl",
+        '{"url": "file:///home/a%20b/clone", "dir_info": {}}': "/home/a b/clone",
+    }
+    for text, source in told.items():
+        monkeypatch.setattr("scenario_etl.extras.distribution", lambda _, text=text: Distribution(text))
+        assert extras.install_command("report") == f"pip install '{source}[report]'"
 
 
 def imported(*arguments: str, **variables: str) -> set[str]:
