@@ -19,7 +19,7 @@ from pyarrow import fs
 
 from scenario_etl import Client, Emulator, export_collections, history, publish, read_snapshot, snapshot, stores
 from scenario_etl.errors import ConfigError, DestinationError, TransientError
-from scenario_etl.retry import Retry
+from scenario_etl.retry import FailedAttempt, Retry
 from tests.helpers import FakeClock, environment
 from tests.lakes import DAYS
 from tests.store_faults import DENIED, SLOW_DOWN, StoreFault, StoreProxy, is_any, is_copy, is_upload
@@ -399,15 +399,15 @@ def test_an_upload_that_is_confirmed_and_is_not_there_is_made_again(api, client,
     assert report.bytes == len(content("completed/c.parquet"))
 
 
-def test_a_store_that_takes_too_long_is_given_up(client, proxy, patient, monkeypatch) -> None:
-    monkeypatch.setattr(publish, "CALL_TIMEOUT", 0.5)
-    monkeypatch.setattr(publish, "LEAST_SPEED", 1e12)
-    proxy.faults.append(StoreFault(is_copy, times=1, holds=True))
-    assert export_collections("s3://bucket/held/c.parquet", client=client).rows == 250
-    assert len(patient.waits) == 1
+def test_an_attempt_that_takes_too_long_is_given_up_and_tried_again() -> None:
+    held = threading.Event()
+    with pytest.raises(FailedAttempt, match=r"cannot write s3://bucket/x: no answer within 0\.01 s") as caught:
+        publish._in_time(0.01, lambda _: held.wait(), "s3://bucket/x")
+    assert type(caught.value.error) is TransientError
     with pytest.raises(TimeoutError, match=r"no answer within 0\.01 s"):
-        stores.call(threading.Event().wait, seconds=0.01)
+        stores.call(held.wait, seconds=0.01)
     assert stores.is_transient(TimeoutError("no answer within 1 s"))
+    held.set()
 
 
 def test_a_run_that_was_overtaken_publishes_nothing(s3, connect) -> None:
