@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import re
 import shutil
 import signal
 import sys
@@ -10,6 +11,7 @@ import textwrap
 from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
+from pathlib import Path
 from time import monotonic, time
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO, get_args
 from uuid import uuid4
@@ -152,11 +154,9 @@ def export(resource: str, destination: str, **given: Any) -> None:
       scenario-etl export collections collections.parquet
       scenario-etl export collections s3://bucket/collections.parquet --report -
     """
-    with opened(given) as client:
-        described = scan(resource, client=client, **walk_arguments(given))
-        with reporting(given, destination) as tell:
-            facts = described.to_parquet(destination)
-            tell(facts.to_dict())
+    with reporting(resource, given, destination) as tell, opened(given) as client:
+        facts = scan(resource, client=client, **walk_arguments(given)).to_parquet(destination)
+        tell(facts.to_dict())
     finish(summary(facts), facts.to_dict(), given)
 
 
@@ -206,7 +206,7 @@ def add_snapshot(resource: str, lake: str, **given: Any) -> None:
       LAKE/RESOURCE_changes/snapshot_date=2026-11-23/part-0.parquet
     """
     own = ("date", "max_shrink", "accept_shrink", "accept_scope", "max_lookups", "keep", "lock_timeout")
-    with opened(given) as client, reporting(given) as tell:
+    with reporting(resource, given) as tell, opened(given) as client:
         arguments = walk_arguments(given) | {name: given[name] for name in own}
         facts = scenario_etl.snapshot(resource, lake, client=client, **arguments)
         tell(facts.to_dict())
@@ -379,28 +379,46 @@ def bar_left_alone(given: dict[str, Any]) -> AbstractContextManager[None]:
 
 
 @contextmanager
-def reporting(given: dict[str, Any], destination: str | None = None) -> Iterator[Callable[[dict[str, Any]], None]]:
-    """Yield what writes the facts of a run to the files that were asked for; whether it can is known at once."""
+def reporting(
+    resource: str, given: dict[str, Any], destination: str | None = None
+) -> Iterator[Callable[[dict[str, Any]], None]]:
+    """Yield what writes the facts of a run to the files that were asked for; whether it can is known at once.
+
+    Where the run fails, they are written all the same, and say why.
+    """
+    start_logging(given["log_format"], given["verbose"])
     names = [name for name in (destination, given["report"], given["metrics_file"]) if name not in (None, "-")]
     places = [filesystem(name)[1] for name in names]
     if twice := [name for name, place in zip(names, places, strict=True) if places.count(place) > 1]:
         raise ConfigError(f"the outputs must be different files, got {', '.join(map(shown, twice))}")
-    forms = {given["report"]: as_json, given["metrics_file"]: as_metrics}
-    with ExitStack() as stack:
-        paths = {stack.enter_context(published(name)): form for name, form in forms.items() if name not in (None, "-")}
+    try:
+        with ExitStack() as stack:
+            paths = {name: stack.enter_context(published(name)) for name in names if name != destination}
+            yield lambda facts: write_facts(paths, {"succeeded": True} | facts, given)
+    except ScenarioError as error:
+        message = without_credentials(str(error))
+        facts = {"succeeded": False, "resource": resource, "exit_code": error.exit_code, "message": message}
+        with suppress(ScenarioError), ExitStack() as stack:  # the first error counts
+            paths = {name: stack.enter_context(published(name)) for name in names if name != destination}
+            write_facts(paths, facts, given)
+        if given["report"] == "-" and sys.stdout:
+            echo(as_json(facts), newline=False)
+        raise
 
-        def tell(facts: dict[str, Any]) -> None:
-            for path, form in paths.items():
-                path.write_text(form(facts))
 
-        yield tell
+def write_facts(paths: dict[str, Path], facts: dict[str, Any], given: dict[str, Any]) -> None:
+    """Write the facts of a run to its report and its metrics, where they were asked for."""
+    if given["report"] in paths:
+        paths[given["report"]].write_text(as_json(facts))
+    if given["metrics_file"] in paths:
+        paths[given["metrics_file"]].write_text(as_metrics(facts, read_metrics(given["metrics_file"])))
 
 
 def finish(message: str, facts: dict[str, Any], given: dict[str, Any]) -> None:
     """Say that all is done."""
     logger.info(message, extra={"event": "finished", "facts": facts})
     if given["report"] == "-":
-        echo(as_json(facts), newline=False)
+        echo(as_json({"succeeded": True} | facts), newline=False)
 
 
 def as_json(facts: dict[str, Any]) -> str:
@@ -408,19 +426,41 @@ def as_json(facts: dict[str, Any]) -> str:
     return json.dumps(facts) + "\n"
 
 
-def as_metrics(facts: dict[str, Any]) -> str:
-    """Return facts in Prometheus' text format, each metric by resource; the time of success is now."""
-    metrics = {
-        "last_success_timestamp_seconds": ("When the last run succeeded.", time()),
-        "rows": ("Rows of the last run.", facts["rows"]),
-        "duration_seconds": ("How long the last run took.", facts["seconds"]),
-    }
+METRICS = {
+    "last_success_timestamp_seconds": "When a run last succeeded.",
+    "last_failure_timestamp_seconds": "When a run last failed.",
+    "last_exit_code": "The exit code of the last run.",
+    "rows": "Rows of the last run that succeeded.",
+    "duration_seconds": "How long the last run that succeeded took.",
+}
+
+
+def as_metrics(facts: dict[str, Any], before: dict[str, str]) -> str:
+    """Return facts in Prometheus' text format, each metric by resource; what a run does not tell stays as before."""
+    if facts["succeeded"]:
+        told = {
+            "last_success_timestamp_seconds": time(), "last_exit_code": 0,
+            "rows": facts["rows"], "duration_seconds": facts["seconds"],
+        }  # fmt: skip
+    else:
+        told = {"last_failure_timestamp_seconds": time(), "last_exit_code": facts["exit_code"]}
+    values = before | {name: str(value) for name, value in told.items()}
     label = f'{{resource="{facts["resource"]}"}}'
     lines = []
-    for name, (meaning, value) in metrics.items():
-        metric = f"scenario_etl_{name}"
-        lines += [f"# HELP {metric} {meaning}", f"# TYPE {metric} gauge", f"{metric}{label} {value}"]
+    for name, meaning in METRICS.items():
+        if name in values:
+            metric = f"scenario_etl_{name}"
+            lines += [f"# HELP {metric} {meaning}", f"# TYPE {metric} gauge", f"{metric}{label} {values[name]}"]
     return "\n".join(lines) + "\n"
+
+
+def read_metrics(path: str) -> dict[str, str]:
+    """Return the values in a file that `as_metrics` has written, by name; none where there is no such file."""
+    try:
+        text = Path(path).expanduser().read_text()
+    except (OSError, ValueError):
+        return {}
+    return dict(re.findall(r"^scenario_etl_(\w+)\{[^}]*\} ([-+.0-9e]+)$", text, re.MULTILINE))
 
 
 def summary(report: ScanReport) -> str:

@@ -282,7 +282,35 @@ def test_metrics_are_prometheus_text_and_stay_after_a_failure(run, api, tmp_path
     assert {"missing_fields", "unknown_fields", "path"} <= report.keys()
     api.faults.append(Fault(status=404))
     assert run("snapshot", "collections", "lake", "--metrics-file", "scenario.prom", api=api).returncode == 69
-    assert (tmp_path / "scenario.prom").read_text() == text
+    failed = (tmp_path / "scenario.prom").read_text()
+    assert {line for line in text.splitlines() if "exit_code{" not in line} <= set(failed.splitlines())
+    assert 'scenario_etl_last_exit_code{resource="collections"} 69' in failed
+    assert 'scenario_etl_last_failure_timestamp_seconds{resource="collections"} ' in failed
+    assert run("snapshot", "collections", "lake", "--metrics-file", "scenario.prom", api=api).returncode == 0
+    mended = (tmp_path / "scenario.prom").read_text()
+    assert 'scenario_etl_last_exit_code{resource="collections"} 0' in mended
+    (failure,) = [line for line in failed.splitlines() if line.startswith("scenario_etl_last_failure")]
+    assert failure in mended
+
+
+@pytest.mark.parametrize(
+    ("more", "code"),
+    [({}, 78), ({"SCENARIO_SDK_API_KEY": "demo", "SCENARIO_SDK_API_SECRET": "wrong"}, 77), ({"API": "right"}, 69)],
+)
+def test_the_report_of_a_run_that_failed_says_why(run, api, tmp_path: Path, more, code: int) -> None:
+    base = {"SCENARIO_BASE_URL": api.url} | more
+    if "API" in more:
+        base |= {"SCENARIO_SDK_API_KEY": "demo", "SCENARIO_SDK_API_SECRET": "demo"}
+        api.faults.extend([Fault(status=404)] * 2)
+    done = run("export", "collections", "c.parquet", "--report", "-", **base)
+    assert done.returncode == code
+    facts = json.loads(done.stdout)
+    assert (facts["succeeded"], facts["exit_code"], facts["resource"]) == (False, code, "collections")
+    assert facts["message"] in done.stderr
+    assert run("snapshot", "collections", "lake", "--report", "r.json", **base).returncode == code
+    assert json.loads((tmp_path / "r.json").read_text())["exit_code"] == code
+    assert run("export", "collections", "c.parquet", "--report", "r.json", api=api).returncode == 0
+    assert json.loads((tmp_path / "r.json").read_text())["succeeded"] is True
 
 
 def test_secrets_can_be_mounted_as_files(run, api, tmp_path: Path) -> None:

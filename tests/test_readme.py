@@ -4,11 +4,13 @@ import doctest
 import os
 import re
 import subprocess
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from scenario_etl import Emulator
+from tests.faults.modes import MODES
 from tests.helpers import environment
 
 README = Path(__file__).parents[1] / "README.md"
@@ -65,3 +67,10 @@ def test_the_options_are_those_of_the_command_line() -> None:
     )
     offered = set(re.findall(r"--[a-z][a-z-]+", done.stdout)) - {"--help", "--verbose"}
     assert documented == offered
+
+
+def test_the_table_of_faults_counts_the_modes_there_are() -> None:
+    rows = re.findall(r"^\| (?:\*\*)?([a-z ]+?)(?:\*\*)? \| (\d+) \| ", README.read_text(), re.MULTILINE)
+    counts = Counter(mode.family for mode in MODES) | {"all": len(MODES)}
+    assert {family: int(count) for family, count in rows} == counts
+    assert f"in one of {len(MODES)} ways" in README.read_text()
