@@ -13,6 +13,7 @@ HTTP bytes -> Page(records, next_token)        client.py: pages, from token to t
 
 from importlib import import_module
 from importlib.metadata import version
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -109,4 +110,5 @@ _HOMES = {
 
 
 def __dir__() -> list[str]:
-    return sorted([*__all__, "charts"])  # which is not in __all__, as it needs an extra
+    """Return the public names, and the charts where their extra is installed: help() looks at each."""
+    return sorted([*__all__, *(["charts"] if all(map(find_spec, ("matplotlib", "PIL"))) else [])])

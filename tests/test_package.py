@@ -125,16 +125,20 @@ def test_modules_are_found_by_name_once_the_package_is_imported() -> None:
     assert subprocess.check_output([sys.executable, "-c", code], text=True).startswith("65 ")
 
 
-def test_without_extras_everything_can_be_imported_and_help_works(tmp_path: Path) -> None:
-    for name in ("PIL", "matplotlib", "jinja2"):
-        (tmp_path / f"{name}.py").write_text(f"raise ModuleNotFoundError('gone', name={name!r})")
-    code = "from scenario_etl import *; import scenario_etl, pydoc; print(len(pydoc.render_doc(scenario_etl)))"
+def test_without_extras_everything_can_be_imported_and_help_works() -> None:
+    code = """
+import sys
+sys.modules.update(dict.fromkeys(("PIL", "matplotlib", "jinja2")))  # as if they were not installed
+from scenario_etl import *
+import scenario_etl, pydoc
+print(len(pydoc.render_doc(scenario_etl)))
+"""
     done = subprocess.run(
         [sys.executable, "-c", code],
         capture_output=True,
         text=True,
         check=False,
-        env=environment(PYTHONPATH=str(tmp_path)),
+        env=environment(),
     )
     assert done.returncode == 0, done.stderr
     assert int(done.stdout) > 5000
