@@ -250,6 +250,10 @@ def test_a_callable_for_the_token_that_fails_for_now_is_asked_again() -> None:
     assert len(adapter.requests) == 1
 
 
+def test_a_short_secret_is_hidden_where_it_is_a_word() -> None:
+    assert hide("start art, art:x or artist", ["art"]) == "start ***, ***:x or artist"
+
+
 def test_a_short_key_leaves_words_as_they_are() -> None:
     said = str(
         failure((400, {}, {"reason": "a key of a team, a:s3cr3t-of-mine"}), api_key="a", api_secret="s3cr3t-of-mine")
