@@ -40,6 +40,12 @@ def choice(name: str, value: object, choices: Sequence[str]) -> str:
     return value
 
 
+def instance(name: str, value: object, kind: type) -> None:
+    """Raise where a value is not of a class; it is not shown, as it may be a secret."""
+    if not isinstance(value, kind):
+        raise ConfigError(f"{name} must be a {kind.__name__}, got a value of type {type(value).__name__}")
+
+
 def text(name: str, value: object) -> str:
     """Return text that is not empty, without control characters."""
     if not isinstance(value, str) or not value.isprintable() or not 0 < len(value) <= LONGEST_TEXT:

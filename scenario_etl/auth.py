@@ -15,6 +15,7 @@ from urllib.parse import unquote
 import requests
 from requests.auth import AuthBase
 
+from scenario_etl.arguments import instance
 from scenario_etl.errors import ConfigError, TransientError
 
 HIDDEN = "***"
@@ -87,7 +88,9 @@ def authorization(api_key: str | None, api_secret: str | None, bearer_token: Tok
         ConfigError: there are none, or they cannot be used.
 
     """
-    _check_types(api_key=api_key, api_secret=api_secret)
+    for name, value in {"api_key": api_key, "api_secret": api_secret}.items():
+        if value is not None:
+            instance(name, value, str)
     if bearer_token is not None:
         if api_key is not None or api_secret is not None:
             raise ConfigError("an API key and a bearer token were given: give one of them")
@@ -238,9 +241,3 @@ def _checked_token(token: object) -> str:
     if not isinstance(token, str) or not re.fullmatch(r"[\x21-\x7e]+", token):
         raise ConfigError("the bearer token is empty or contains characters that are not allowed in an HTTP header")
     return token
-
-
-def _check_types(**credentials: object) -> None:
-    for name, value in credentials.items():
-        if value is not None and not isinstance(value, str):
-            raise ConfigError(f"{name} must be a string, got a value of type {type(value).__name__}")

@@ -13,7 +13,7 @@ from urllib.parse import quote, urlsplit
 
 import requests
 
-from scenario_etl.arguments import number, whole_number
+from scenario_etl.arguments import instance, number, whole_number
 from scenario_etl.auth import Token, authorization
 from scenario_etl.errors import APIError, ConfigError, PaginationError
 from scenario_etl.redact import redact
@@ -96,8 +96,8 @@ class Client:
         self.base_url = _checked_base_url(chosen)
         self.api_name = self.base_url
         credentials = authorization(api_key, api_secret, bearer_token)
-        if session is not None and not isinstance(session, requests.Session):
-            raise ConfigError(f"session must be a requests.Session, got a value of type {type(session).__name__}")
+        if session is not None:
+            instance("session", session, requests.Session)
         for name, function in {"sleep": sleep, "clock": clock}.items():
             if not callable(function):
                 raise ConfigError(f"{name} must be callable, got a value of type {type(function).__name__}")

@@ -15,13 +15,12 @@ import numpy as np
 import pyarrow as pa
 
 from scenario_etl import parquet
-from scenario_etl.arguments import choice, flag, text, whole_number
+from scenario_etl.arguments import choice, flag, instance, text, whole_number
 from scenario_etl.client import MAX_PAGES, MOST_EMPTY_PAGES, Client, Page
 from scenario_etl.dedupe import Keys
 from scenario_etl.errors import ConfigError, PaginationError
 from scenario_etl.publish import published
-from scenario_etl.redact import redact
-from scenario_etl.resources import RESOURCES
+from scenario_etl.resources import resource_of
 from scenario_etl.schema import Reader, Resource
 from scenario_etl.signed_urls import SignedURLs, checked_form
 from scenario_etl.stores import shown
@@ -332,12 +331,10 @@ def scan(
         ConfigError: an argument is wrong.
 
     """
-    described = RESOURCES.get(resource) if isinstance(resource, str) else None
-    if described is None:
-        raise ConfigError(f"there is no resource {redact(resource)!r}; choose {', '.join(RESOURCES)}")
+    described = resource_of(resource)
     least, most = described.page_sizes
-    if client is not None and not isinstance(client, Client):
-        raise ConfigError(f"client must be a Client, got a value of type {type(client).__name__}")
+    if client is not None:
+        instance("client", client, Client)
     return Scan(
         described,
         _parameters(described, filters),

@@ -4,6 +4,8 @@ The library, the command line and the documentation follow. Facts from the vendo
 official client, scenario-sdk 2.4.0.
 """
 
+from scenario_etl.errors import ConfigError
+from scenario_etl.redact import redact
 from scenario_etl.schema import INTEGER, STRING, TIMESTAMP, Column, Resource
 
 COLLECTIONS = Resource(
@@ -29,3 +31,10 @@ COLLECTIONS = Resource(
 )
 
 RESOURCES = {resource.name: resource for resource in (COLLECTIONS,)}
+
+
+def resource_of(name: object) -> Resource:
+    """Return the resource of a name; raise ConfigError where there is none."""
+    if not isinstance(name, str) or name not in RESOURCES:
+        raise ConfigError(f"there is no resource {redact(name)!r}; choose {', '.join(RESOURCES)}")
+    return RESOURCES[name]

@@ -32,7 +32,7 @@ from scenario_etl.extract import Scan, ScanReport, scan
 from scenario_etl.lake import LakeFile, LakeTable, locked
 from scenario_etl.publish import published
 from scenario_etl.redact import redact
-from scenario_etl.resources import RESOURCES
+from scenario_etl.resources import resource_of
 from scenario_etl.schema import Reader, Resource
 from scenario_etl.signed_urls import SignedURLs
 from scenario_etl.stores import shown
@@ -245,13 +245,13 @@ def read_snapshot(
         SchemaError: the file has another type in a column, which cannot be converted.
 
     """
-    schema = _known(resource).schema
+    schema = resource_of(resource).schema
     if columns is not None and (isinstance(columns, str) or not _is_listable(columns)):
         raise ConfigError(f"columns must be a list of names, got {redact(repr(columns))}")
     names = None if columns is None else [*columns]
     if unknown := [name for name in names or () if not isinstance(name, str) or name not in schema.names]:
         raise ConfigError(f"{resource} have no column {redact(repr(unknown[0]))}; choose {', '.join(schema.names)}")
-    snapshots, _ = _tables(lake, _known(resource))
+    snapshots, _ = _tables(lake, resource_of(resource))
     dates = snapshots.dates()
     day = _as_date(date) or (dates[-1] if dates else None)
     if day is None or day not in dates:
@@ -279,7 +279,7 @@ def changes(
         TransientError: a snapshot and its changes are of two runs; one may be publishing them now.
 
     """
-    described = _known(resource)
+    described = resource_of(resource)
     first, last = _as_date(since) or dt.date.min, _as_date(until) or dt.date.max
     tables = [_dated(dt.date.min, changes_schema(described).empty_table())]
     for day, _, file in _runs(lake, described, first, last):
@@ -310,7 +310,7 @@ def read_history(lake: str | os.PathLike[str], resource: str, total: str | None 
 
     Each file is opened once. `total` is None where there is no snapshot, or no row of it has a value.
     """
-    described = _known(resource)
+    described = resource_of(resource)
     snapshots, _ = _tables(lake, described)
     rejected = set(snapshots.rejected_dates())
     rows = {day: {"date": day, "rejected": True} for day in rejected}
@@ -331,7 +331,7 @@ def count_changes(
 ) -> dict[dt.date, dict[str, Any]]:
     """Return by date, oldest first, what the files of changes say: previous_date, added, updated, deleted."""
     first = _as_date(since) or dt.date.min
-    runs = _runs(lake, _known(resource), first, dt.date.max)
+    runs = _runs(lake, resource_of(resource), first, dt.date.max)
     return {day: _values(file, ("previous_date", *CHANGES)) for day, _, file in runs if file}
 
 
@@ -600,7 +600,7 @@ def _complete(dates: Sequence[dt.date], snapshots: LakeTable, changed: LakeTable
             )
         old = stack.enter_context(snapshots.open(previous)) if previous else None
         with published(changed.uri(newest), staging=snapshots.lake, deadline=deadline) as path:
-            _write_changes(path, compare(_known(snapshots.name), old, new), previous, new.footer)
+            _write_changes(path, compare(resource_of(snapshots.name), old, new), previous, new.footer)
 
 
 def _tidy(
@@ -628,12 +628,6 @@ def _is_listable(value: object) -> bool:
         return bool([*value]) or True  # type: ignore[misc] # a TypeError otherwise
     except TypeError:
         return False
-
-
-def _known(resource: str) -> Resource:
-    if not isinstance(resource, str) or resource not in RESOURCES:
-        raise ConfigError(f"there is no resource {redact(resource)!r}; choose {', '.join(RESOURCES)}")
-    return RESOURCES[resource]
 
 
 def _as_date(value: object) -> dt.date | None:

@@ -36,6 +36,18 @@ def connect(clock: FakeClock) -> Iterator[Callable[..., Client]]:
         client.close()
 
 
+@pytest.fixture
+def api() -> Iterator[Emulator]:
+    """An API with 250 collections; a module may have its own."""
+    with Emulator(250) as running:
+        yield running
+
+
+@pytest.fixture
+def client(api: Emulator, connect: Callable[..., Client]) -> Client:
+    return connect(api)
+
+
 @pytest.fixture(autouse=True)
 def no_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("API_KEY", "API_SECRET", "JWT"):

@@ -18,7 +18,7 @@ from filelock import FileLock
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scenario_etl import Client, Emulator, changes, history, read_snapshot, snapshot
+from scenario_etl import changes, history, read_snapshot, snapshot
 from scenario_etl.diff import changes_schema
 from scenario_etl.emulator import Fault
 from scenario_etl.errors import (
@@ -41,17 +41,6 @@ from tests.lakes import API, DAYS, take, told
 @pytest.fixture
 def lake(tmp_path: Path) -> Path:
     return tmp_path / "lake"
-
-
-@pytest.fixture
-def api():
-    with Emulator(250) as running:
-        yield running
-
-
-@pytest.fixture
-def client(api, connect) -> Client:
-    return connect(api)
 
 
 @pytest.fixture

@@ -17,24 +17,12 @@ import requests
 from moto.server import ThreadedMotoServer
 from pyarrow import fs
 
-from scenario_etl import Client, Emulator, export_collections, history, publish, read_snapshot, snapshot, stores
+from scenario_etl import Emulator, export_collections, history, publish, read_snapshot, snapshot, stores
 from scenario_etl.errors import ConfigError, DestinationError, TransientError
 from scenario_etl.retry import FailedAttempt, Retry
 from tests.helpers import FakeClock, environment
 from tests.lakes import DAYS
 from tests.store_faults import DENIED, SLOW_DOWN, StoreFault, StoreProxy, is_any, is_copy, is_upload
-
-
-@pytest.fixture
-def api():
-    with Emulator(250) as running:
-        yield running
-
-
-@pytest.fixture
-def client(api, connect) -> Client:
-    return connect(api)
-
 
 # URIs
 
