@@ -246,9 +246,7 @@ def read_snapshot(
 
     """
     schema = resource_of(resource).schema
-    if columns is not None and (isinstance(columns, str) or not _is_listable(columns)):
-        raise ConfigError(f"columns must be a list of names, got {redact(repr(columns))}")
-    names = None if columns is None else [*columns]
+    names = None if columns is None else _names(columns)
     if unknown := [name for name in names or () if not isinstance(name, str) or name not in schema.names]:
         raise ConfigError(f"{resource} have no column {redact(repr(unknown[0]))}; choose {', '.join(schema.names)}")
     snapshots, _ = _tables(lake, resource_of(resource))
@@ -408,8 +406,8 @@ def _is_pair(file: LakeFile, changed: LakeFile) -> bool:
 
 
 def _follows(changed: LakeFile, before: dt.date | None) -> bool:
-    """Whether changes tell what happened since the run before, as far as they say so."""
-    return not changed.footer or _value(changed.footer.get("previous_date", "")) == before
+    """Whether changes tell what happened since the run before, as far as they say so, and that run's are there."""
+    return before is None or not changed.footer or _value(changed.footer.get("previous_date", "")) == before
 
 
 def _before(day: dt.date, dates: Iterable[dt.date]) -> dt.date | None:
@@ -623,11 +621,13 @@ def _tidy(
     return tuple(removed), tuple(warnings)
 
 
-def _is_listable(value: object) -> bool:
+def _names(columns: Any) -> list[Any]:
     try:
-        return bool([*value]) or True  # type: ignore[misc] # a TypeError otherwise
+        if not isinstance(columns, str):
+            return [*columns]
     except TypeError:
-        return False
+        pass
+    raise ConfigError(f"columns must be a list of names, got {redact(repr(columns))}")
 
 
 def _as_date(value: object) -> dt.date | None:

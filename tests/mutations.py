@@ -154,7 +154,7 @@ MUTATIONS = [
     Mutation("each snapshot has its own scope", "deletions", "in_scope.append(np.full(tables[-1].num_rows, is_same_scope))", "in_scope.append(np.full(tables[-1].num_rows, True))"),
     Mutation("rows of another scope do not stay", "deletions", "if self.of_one_project and not is_same_scope and OWNER in rows.column_names:", "if False:"),
     Mutation("look-ups that fail end", "deletions", " or error.attempts > 1:", ":"),
-    Mutation("changes follow each other", "snapshots", "return not changed.footer or _value(changed.footer.get(\"previous_date\", \"\")) == before", "return True"),
+    Mutation("changes follow each other", "snapshots", "return before is None or not changed.footer or _value(changed.footer.get(\"previous_date\", \"\")) == before", "return True"),
     Mutation("a snapshot has changes beside it", "snapshots", "if needs_changes and file and not changes_file:", "if False:"),
     Mutation("changes without a snapshot are told", "snapshots", "if later > newest and later != day and dates:", "if False:"),
     Mutation("changes are not made from nothing", "snapshots", "if previous is None and _before(newest, changes_dates):", "if False:"),

@@ -116,6 +116,15 @@ def test_changes_that_do_not_follow_the_run_before_are_written_again(lake: Path)
     ]  # fmt: skip
 
 
+def test_changes_can_be_read_and_continued_where_old_ones_were_removed(lake: Path) -> None:
+    for day in DAYS[:3]:
+        take(lake, day, record(id="c1"), record(id=day))
+    for table in ("collections", "collections_changes"):  # as a rule of an object store does, by age
+        shutil.rmtree(lake / table / f"snapshot_date={DAYS[0]}")
+    assert changes(lake, "collections")["snapshot_date"].to_pylist()[0].isoformat() == DAYS[1]
+    assert take(lake, DAYS[3], record(id="c1"), record(id=DAYS[3])).added == 1
+
+
 def test_a_snapshot_without_changes_is_no_quiet_day(lake: Path) -> None:
     for day in DAYS[:3]:
         take(lake, day, record(id="c1"), record(id=day))
