@@ -193,6 +193,7 @@ class Client:
         on_wait: Waiting | None = None,
         *,
         max_pages: int = MAX_PAGES,
+        attempts: int | None = None,
     ) -> "Walk":
         """Return a Walk over the pages of a listing.
 
@@ -202,9 +203,10 @@ class Client:
             parameters: the query, by the API's own names.
             on_wait: called with a reason ("429") and seconds before each wait.
             max_pages: how many pages the listing may have.
+            attempts: how often one request is sent at most; None is as the client has it.
 
         """
-        return Walk(self._transport, path, records_key, parameters, on_wait, max_pages=max_pages)
+        return Walk(self._transport, path, records_key, parameters, on_wait, max_pages=max_pages, attempts=attempts)
 
 
 class Walk:
@@ -226,13 +228,14 @@ class Walk:
         on_wait: Waiting | None = None,
         *,
         max_pages: int = MAX_PAGES,
+        attempts: int | None = None,
     ) -> None:
         self.pages = 0
         self._max_pages = max_pages
         self._chain = hashlib.sha256()
         self._records_key = records_key
         self._transport = transport
-        self._requests = Requests(transport, path, parameters, on_wait)
+        self._requests = Requests(transport, path, parameters, on_wait, attempts=attempts)
 
     @property
     def requests(self) -> int:

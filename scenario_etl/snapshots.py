@@ -30,12 +30,15 @@ from scenario_etl.diff import CHANGES, Diff, changed_rows, changes_schema, compa
 from scenario_etl.errors import APIError, ConfigError, GuardError, ScenarioError, SchemaError, TransientError
 from scenario_etl.extract import Scan, ScanReport, scan
 from scenario_etl.lake import LakeFile, LakeTable, locked
+from scenario_etl.lake_thumbnails import COLUMNS as THUMBNAIL_COLUMNS
+from scenario_etl.lake_thumbnails import store_thumbnails
 from scenario_etl.publish import published
 from scenario_etl.redact import redact
 from scenario_etl.resources import resource_of
 from scenario_etl.schema import Reader, Resource
 from scenario_etl.signed_urls import SignedURLs
 from scenario_etl.stores import shown
+from scenario_etl.thumbnails import check_pillow
 
 MAX_LOOKUPS = 200
 MOST_DIGITS = 18  # of a number in a footer
@@ -61,8 +64,10 @@ class SnapshotReport:
         unverified: missing rows for which the API gave no clear answer, or beyond `max_lookups`; they keep the values
             they had last.
         changes_path: of the file with the rows that changed.
+        thumbnails: how many were stored in the lake.
         removed_dates: of the snapshots that retention removed.
-        warnings: what went wrong after the snapshot was published, such as an old file that could not be removed.
+        warnings: what went wrong after the snapshot was published, such as an old file that could not be removed, or
+            thumbnails that could not be fetched.
 
     """
 
@@ -75,6 +80,7 @@ class SnapshotReport:
     recovered: int
     unverified: int
     changes_path: str
+    thumbnails: int = 0
     removed_dates: tuple[dt.date, ...] = ()
     warnings: tuple[str, ...] = ()
 
@@ -101,6 +107,7 @@ def snapshot(
     max_lookups: int = MAX_LOOKUPS,
     keep: int | None = None,
     lock_timeout: float = 0.0,
+    thumbnails: bool = False,
     client: Client | None = None,
     page_size: int | None = None,
     max_pages: int = MAX_PAGES,
@@ -130,6 +137,9 @@ def snapshot(
         max_lookups: how many missing rows are asked for by their id; the rest stay, as `unverified`.
         keep: how many snapshots to keep; older ones are removed after the new one is published, changes never.
         lock_timeout: seconds to wait for another run on a local lake. On an object store the last to finish wins.
+        thumbnails: store small pictures of the 200 rows that were updated last, for pages that are made later, as
+            `LAKE/.thumbnails/<asset id>.jpg`. Only new ones are fetched, for at most a minute, from whatever host their
+            URLs name; one that cannot be had is a warning. Needs the extra `report`.
         client: as in `scan`, and so are the others below.
         page_size: as in `scan`.
         max_pages: as in `scan`.
@@ -160,6 +170,7 @@ def snapshot(
     max_lookups = whole_number("max_lookups", max_lookups, 0)
     keep = None if keep is None else whole_number("keep", keep, 1)
     number("lock_timeout", lock_timeout, 0, MAX_LOCK_TIMEOUT)
+    _check_thumbnails(thumbnails, signed_urls)
     with described.connected() as connected, locked(lake, resource, lock_timeout):
         snapshots, changed = _tables(lake, described.resource, connected.deadline)
         dates = snapshots.dates()
@@ -192,7 +203,10 @@ def snapshot(
                 max_lookups=max_lookups,
             )
             read = described.write(
-                path, connected, through=missing.completed, footer=lambda: {"run_id": run_id} | _counts_of(missing)
+                path,
+                connected,
+                through=missing.completed,
+                footer=lambda: {"run_id": run_id, "projects": _projects(connected, counts)} | _counts_of(missing),
             )
             new = stack.enter_context(_opened(path, described.resource))
             if not accept_shrink:
@@ -208,10 +222,16 @@ def snapshot(
                             connected.deadline,
                         )
             diff = compare(described.resource, old, new)
-            _write_changes(changes_path, diff, previous, new.footer)
+            _write_changes(changes_path, diff, previous, new)
+            newest = new.table(THUMBNAIL_COLUMNS) if thumbnails else None
             if snapshots.dates() != dates:  # an object store has no locks
                 raise TransientError(f"another run has published in {shown(lake)} meanwhile; run again later")
         removed, warnings = _tidy(snapshots, day, dates, keep)
+        stored, problem = store_thumbnails(lake, newest) if newest else (0, "")
+        if problem:
+            warnings.append(problem)
+        for warning in warnings:
+            logger.warning(warning)
         return SnapshotReport(
             scan=replace(
                 read,
@@ -224,8 +244,9 @@ def snapshot(
             **diff.counts,
             **_counts_of(missing),
             changes_path=shown(changed.uri(day)),
-            removed_dates=removed,
-            warnings=warnings,
+            thumbnails=stored,
+            removed_dates=tuple(removed),
+            warnings=tuple(warnings),
         )
 
 
@@ -289,10 +310,12 @@ def changes(
 def history(lake: str | os.PathLike[str], resource: str) -> pa.Table:
     """Return what the metadata in the lake's files says of each run, one row a date, oldest first.
 
+    Retention removes snapshots, but nothing of this: the files of changes have it, too.
+
     Returns:
-        `date`; `rows`, `pages`, `requests`, `retries` and `duplicates` of the run, null where retention removed the
-        snapshot or there is none; `previous_date`, null for the first, with `added`, `updated` and `deleted`; and
-        `rejected`, whether the guard stopped the last run for that date: what it found is kept beside the table.
+        `date`; `rows`, `pages`, `requests`, `retries` and `duplicates` of the run, null where there is no snapshot;
+        `previous_date`, null for the first, with `added`, `updated` and `deleted`; and `rejected`, whether the guard
+        stopped the last run for that date: what it found is kept beside the table.
 
     Raises:
         ConfigError: there is no such resource, or the lake has no snapshot of it.
@@ -306,7 +329,8 @@ def history(lake: str | os.PathLike[str], resource: str) -> pa.Table:
 def read_history(lake: str | os.PathLike[str], resource: str, total: str | None = None) -> list[dict[str, Any]]:
     """Return the rows of `history`, with the sum of one column of integers as `total` where it is named.
 
-    Each file is opened once. `total` is None where there is no snapshot, or no row of it has a value.
+    Each file is opened once, and columns are read only where the files of changes do not have their totals. `total` is
+    None where there is no snapshot, or no row of it has a value.
     """
     described = resource_of(resource)
     snapshots, _ = _tables(lake, described)
@@ -315,13 +339,43 @@ def read_history(lake: str | os.PathLike[str], resource: str, total: str | None 
     for day, file, changed in _runs(
         lake, described, dt.date.min, dt.date.max, may_be_empty=bool(rejected), needs_changes=False
     ):
-        rows[day] = {"date": day, "rejected": day in rejected}
+        facts: dict[str, Any] = (
+            _values(changed, ("snapshot_rows", "previous_date", *_COUNTED, *CHANGES)) if changed else {}
+        )
+        facts["rows"] = facts.pop("snapshot_rows", None)
+        totals = _totals(changed) if changed else {}
         if file:
-            rows[day] |= {"rows": file.rows, **_values(file, _COUNTED)}
-            rows[day] |= {"total": file.total(total)} if total else {}
-        if changed:
-            rows[day] |= _values(changed, ("previous_date", *CHANGES))
+            facts |= {"rows": file.rows} | _values(file, _COUNTED if file.footer else ())
+        if total:
+            facts["total"] = totals[total] if total in totals else file and file.total(total)
+        rows[day] = {"date": day, "rejected": day in rejected} | facts
     return [rows[day] for day in sorted(rows)]
+
+
+def snapshot_dates(lake: str | os.PathLike[str], resource: str) -> list[dt.date]:
+    """Return the dates of the snapshots in a lake, oldest first."""
+    return _tables(lake, resource_of(resource))[0].dates()
+
+
+def newest_footer(lake: str | os.PathLike[str], resource: str) -> dict[str, str]:
+    """Return the facts in the footer of the newest snapshot, without their prefix `scenario_etl.`.
+
+    Raises:
+        ConfigError: the lake has no snapshot of the resource.
+        DestinationError: the lake cannot be read.
+
+    """
+    snapshots, _ = _tables(lake, resource_of(resource))
+    dates = snapshots.dates()
+    if not dates:
+        raise _no_snapshot(lake, resource)
+    with snapshots.open(dates[-1]) as file:
+        return file.footer
+
+
+def project_names(footer: dict[str, str]) -> dict[str, str]:
+    """Return the names of projects by id, as far as the run could read them, from the footer of its snapshot."""
+    return {key: name for key, name in _json(footer, "projects").items() if isinstance(name, str)}
 
 
 def count_changes(
@@ -370,10 +424,7 @@ def _runs(
     snapshots, changed = _tables(lake, resource)
     dates = set(snapshots.dates()), set(changed.dates())
     if not may_be_empty and not any(dates):
-        raise ConfigError(
-            f"{shown(lake)} has no snapshot of {resource.name}; check the path, or make one with "
-            "`scenario-etl snapshot`"
-        )
+        raise _no_snapshot(lake, resource.name)
     newest = max(set.union(*dates), default=None)
     for day in sorted(set.union(*dates)):
         if first <= day <= last:
@@ -388,6 +439,12 @@ def _runs(
                 if needs_changes and file and not changes_file:
                     raise _mismatch(f"{file.uri} has no changes beside it", day == newest)
                 yield day, file, changes_file
+
+
+def _no_snapshot(lake: str | os.PathLike[str], resource: str) -> ConfigError:
+    return ConfigError(
+        f"{shown(lake)} has no snapshot of {resource}; check the path, or make one with `scenario-etl snapshot`"
+    )
 
 
 def _mismatch(problem: str, is_newest: bool) -> TransientError | SchemaError:
@@ -424,6 +481,21 @@ def _value(text: str) -> int | dt.date | None:
         return int(text) if text.isdecimal() and len(text) <= MOST_DIGITS else dt.date.fromisoformat(text)
     except ValueError:
         return None
+
+
+def _totals(changed: LakeFile) -> dict[str, int | None]:
+    """Return the totals of columns in the footer of changes."""
+    found = _json(changed.footer, "totals")
+    return {name: total for name, total in found.items() if total is None or type(total) is int}
+
+
+def _json(footer: dict[str, str], name: str) -> dict[str, Any]:
+    """Return the JSON object in a value of a footer; an empty one where there is none."""
+    try:
+        found = json.loads(footer.get(name, "{}"))
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _check_date(
@@ -516,6 +588,32 @@ def _looking_up(described: Scan, client: Client, counts: Counter[str]) -> Callab
     return look_up
 
 
+def _projects(client: Client, counts: "Counter[str]") -> str:
+    """Return the names of the projects by id, as JSON; an empty object where the key may not list them.
+
+    It is asked once: names are worth no wait.
+    """
+    walk = client.walk("/projects", "projects", {"pageSize": 100}, max_pages=10, attempts=1)
+    names: dict[str, str] = {}
+    try:
+        for page in walk:
+            records = [record for record in page.records if isinstance(record, dict)]
+            names |= {str(record.get("id")): str(record.get("name"))[:200] for record in records}
+    except ScenarioError as error:
+        logger.info("the names of projects are not stored: %s", error)
+    for name in COUNTED_REQUESTS:
+        counts[name] += getattr(walk, name)
+    return json.dumps(names)
+
+
+def _check_thumbnails(thumbnails: bool, signed_urls: SignedURLs) -> None:
+    if not flag("thumbnails", thumbnails):
+        return
+    check_pillow()
+    if signed_urls == "omit":
+        raise ConfigError("thumbnails need their URLs: signed_urls must be 'public' or 'keep', got 'omit'")
+
+
 def _added(read: ScanReport, again: ScanReport | None, counts: Counter[str]) -> dict[str, Any]:
     """Return the requests of a run: those of the list, of its second read if there was one, and of the look-ups."""
     for name in COUNTED_REQUESTS:
@@ -558,10 +656,15 @@ def _refuse(reason: str, path: Path, rejected: str, more: str, deadline: float) 
     )
 
 
-def _write_changes(path: Path, diff: Diff, previous: dt.date | None, footer: dict[str, str]) -> None:
-    """Write the rows that changed, in the order of the snapshots. `footer` is that of the new snapshot."""
-    facts: dict[str, object] = {name: value for name, value in footer.items() if name in _COPIED}
+def _write_changes(path: Path, diff: Diff, previous: dt.date | None, new: LakeFile) -> None:
+    """Write the rows that changed, in the order of the snapshots.
+
+    The footer also has the counts and totals of the new snapshot: retention removes snapshots, but never changes.
+    """
+    facts: dict[str, object] = {name: value for name, value in new.footer.items() if name in _COPIED}
     facts |= diff.counts | {"previous_date": previous or "", "complete": "true"}
+    integers = [each.name for each in diff.resource.schema if pa.types.is_integer(each.type)]
+    facts |= {"snapshot_rows": new.rows, "totals": json.dumps({name: new.total(name) for name in integers})}
     parquet.write(
         path,
         changes_schema(diff.resource),
@@ -571,7 +674,7 @@ def _write_changes(path: Path, diff: Diff, previous: dt.date | None, footer: dic
     )
 
 
-_COPIED = ("version", "resource", "extracted_at", "run_id")
+_COPIED = ("version", "resource", "extracted_at", "run_id", *_COUNTED)
 
 
 def _complete(dates: Sequence[dt.date], snapshots: LakeTable, changed: LakeTable, deadline: float) -> None:
@@ -598,14 +701,14 @@ def _complete(dates: Sequence[dt.date], snapshots: LakeTable, changed: LakeTable
             )
         old = stack.enter_context(snapshots.open(previous)) if previous else None
         with published(changed.uri(newest), staging=snapshots.lake, deadline=deadline) as path:
-            _write_changes(path, compare(resource_of(snapshots.name), old, new), previous, new.footer)
+            _write_changes(path, compare(resource_of(snapshots.name), old, new), previous, new)
 
 
 def _tidy(
     snapshots: LakeTable, day: dt.date, dates: Sequence[dt.date], keep: int | None
-) -> tuple[tuple[dt.date, ...], tuple[str, ...]]:
+) -> tuple[list[dt.date], list[str]]:
     """Remove what was rejected for this date, and all but the newest snapshots; return their dates, and what failed."""
-    removed, warnings = [], []
+    removed, warnings = list[dt.date](), list[str]()
     old = sorted({*dates, day})[:-keep] if keep else []
     steps = [(snapshots.remove_rejected, day, snapshots.rejected_uri(day))]
     steps += [(snapshots.remove, each, snapshots.uri(each)) for each in old]
@@ -615,10 +718,9 @@ def _tidy(
         except (ScenarioError, OSError, pa.ArrowException) as error:
             reason = getattr(error, "strerror", None) or redact(str(error), 300)
             warnings.append(f"cannot remove {shown(uri)}: {reason}")
-            logger.warning(warnings[-1])
         else:
             removed += [each] if each in old else []
-    return tuple(removed), tuple(warnings)
+    return removed, warnings
 
 
 def _names(columns: Any) -> list[Any]:

@@ -9,6 +9,7 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 import requests
+import urllib3
 
 from scenario_etl.arguments import number, whole_number
 from scenario_etl.errors import ConfigError
@@ -19,12 +20,14 @@ if TYPE_CHECKING:
     from PIL import Image
 
 LARGEST_PICTURE = 10 * 2**20  # bytes, as served
-MOST_SIDE = 4096  # pixels of what is returned
+SIDE = 160  # pixels, the longer side of what is returned
+MOST_SIDE = 4096
 LONGEST_DEADLINE = 24 * 3600  # seconds
 MOST_PIXELS = 16_000_000  # of a picture, decoded
 READ_SIZE = 64 * 2**10  # bytes
 CONNECTIONS = 8  # at once
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF")
+TIMED_OUT = "timed out"
 BACKGROUND = "white"  # behind what is transparent
 QUALITY = 85  # of the JPEG, as Pillow counts
 
@@ -43,7 +46,7 @@ for _name in ("urllib3.connection", "urllib3.connectionpool"):
     logging.getLogger(_name).addFilter(_WithoutSignatures())
 
 
-def fetch_thumbnails(urls: Iterable[object], *, side: int = 160, deadline: float = 30.0) -> list[bytes | None]:
+def fetch_thumbnails(urls: Iterable[object], *, side: int = SIDE, deadline: float = 30.0) -> list[bytes | None]:
     """Fetch pictures, eight at a time and each only once, and make them small.
 
     The URLs are asked as they are, whatever host they name; redirects are not followed and no credentials are sent.
@@ -68,10 +71,7 @@ def fetch_thumbnails(urls: Iterable[object], *, side: int = 160, deadline: float
     [True, True, True]
 
     """
-    try:
-        import PIL  # noqa: F401, PLC0415 - an extra
-    except ModuleNotFoundError as error:
-        raise ConfigError(f"thumbnails need Pillow; install it: {install_command('report')}") from error
+    check_pillow()
     side = whole_number("side", side, 1, MOST_SIDE)
     deadline = number("deadline", deadline, 0, LONGEST_DEADLINE)
     if isinstance(urls, str):
@@ -80,9 +80,24 @@ def fetch_thumbnails(urls: Iterable[object], *, side: int = 160, deadline: float
         wanted = list(urls)
     except TypeError:
         raise ConfigError(f"urls must be an iterable of URLs, got {redact(repr(urls))}") from None
-    waiting = deque(dict.fromkeys(url for url in wanted if isinstance(url, str)))
+    found = fetch_or_explain((url for url in wanted if isinstance(url, str)), side, deadline)
+    pictures = [found.get(url) if isinstance(url, str) else None for url in wanted]
+    return [picture if isinstance(picture, bytes) else None for picture in pictures]
+
+
+def check_pillow() -> None:
+    """Raise ConfigError where Pillow, which comes with the extra `report`, is missing."""
+    try:
+        import PIL  # noqa: F401, PLC0415 - an extra
+    except ModuleNotFoundError as error:
+        raise ConfigError(f"thumbnails need Pillow; install it: {install_command('report')}") from error
+
+
+def fetch_or_explain(urls: Iterable[str], side: int = SIDE, deadline: float = 30.0) -> dict[str, bytes | str]:
+    """Fetch pictures as `fetch_thumbnails` does; return for each URL a JPEG, or why there is none, in a few words."""
+    found: dict[str, bytes | str] = dict.fromkeys(urls, TIMED_OUT)
+    waiting = deque(found)
     ends = monotonic() + deadline
-    found: dict[str, bytes | None] = {}
     with requests.Session() as session:
         session.auth = _anonymous
 
@@ -99,44 +114,61 @@ def fetch_thumbnails(urls: Iterable[object], *, side: int = 160, deadline: float
             worker.start()
         for worker in workers:  # one that hangs on a silent server is left behind
             worker.join(max(0.0, ends - monotonic()))
-    return [found.get(url) if isinstance(url, str) else None for url in wanted]
+    return dict(found)  # a copy: a worker that was left behind may still write
 
 
-def _picture(session: requests.Session, url: str, side: int, ends: float) -> bytes | None:
+class _NoPictureError(Exception):
+    """There is no picture; the text says why, in a few words."""
+
+
+def _picture(session: requests.Session, url: str, side: int, ends: float) -> bytes | str:
     try:
         content = _body(session, url, ends)
+    except _NoPictureError as error:
+        return str(error)
+    except (requests.Timeout, urllib3.exceptions.TimeoutError):
+        return TIMED_OUT
+    except Exception:  # noqa: BLE001 - whatever a URL or its server holds, it costs no more than its own place
+        return "no response"
+    try:
         with _decoding:
-            return _small(content, side) if content else None
-    except Exception:  # noqa: BLE001 - whatever a server or a picture holds, it costs no more than its own place
-        return None
+            return small(content, side)
+    except _NoPictureError as error:
+        return str(error)
+    except Exception:  # noqa: BLE001 - whatever a picture holds
+        return "not an image that can be read"
 
 
-def _body(session: requests.Session, url: str, ends: float) -> bytes | None:
-    """Return what a URL holds, None where that is not all there within the bounds."""
+def _body(session: requests.Session, url: str, ends: float) -> bytes:
+    """Return what a URL holds; raise _NoPictureError where that is not all there within the bounds."""
     left = max(0.001, ends - monotonic())
     with session.get(url, stream=True, allow_redirects=False, timeout=left) as response:
+        if response.status_code != 200:
+            raise _NoPictureError(f"HTTP {response.status_code}")
         content = b""
-        while response.status_code == 200 and (chunk := response.raw.read1(READ_SIZE, decode_content=True)):
+        while chunk := response.raw.read1(READ_SIZE, decode_content=True):
             content += chunk
-            if len(content) > LARGEST_PICTURE or monotonic() > ends:
-                return None
+            if len(content) > LARGEST_PICTURE:
+                raise _NoPictureError(f"more than {LARGEST_PICTURE // 2**20} MiB")
+            if monotonic() > ends:
+                raise _NoPictureError(TIMED_OUT)
         return content
 
 
-def _small(content: bytes, side: int) -> bytes | None:
+def small(content: bytes, side: int, quality: int = QUALITY) -> bytes:
     """Return a picture as a JPEG whose sides are `side` pixels at most."""
     from PIL import Image  # noqa: PLC0415 - an extra
 
     with Image.open(io.BytesIO(content), formats=FORMATS) as picture:
         if picture.width * picture.height > MOST_PIXELS:
-            return None
+            raise _NoPictureError(f"more than {MOST_PIXELS // 10**6} million pixels")
         picture.draft("RGB", (side, side))  # a large JPEG is decoded small
         layer = _eight_bits(picture).convert("RGBA")
         layer.thumbnail((side, side))
         flat = Image.new("RGB", layer.size, BACKGROUND)
         flat.paste(layer, mask=layer)
         target = io.BytesIO()
-        flat.save(target, "JPEG", quality=QUALITY)
+        flat.save(target, "JPEG", quality=quality)
         return target.getvalue()
 
 

@@ -206,6 +206,8 @@ class Requests:
         path: str,
         parameters: Mapping[str, str | int],
         on_wait: Waiting | None = None,
+        *,
+        attempts: int | None = None,
     ) -> None:
         self.requests = 0
         self.url = f"{transport.base_url}{path}?{urlencode(parameters)}".rstrip("?")
@@ -215,7 +217,9 @@ class Requests:
         self._is_paced = False
         self._transport = transport
         self._on_wait = on_wait
-        self._retry = Retry(transport.attempts, transport.deadline, transport.sleep, transport.clock, self._announce)
+        self._retry = Retry(
+            attempts or transport.attempts, transport.deadline, transport.sleep, transport.clock, self._announce
+        )
         self._bucket = transport.bucket(parameters.get("projectId"))
         self._request = transport.session.prepare_request(requests.Request("GET", self.url, headers=HEADERS))
 

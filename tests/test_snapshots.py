@@ -499,11 +499,11 @@ def test_the_history_tells_of_each_run_what_its_files_know(lake: Path) -> None:
     assert told.select(names).to_pydict() == {
         "date": [first, second, third, fourth],
         "rejected": [False, False, True, False],
-        "rows": [None, 3, None, 2],  # retention has removed the first snapshot, not what changed with it
-        "pages": [None, 1, None, 1],
-        "requests": [None, 1, None, 1],
-        "retries": [None, 0, None, 0],
-        "duplicates": [None, 0, None, 0],
+        "rows": [2, 3, None, 2],  # retention has removed the first snapshot, not what changed with it
+        "pages": [1, 1, None, 1],
+        "requests": [1, 1, None, 1],
+        "retries": [0, 0, None, 0],
+        "duplicates": [1, 0, None, 0],
         "previous_date": [None, first, None, second],
         "added": [2, 1, None, 0],
         "updated": [0, 1, None, 0],

@@ -1,4 +1,4 @@
-"""A Scenario API on loopback, with faults. It imports nothing of this package, so that it cannot share a bug.
+"""The server: routes, pages, signed URLs and faults.
 
 It behaves as the vendor's reference and the types of the official client say; the tests let that client, scenario-sdk,
 list, create, retrieve, update and delete its collections.
@@ -10,7 +10,6 @@ import hashlib
 import hmac
 import http.server
 import json
-import random
 import re
 import socket
 import struct
@@ -18,30 +17,17 @@ import threading
 import time
 import zlib
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, Self
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-PAGE_SIZES = {"collections": (10, 1, 100), "projects": (10, 1, 100)}  # default, least, most
-SINCE, UNTIL = datetime(2023, 2, 1, tzinfo=UTC), datetime(2026, 11, 1, tzinfo=UTC)  # the dates of the made-up team
-PROJECTS = ("Emberfall", "Skyward Isles", "Neon Harbor", "Live Ops")
-TEAM_ID = "team_GTrL3mq4SXWyMxkOHRxlpw"
-LONGEST_BODY = 2**20  # bytes of a request
+from scenario_etl.emulator import team
 
-SUBJECTS = (
-    "Armor Sets", "Boss Concepts", "Card Frames", "Character Portraits", "Creature Sheets", "Dungeon Tiles", "Foliage",
-    "Idle Animations", "Item Icons", "Key Art", "Loading Screens", "Loot Crates", "Map Markers", "NPC Outfits",
-    "Particle Textures", "Potion Icons", "Prop Variants", "Shop Banners", "Skill Icons", "Skyboxes", "Splash Screens",
-    "Terrain Materials", "UI Buttons", "Vehicle Skins", "Weapon Turnarounds",
-)  # fmt: skip
-THEMES = (
-    "Ancient Ruins", "Arctic", "Autumn Festival", "Bioluminescent", "Clockwork", "Crystal Caves", "Cyber Alley",
-    "Desert Bazaar", "Dragon's Nest", "Frozen Keep", "Goblin Market", "Halloween", "Lunar New Year", "Mangrove Swamp",
-    "Pirate Cove", "Pixel Forest", "Season 4", "Steampunk", "Summer Event", "Sunken City", "Undead Legion", "Winter",
-)  # fmt: skip
-STAGES = ("", "", "", " v2", " v3", " (final)", " WIP", " - refs", " - approved")
+PAGE_SIZES = {"collections": (10, 1, 100), "projects": (10, 1, 100)}  # default, least, most
+SATURDAY = 5  # as `date.weekday` counts
+LONGEST_BODY = 2**20  # bytes of a request
 
 
 @dataclass(frozen=True)
@@ -175,6 +161,33 @@ class Emulator:
         self._server.close_connections()
         self._server.server_close()
 
+    def days(self, count: int, last: date) -> Iterator[date]:
+        """Let the team work for some days: yield each date up to `last`, with the collections as they are at 03:17 UTC.
+
+        From Monday to Friday some collections are filled, renamed, created and deleted. Of five days or more, there are
+        two nights on which the API lists too few collections, with status 200: none, and a tenth of them. The result is
+        the same for the same seed and dates.
+
+        >>> with Emulator(collections=9) as api:
+        ...     for day in api.days(2, date(2026, 11, 24)):
+        ...         print(day, len(api.collections))
+        2026-11-23 9
+        2026-11-24 13
+
+        """
+        records = [dict(self._record(row, signed=False)) for row in self.collections]
+        bad_nights = {int(at * count): listed for at, listed in team.BAD_NIGHTS.items()}
+        for number in range(count):
+            day = last - timedelta(days=count - 1 - number)
+            yesterday = day - timedelta(days=1)
+            if number and yesterday.weekday() < SATURDAY:
+                team.work(self._seed, records, yesterday)
+            self.now = datetime(day.year, day.month, day.day, 3, 17, tzinfo=UTC)
+            listed = bad_nights.get(number, 1.0) if count >= team.FEWEST_DAYS else 1.0
+            self.collections = records[: int(len(records) * listed)]
+            yield day
+        self.collections = records
+
     def answer(self, method: str, target: str, authorization: str | None, body: bytes) -> Answer:
         """Answer one request to the API, faults aside."""
         parts = urlsplit(target)
@@ -194,7 +207,7 @@ class Emulator:
     @property
     def project_ids(self) -> list[str]:
         """The ids of the team's projects; collections have one of them as their owner."""
-        return [f"proj_{_identifier(self._seed, 'project', number)}" for number in range(len(PROJECTS))]
+        return team.project_ids(self._seed)
 
     def list_collections(self, query: dict[str, str], body: bytes) -> Answer:
         project = query.get("projectId")
@@ -210,14 +223,14 @@ class Emulator:
             return _refusal(400, "name is required")
         self._created += 1
         record = {
-            "id": f"collection_{_identifier(self._seed, 'created', self._created)}",
+            "id": f"collection_{team.identifier(self._seed, 'created', self._created)}",
             "name": name,
             "ownerId": query.get("projectId") or self.project_ids[0],
             "assetCount": 0,
             "modelCount": 0,
             "itemCount": 0,
-            "createdAt": _iso(self._time()),
-            "updatedAt": _iso(self._time()),
+            "createdAt": team.iso(self._time()),
+            "updatedAt": team.iso(self._time()),
         }
         self.collections.append(record)
         return Answer(200, {"collection": record})
@@ -242,7 +255,7 @@ class Emulator:
             record.pop("thumbnail", None)
             if changes["thumbnail"] is not None:
                 record["thumbnail"] = {"assetId": str(changes["thumbnail"])}
-        record["updatedAt"] = _iso(self._time())
+        record["updatedAt"] = team.iso(self._time())
         self.collections[position] = record
         return Answer(200, {"collection": self._record(record)})
 
@@ -254,42 +267,27 @@ class Emulator:
         return Answer(200, {})
 
     def list_teams(self, query: dict[str, str], body: bytes) -> Answer:
-        projects = [{k: v for k, v in p.items() if k not in {"users", "keys"}} for p in self._projects()]
-        team = {
-            "id": TEAM_ID,
+        projects = [{k: v for k, v in p.items() if k not in {"users", "keys"}} for p in team.projects(self._seed)]
+        studio = {
+            "id": team.TEAM_ID,
             "name": "Emberfall Studio",
             "plan": "pro",
             "type": "team",
-            "createdAt": _iso(SINCE),
-            "updatedAt": _iso(UNTIL),
+            "createdAt": team.iso(team.SINCE),
+            "updatedAt": team.iso(team.UNTIL),
             "context": {"userRole": "key", "usersCount": 1, "keysCount": 1, "invitationsCount": 0},
             "projects": projects,
         }
-        return Answer(200, {"teams": [team]})
+        return Answer(200, {"teams": [studio]})
 
     def list_projects(self, query: dict[str, str], body: bytes) -> Answer:
-        return self._page("projects", self._projects(), query, lambda project: project)
+        return self._page("projects", team.projects(self._seed), query, lambda project: project)
 
     def picture(self, asset: str, query: dict[str, str]) -> Answer:
         """Serve an asset's PNG; a signed URL that has expired is refused, as CloudFront does."""
         if "Policy" in query and _expiry(query["Policy"]) < self._time().timestamp():
             return Answer(403, b"<Error><Code>AccessDenied</Code></Error>", {"Content-Type": "application/xml"})
         return Answer(200, _png(asset), {"Content-Type": "image/png"})
-
-    def _projects(self) -> list[dict[str, Any]]:
-        return [
-            {
-                "id": identifier,
-                "name": name,
-                "teamId": TEAM_ID,
-                "createdAt": _iso(SINCE),
-                "updatedAt": _iso(UNTIL),
-                "privacyMode": False,
-                "keys": [],
-                "users": [],
-            }
-            for identifier, name in zip(self.project_ids, PROJECTS, strict=True)
-        ]
 
     def _page(self, name: str, rows: list[Any], query: dict[str, str], record: Callable[[Any], Any]) -> Answer:
         default, least, most = PAGE_SIZES[name]
@@ -323,37 +321,16 @@ class Emulator:
 
     def _record(self, row: Any, *, signed: bool = True) -> dict[str, Any]:
         """Return a collection as the API gives it; rows that nobody changed are made up when asked for."""
-        record: dict[str, Any] = self._made_up(row) if isinstance(row, int) else row
+        record: dict[str, Any] = team.collection(self._seed, row) if isinstance(row, int) else row
         thumbnail = record.get("thumbnail") if isinstance(record, dict) else None
         if signed and isinstance(thumbnail, dict) and thumbnail.keys() == {"assetId"}:
             return {**record, "thumbnail": {**thumbnail, "url": self._signed_url(thumbnail["assetId"])}}
         return record
 
-    def _made_up(self, number: int) -> dict[str, Any]:
-        dice = random.Random(f"{self._seed} {number}")  # noqa: S311 - data, no secret
-        created = SINCE + (UNTIL - SINCE) * dice.random()
-        updated = created + (UNTIL - created) * dice.random() ** 2
-        assets = 0 if dice.random() < 0.06 else int(dice.paretovariate(0.9) * 6) % 5000
-        models = dice.choice((0, 0, 0, 1, 1, 2, 3, 5))
-        record: dict[str, Any] = {
-            "id": self._collection_id(number),
-            "name": f"{dice.choice(THEMES)} {dice.choice(SUBJECTS)}{dice.choice(STAGES)}",
-            "ownerId": dice.choices(self.project_ids, (8, 5, 3, 2))[0],
-            "assetCount": assets,
-            "modelCount": models,
-            "itemCount": assets + models,
-            "createdAt": _iso(created),
-            "updatedAt": _iso(updated),
-        }
-        if assets and dice.random() < 0.95:
-            record["thumbnail"] = {"assetId": f"asset_{_identifier(self._seed, 'thumbnail', number)}"}
-        return record
-
-    def _collection_id(self, number: int) -> str:
-        return f"collection_{_identifier(self._seed, 'collection', number)}"
-
     def _position(self, identifier: str) -> int | None:
-        ids = (self._collection_id(row) if isinstance(row, int) else row.get("id") for row in self.collections)
+        ids = (
+            team.collection_id(self._seed, row) if isinstance(row, int) else row.get("id") for row in self.collections
+        )
         return next((position for position, found in enumerate(ids) if found == identifier), None)
 
     def _signed_url(self, asset: str) -> str:
@@ -475,16 +452,6 @@ def _json_object(body: bytes) -> dict[str, Any]:
         if isinstance(document, dict):
             return document
     return {}
-
-
-def _identifier(*parts: object) -> str:
-    """Return 22 characters that look random and are the same for the same parts, as the API's ids are."""
-    digest = hashlib.blake2b(" ".join(map(str, parts)).encode(), digest_size=16).digest()
-    return base64.urlsafe_b64encode(digest).rstrip(b"=").decode().replace("-", "x").replace("_", "z")
-
-
-def _iso(moment: datetime) -> str:
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
 
 
 def _url_safe(content: bytes) -> str:

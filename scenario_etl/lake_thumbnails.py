@@ -1,0 +1,124 @@
+"""Thumbnails beside the tables of a lake, so that a page can be made of it later: `LAKE/.thumbnails/<asset id>.jpg`."""
+
+import os
+import re
+from collections import Counter
+from collections.abc import Iterable
+from time import monotonic
+
+import pyarrow as pa
+from pyarrow import fs
+
+from scenario_etl.errors import ScenarioError
+from scenario_etl.publish import published
+from scenario_etl.redact import redact
+from scenario_etl.stores import call, failure, filesystem, join_uri, shown
+from scenario_etl.thumbnails import TIMED_OUT, fetch_or_explain
+
+COLUMNS = ("updated_at", "thumbnail_asset_id", "thumbnail_url")
+MOST_ROWS = 200  # updated last, of which one run stores the thumbnails
+SECONDS = 60.0  # for all of a run
+LARGEST_FILE = 2**20  # bytes; one of ours has some thousand
+FOLDER = ".thumbnails"
+JPEG = b"\xff\xd8\xff"
+
+
+def store_thumbnails(lake: str | os.PathLike[str], rows: pa.Table) -> tuple[int, str]:
+    """Store the thumbnails of the rows that were updated last, as far as the lake does not have them.
+
+    Args:
+        lake: as of `snapshot`.
+        rows: of a snapshot, with the columns `updated_at`, `thumbnail_asset_id` and `thumbnail_url`.
+
+    Returns:
+        How many were stored, and why others could not be, as a sentence, "" where all were.
+
+    """
+    ends = monotonic() + SECONDS
+    newest = rows.select(COLUMNS).sort_by([("updated_at", "descending")]).slice(0, MOST_ROWS).to_pylist()
+    wanted = {
+        row["thumbnail_url"]: row["thumbnail_asset_id"] for row in newest if _is_usable(row["thumbnail_asset_id"])
+    }
+    wanted.pop(None, None)
+    stored, problems = 0, Counter[str]()
+    try:
+        store, root = filesystem(lake)
+        there = _stored(store, root)
+        missing = {url: asset_id for url, asset_id in wanted.items() if asset_id not in there}
+        for url, picture in fetch_or_explain(missing, deadline=SECONDS).items():
+            if isinstance(picture, str) or monotonic() > ends:
+                problems[picture if isinstance(picture, str) else TIMED_OUT] += 1
+            else:
+                _put(store, join_uri(lake, _name(missing[url])), f"{root}/{_name(missing[url])}", picture)
+                stored += 1
+    except (ScenarioError, OSError, pa.ArrowException) as error:
+        return stored, f"thumbnails could not be stored: {redact(str(error), 300)}"
+    if not problems:
+        return stored, ""
+    failed = problems.total()
+    return stored, f"{failed} of {stored + failed} new thumbnails could not be stored: {in_words(problems)}"
+
+
+def read_thumbnails(lake: str | os.PathLike[str], asset_ids: Iterable[object]) -> dict[str, bytes]:
+    """Return the thumbnails that a lake has of these assets, as JPEGs by asset id.
+
+    Raises:
+        DestinationError: the lake cannot be read.
+        TransientError: its object store fails for now.
+
+    """
+    store, root = filesystem(lake)
+    found = {}
+    try:
+        for asset_id in _stored(store, root).intersection(filter(_is_usable, asset_ids)):
+            content = call(_read, store, f"{root}/{_name(asset_id)}")
+            if content.startswith(JPEG):
+                found[asset_id] = content
+    except (OSError, pa.ArrowException) as error:
+        place = shown(join_uri(lake, FOLDER))
+        raise failure(lake, f"cannot read {place}: {redact(str(error), 200)}", error, "; check its rights") from error
+    return found
+
+
+def in_words(reasons: "Counter[str]") -> str:
+    """Return how often each reason occurred, the most frequent first.
+
+    >>> in_words(Counter(["HTTP 403", "timed out", "HTTP 403"]))
+    'HTTP 403 (2), timed out (1)'
+    """
+    return ", ".join(f"{reason} ({count})" for reason, count in reasons.most_common())
+
+
+def _is_usable(asset_id: object) -> bool:
+    """Whether an asset id is safe as the name of a file."""
+    return isinstance(asset_id, str) and bool(re.fullmatch(r"[A-Za-z0-9_-]{1,200}", asset_id))
+
+
+def _name(asset_id: str) -> str:
+    return f"{FOLDER}/{asset_id}.jpg"
+
+
+def _stored(store: fs.FileSystem, root: str) -> set[str]:
+    """Return the ids of the assets whose thumbnails a lake has."""
+    listed = call(store.get_file_info, fs.FileSelector(f"{root}/{FOLDER}", allow_not_found=True))
+    return {each.base_name.removesuffix(".jpg") for each in listed if each.is_file}
+
+
+def _read(store: fs.FileSystem, path: str) -> bytes:
+    with store.open_input_stream(path) as stream:
+        content: bytes = stream.read(LARGEST_FILE)
+    return content
+
+
+def _put(store: fs.FileSystem, uri: str, path: str, content: bytes) -> None:
+    """Write a small file whole or not at all; an object store shows no object before it is complete."""
+    if isinstance(store, fs.LocalFileSystem):
+        with published(uri, staging=os.path.dirname(os.path.dirname(path))) as temporary:
+            temporary.write_bytes(content)
+    else:
+        call(_write, store, path, content)
+
+
+def _write(store: fs.FileSystem, path: str, content: bytes) -> None:
+    with store.open_output_stream(path, metadata={"Content-Type": "image/jpeg"}) as sink:
+        sink.write(content)
