@@ -20,7 +20,7 @@ import click
 
 import scenario_etl
 from scenario_etl.client import MAX_PAGES, Client
-from scenario_etl.errors import ConfigError, DestinationError, ScenarioError
+from scenario_etl.errors import ConfigError, DestinationError, GuardError, ScenarioError
 from scenario_etl.extract import ScanReport, scan
 from scenario_etl.extras import install_command
 from scenario_etl.publish import published
@@ -28,12 +28,14 @@ from scenario_etl.redact import redact, without_credentials
 from scenario_etl.resources import RESOURCES
 from scenario_etl.signed_urls import SignedURLs
 from scenario_etl.stores import filesystem, has_unfinished_calls, shown
+from scenario_etl.thumbnails import check_pillow
 
 if TYPE_CHECKING:
     import pandas as pd
 
 INTERRUPTED, BROKEN_PIPE, INTERNAL = 130, 141, 70
 SIGNALS = {"SIGTERM": 143, "SIGHUP": 129}  # the exit codes that a shell gives them
+MOST_DAYS = 366  # of a made-up history
 CELL_CHARACTERS = 34  # of one value in the table of `head`
 
 EXIT_CODES = """\b
@@ -154,7 +156,7 @@ def export(resource: str, destination: str, **given: Any) -> None:
       scenario-etl export collections collections.parquet
       scenario-etl export collections s3://bucket/collections.parquet --report -
     """
-    with reporting(resource, given, destination) as tell, opened(given) as client:
+    with reporting(resource, given, destination) as tell, demo_team(given) as api, opened(given, api) as client:
         facts = scan(resource, client=client, **walk_arguments(given)).to_parquet(destination)
         tell(facts.to_dict())
     finish(summary(facts), facts.to_dict(), given)
@@ -191,6 +193,12 @@ def export(resource: str, destination: str, **given: Any) -> None:
     metavar="SECONDS",
     help="Seconds to wait for another run on a local lake.",
 )
+@click.option(
+    "--thumbnails/--no-thumbnails",
+    default=None,
+    help="Store small pictures of the rows updated last, for `report`. Default: with --demo.",
+)
+@click.option("--days", type=click.IntRange(1, MOST_DAYS), metavar="N", help="With --demo: make N days of history.")
 @signed_urls_option("public")
 @report_options
 @walk_options
@@ -205,15 +213,56 @@ def add_snapshot(resource: str, lake: str, **given: Any) -> None:
       LAKE/RESOURCE/snapshot_date=2026-11-23/part-0.parquet
       LAKE/RESOURCE_changes/snapshot_date=2026-11-23/part-0.parquet
     """
-    own = ("date", "max_shrink", "accept_shrink", "accept_scope", "max_lookups", "keep", "lock_timeout")
-    with reporting(resource, given) as tell, opened(given) as client:
+    if given["days"] and not given["demo"]:
+        raise click.UsageError("--days makes a history of the made-up team; use it with --demo")
+    own = ("max_shrink", "accept_shrink", "accept_scope", "max_lookups", "keep", "lock_timeout")
+    with reporting(resource, given) as tell, demo_team(given) as api, opened(given, api) as client:
         arguments = walk_arguments(given) | {name: given[name] for name in own}
-        facts = scenario_etl.snapshot(resource, lake, client=client, **arguments)
+        arguments |= {"client": client, "thumbnails": wants_thumbnails(given)}
+        if api and given["days"]:
+            facts = make_history(resource, lake, api, given, arguments)
+        else:
+            facts = scenario_etl.snapshot(resource, lake, date=given["date"], **arguments)
         tell(facts.to_dict())
     counts = {name: getattr(facts, name) for name in ("added", "updated", "deleted", "recovered", "unverified")}
     said = (f"{count:,} {name}" for name, count in counts.items() if count or name in ("added", "updated", "deleted"))
     changed = "; " + ", ".join(said)
     finish(summary(facts.scan) + changed, facts.to_dict(), given)
+
+
+def make_history(
+    resource: str, lake: str, api: "scenario_etl.Emulator", given: dict[str, Any], arguments: dict[str, Any]
+) -> "scenario_etl.SnapshotReport":
+    """Make a snapshot for each of some days on which the made-up team works; return the report of the last.
+
+    A night that the guard stops is a warning, as its error would be after the last night of a real lake.
+    """
+    from tqdm import tqdm  # noqa: PLC0415 - imported where a bar is seen only
+
+    from scenario_etl.snapshots import as_date, snapshot_dates  # noqa: PLC0415 - imported where used
+
+    last, count = as_date(given["date"]) or datetime.now(UTC).date(), given["days"]
+    if snapshot_dates(lake, resource):
+        raise ConfigError(f"{shown(lake)} has snapshots of {resource}; --days needs a lake without any")
+    for day in tqdm(
+        api.days(count, last), total=count, unit=" days", disable=not arguments.pop("progress"), leave=False
+    ):
+        try:
+            facts = scenario_etl.snapshot(resource, lake, date=day, **arguments)
+        except GuardError as error:
+            logger.warning("%s: %s", day, error)
+    return facts
+
+
+def wants_thumbnails(given: dict[str, Any]) -> bool:
+    """Whether to store thumbnails: by the option, or with `--demo` where Pillow is installed."""
+    if given["thumbnails"] is None and given["demo"]:
+        try:
+            check_pillow()
+        except ConfigError as error:
+            logger.warning("no thumbnails are stored: %s", error)
+            return False
+    return bool(given["demo"] if given["thumbnails"] is None else given["thumbnails"])
 
 
 @cli.command(name="changes", short_help="Tell what changed in a lake.")
@@ -270,7 +319,7 @@ def report_lake(lake: str, destination: str, verbose: bool) -> None:
 @connection_options
 def head(resource: str, rows: int, **given: Any) -> None:
     """Show the first rows of RESOURCE, with as few requests as it takes."""
-    with opened(given) as client:
+    with demo_team(given) as api, opened(given, api) as client:
         frame = scan(resource, client=client, **walk_arguments(given)).head(rows)
     show(frame)
 
@@ -300,7 +349,7 @@ def show(frame: "pd.DataFrame") -> None:
 @connection_options
 def check(project_id: str | None, **given: Any) -> None:
     """Ask for one collection, once: says which base URL, which credentials, and whether they work."""
-    with opened(given | {"attempts": 1}) as client:
+    with demo_team(given) as api, opened(given | {"attempts": 1}, api) as client:
         echo(f"base URL     {client.base_url}\ncredentials  {client.credentials}")
         started = monotonic()
         described = scan("collections", client=client, page_size=1, project_id=project_id)
@@ -337,23 +386,30 @@ def emulator(port: int, collections: int) -> None:
         api.close()
 
 
-@contextmanager
-def opened(given: dict[str, Any]) -> Generator[Client]:
-    """Yield the client that the options describe; with `--demo`, of an emulator that lives as long."""
-    start_logging(given["log_format"], given["verbose"])
+def demo_team(given: dict[str, Any]) -> "AbstractContextManager[scenario_etl.Emulator | None]":
+    """Return the emulator of `--demo`, None without it."""
     if given["demo"] and given["base_url"]:
         raise click.UsageError("--demo and --base-url cannot be used together")
+    return scenario_etl.Emulator() if given["demo"] else nullcontext()
+
+
+@contextmanager
+def opened(given: dict[str, Any], api: "scenario_etl.Emulator | None") -> Generator[Client]:
+    """Yield the client that the options describe, with `--demo` one of the emulator."""
+    start_logging(given["log_format"], given["verbose"])
     arguments: dict[str, Any] = {
         name: given[name] for name in ("timeout", "attempts", "deadline", "requests_per_minute") if name in given
     }
-    with bar_left_alone(given), scenario_etl.Emulator() if given["demo"] else nullcontext() as api:
-        if api:
-            arguments |= {"api_key": "demo", "api_secret": "demo", "base_url": api.url}
-        else:
-            arguments |= {"base_url": given["base_url"]}
-        with Client(**arguments) as client:
-            client.api_name = "demo" if api else client.base_url  # its port is another one each time
-            yield client
+    if api:
+        arguments |= {"api_key": "demo", "api_secret": "demo", "base_url": api.url}
+    else:
+        arguments |= {"base_url": given["base_url"]}
+    if given.get("days"):
+        arguments |= {"requests_per_minute": 0}  # a month in a minute
+    with bar_left_alone(given), Client(**arguments) as client:
+        if api:  # its port is another one each time
+            client.api_name = f"demo, {given['days']} days" if given.get("days") else "demo"
+        yield client
 
 
 def walk_arguments(given: dict[str, Any]) -> dict[str, Any]:

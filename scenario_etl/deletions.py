@@ -131,7 +131,7 @@ class MissingRows:
         """Ask for each missing row by its id, within the bound, and yield those that are not deleted."""
         bound = min(missing.num_rows, self.max_lookups)
         if bound:
-            logger.info("%s: looking up %s missing rows by their ids", self.resource.name, f"{bound:,}")
+            logger.info("%s: %s missing; looking up by id", self.resource.name, _rows(bound))
         owners = missing[OWNER].to_pylist() if OWNER in missing.column_names else [None] * missing.num_rows
         is_unverified = np.ones(missing.num_rows, bool)
         for position, key in enumerate(_keys(self.resource, missing).to_pylist()[: self.max_lookups]):
@@ -153,8 +153,8 @@ class MissingRows:
         self.unverified = int(is_unverified.sum())
         if missing.num_rows > bound:
             logger.warning(
-                "%s: %s missing rows were not looked up and stay; max_lookups is %s (--max-lookups)",
-                self.resource.name, f"{missing.num_rows - bound:,}", f"{self.max_lookups:,}",
+                "%s: %s not looked up, so the last values stay; max_lookups is %s (--max-lookups)",
+                self.resource.name, _rows(missing.num_rows - bound), f"{self.max_lookups:,}",
             )  # fmt: skip
         yield from missing.filter(to_arrow(is_unverified)).combine_chunks().to_batches()
 
@@ -193,3 +193,7 @@ def _is_in(values: pa.ChunkedArray, others: pa.Array | pa.ChunkedArray) -> pa.Ch
     import pyarrow.compute as pc  # noqa: PLC0415 - 30 ms that only a comparison is worth
 
     return pc.is_in(values, value_set=others)
+
+
+def _rows(count: int) -> str:
+    return f"{count:,} row{'' if count == 1 else 's'}"

@@ -1,7 +1,9 @@
 """A lake as one HTML page: totals, growth, changes, thumbnails, and how the runs went."""
 
 import base64
+import logging
 import os
+from collections import Counter
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -12,34 +14,49 @@ import pandas as pd
 import pyarrow as pa
 from matplotlib.figure import Figure
 
-from scenario_etl import charts
-from scenario_etl.errors import ConfigError
+from scenario_etl import charts, thumbnails
+from scenario_etl.lake_thumbnails import in_words, read_thumbnails
 from scenario_etl.publish import published
 from scenario_etl.redact import without_bidi_controls
-from scenario_etl.snapshots import HISTORY, changes, read_history, read_snapshot
+from scenario_etl.snapshots import (
+    HISTORY,
+    changes,
+    newest_footer,
+    project_names,
+    read_history,
+    read_snapshot,
+    snapshot_dates,
+)
 from scenario_etl.stores import shown
-from scenario_etl.thumbnails import fetch_thumbnails
+from scenario_etl.thumbnails import fetch_or_explain
 
-PHONE = 4.2  # inches
+WIDTHS = {"wide": charts.WIDTH, "narrow": 4.2}  # inches, for screens and for phones
 PICTURES = 48
+PICTURE_BYTES = 450_000  # all thumbnails of the page together
+NO_THUMBNAIL = "no thumbnail"
+LONGEST_NAME = 200  # characters
 CHANGES = 25  # rows shown of the last changes
 RUNS = 14  # dates shown of the last runs
 CHANGED = pd.Timedelta(weeks=12)  # before the newest snapshot; changes are never removed from a lake
 STALE = pd.Timedelta(days=90)
 
+logger = logging.getLogger("scenario_etl")
+
 
 def write_report(lake: str | os.PathLike[str], destination: str | os.PathLike[str]) -> int:
     """Write what the snapshots of collections in a lake show, as one HTML file that needs no other.
 
-    Its charts are PNG pictures, for screens and for phones; its text comes from a template that escapes every name, and
-    a content security policy allows no script. Thumbnails are fetched by their URLs, without credentials.
+    Its charts are PNG pictures, for screens and for phones, light and dark; its text comes from a template that escapes
+    every name, and a content security policy allows no script. The thumbnails are those in the lake
+    (`snapshot(..., thumbnails=True)`); the others are fetched by their URLs, without credentials. It has at most 1 MB.
 
     Args:
-        lake: as of `snapshot`. One column of each snapshot is read, and what changed in the last twelve weeks.
+        lake: as of `snapshot`. The footers of its files are read, the newest snapshot, and what changed in the last
+            twelve weeks.
         destination: of the page, a path or a URI; it appears whole or not at all.
 
     Returns:
-        How many runs it tells of.
+        How many runs are in it.
 
     Raises:
         ConfigError: the lake has no snapshot of collections.
@@ -53,13 +70,13 @@ def write_report(lake: str | os.PathLike[str], destination: str | os.PathLike[st
 
 
 def _page(lake: str | os.PathLike[str], runs: list[dict[str, Any]]) -> str:
-    if all(run.get("rows") is None for run in runs):
-        raise ConfigError(f"{shown(lake)} has no snapshot of collections: make one with `scenario-etl snapshot`")
-    told = _history(runs)
-    until = told.loc[told["rows"].notna(), "date"].max()
+    footer = newest_footer(lake, "collections")
     collections = _frame(read_snapshot(lake, "collections"))
+    told = _history(runs)
+    until = pd.Timestamp(snapshot_dates(lake, "collections")[-1])
     compared = told.loc[told["previous_date"].notna() & (told["date"] > until - CHANGED), "date"]
     changed = _frame(changes(lake, "collections", since=compared.min())) if len(compared) else None
+    names = project_names(footer)
     newest = collections.sort_values("updated_at", ascending=False, kind="stable").head(PICTURES)
     template = Path(__file__).with_name("report.html").read_text(encoding="utf-8")
     environment = jinja2.Environment(
@@ -67,17 +84,25 @@ def _page(lake: str | os.PathLike[str], runs: list[dict[str, Any]]) -> str:
     )
     environment.filters |= {"number": _number, "name": _name, "outcome": _outcome}
     return environment.from_string(template).render(
+        source=_source(footer, names),
         lake=shown(lake),
         until=until,
         since=told["date"].min(),
         totals=_totals(collections, until.tz_localize("UTC")),
-        charts=_charts(told, changed),
+        charts=_charts(told, changed, names),
         changes=[] if changed is None else changed.iloc[::-1].head(CHANGES).to_dict("records"),
         changes_in_all=0 if changed is None else len(changed),
-        thumbnails=_thumbnails(newest),
+        thumbnails=_thumbnails(lake, newest),
         runs=told.iloc[::-1].head(RUNS).to_dict("records"),
         runs_in_all=len(told),
     )
+
+
+def _source(footer: dict[str, str], names: dict[str, str]) -> str:
+    """Return what the snapshots are of: the base URL, and the project where it is only one."""
+    project = footer.get("project_id", "")
+    words = [footer.get("base_url", ""), f"project {names.get(project, project)}" if project else ""]
+    return ", ".join(filter(None, words)) or "unknown"
 
 
 def _frame(table: pa.Table) -> pd.DataFrame:
@@ -109,18 +134,18 @@ def _totals(collections: pd.DataFrame, until: pd.Timestamp) -> dict[str, int | N
     }
 
 
-def _charts(told: pd.DataFrame, changed: pd.DataFrame | None) -> dict[str, dict[str, str]]:
+def _charts(told: pd.DataFrame, changed: pd.DataFrame | None, names: dict[str, str]) -> dict[str, dict[str, str]]:
     drawn: dict[str, Callable[..., Figure]] = {"Growth": partial(charts.growth, told)}
     if changed is not None:
-        drawn |= {"Changes": partial(charts.daily_changes, told), "Activity": partial(charts.activity, changed)}
+        named = changed.assign(owner_id=changed["owner_id"].map(lambda owner: names.get(owner, owner)))
+        drawn |= {"Changes": partial(charts.daily_changes, told), "Activity": partial(charts.activity, named)}
     found = {}
     for title, draw in drawn.items():
-        wide = draw()
-        found[title] = {
-            "found": charts.title_of(wide),
-            "wide": _data_url("png", charts.as_png(wide)),
-            "narrow": _data_url("png", charts.as_png(draw(width=PHONE))),
-        }
+        found[title] = {"found": charts.title_of(draw())}
+        for name, width in WIDTHS.items():
+            found[title][name] = _data_url("png", charts.as_png(draw(width=width)))
+            with charts.dark():
+                found[title][f"{name}_dark"] = _data_url("png", charts.as_png(draw(width=width)))
     return found
 
 
@@ -128,17 +153,41 @@ def _data_url(kind: str, content: bytes) -> str:
     return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
 
 
-def _thumbnails(collections: pd.DataFrame) -> list[dict[str, Any]]:
-    pictures = fetch_thumbnails(collections["thumbnail_url"])
-    encoded = [picture and _data_url("jpeg", picture) for picture in pictures]
+def _thumbnails(lake: str | os.PathLike[str], collections: pd.DataFrame) -> list[dict[str, Any]]:
+    pictures = _within_bounds(_pictures(lake, collections))
     return [
         {
             "name": name,
             "items": f"{_number(items)} item{'' if pd.notna(items) and items == 1 else 's'}",
-            "picture": picture,
+            "picture": _data_url("jpeg", picture) if isinstance(picture, bytes) else None,
+            "problem": picture,
         }
-        for name, items, picture in zip(collections["name"], collections["item_count"], encoded, strict=True)
+        for name, items, picture in zip(collections["name"], collections["item_count"], pictures, strict=True)
     ]
+
+
+def _pictures(lake: str | os.PathLike[str], collections: pd.DataFrame) -> list[bytes | str]:
+    """Return the thumbnail of each collection, or why there is none: from the lake, otherwise by its URL."""
+    stored = read_thumbnails(lake, collections["thumbnail_asset_id"])
+    rows = list(zip(collections["thumbnail_asset_id"], collections["thumbnail_url"], strict=True))
+    fetched = fetch_or_explain(url for asset_id, url in rows if asset_id not in stored and isinstance(url, str))
+    pictures = [stored.get(asset_id) or fetched.get(url, NO_THUMBNAIL) for asset_id, url in rows]
+    problems = Counter(each for each in pictures if isinstance(each, str) and each != NO_THUMBNAIL)
+    if problems:
+        logger.warning(
+            "%d of %d thumbnails are missing: %s; `scenario-etl snapshot --thumbnails` stores them in the lake",
+            problems.total(), len(pictures), in_words(problems),
+        )  # fmt: skip
+    return pictures
+
+
+def _within_bounds(pictures: list[bytes | str]) -> list[bytes | str]:
+    """Return the pictures, made smaller where all of them together are too large for the page."""
+    side = thumbnails.SIDE
+    while sum(len(each) for each in pictures if isinstance(each, bytes)) > PICTURE_BYTES:
+        side = side * 3 // 4
+        pictures = [thumbnails.small(each, side) if isinstance(each, bytes) else each for each in pictures]
+    return pictures
 
 
 def _number(value: Any) -> str:
@@ -146,7 +195,8 @@ def _number(value: Any) -> str:
 
 
 def _name(value: Any) -> str:
-    return "(no name)" if pd.isna(value) or not value else without_bidi_controls(str(value))
+    text = "(no name)" if pd.isna(value) or not value else without_bidi_controls(str(value))
+    return text if len(text) <= LONGEST_NAME else text[: LONGEST_NAME - 1] + "…"
 
 
 def _outcome(run: dict[str, Any]) -> str:

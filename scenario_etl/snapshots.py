@@ -163,7 +163,7 @@ def snapshot(
     started = monotonic()
     described = scan(resource, client=client, **arguments)
     today = dt.datetime.now(dt.UTC).date()
-    day = _as_date(date) or today
+    day = as_date(date) or today
     number("max_shrink", max_shrink, 0, 1)
     flag("accept_shrink", accept_shrink)
     flag("accept_scope", accept_scope)
@@ -272,7 +272,7 @@ def read_snapshot(
         raise ConfigError(f"{resource} have no column {redact(repr(unknown[0]))}; choose {', '.join(schema.names)}")
     snapshots, _ = _tables(lake, resource_of(resource))
     dates = snapshots.dates()
-    day = _as_date(date) or (dates[-1] if dates else None)
+    day = as_date(date) or (dates[-1] if dates else None)
     if day is None or day not in dates:
         raise ConfigError(f"{shown(lake)} has no snapshot of {resource}{f' for {day}' if day else ''}")
     with snapshots.open(day) as file:
@@ -299,7 +299,7 @@ def changes(
 
     """
     described = resource_of(resource)
-    first, last = _as_date(since) or dt.date.min, _as_date(until) or dt.date.max
+    first, last = as_date(since) or dt.date.min, as_date(until) or dt.date.max
     tables = [_dated(dt.date.min, changes_schema(described).empty_table())]
     for day, _, file in _runs(lake, described, first, last):
         if file:
@@ -382,7 +382,7 @@ def count_changes(
     lake: str | os.PathLike[str], resource: str, since: dt.date | str | None = None
 ) -> dict[dt.date, dict[str, Any]]:
     """Return by date, oldest first, what the files of changes say: previous_date, added, updated, deleted."""
-    first = _as_date(since) or dt.date.min
+    first = as_date(since) or dt.date.min
     runs = _runs(lake, resource_of(resource), first, dt.date.max)
     return {day: _values(file, ("previous_date", *CHANGES)) for day, _, file in runs if file}
 
@@ -732,7 +732,13 @@ def _names(columns: Any) -> list[Any]:
     raise ConfigError(f"columns must be a list of names, got {redact(repr(columns))}")
 
 
-def _as_date(value: object) -> dt.date | None:
+def as_date(value: object) -> dt.date | None:
+    """Return a date, given as one, as a time with or without a zone, or as YYYY-MM-DD; None for None.
+
+    Raises:
+        ConfigError: it is not a date.
+
+    """
     if value is None:
         return None
     if isinstance(value, dt.datetime) and value == value:  # noqa: PLR0124 - pandas' NaT is a datetime, but no date

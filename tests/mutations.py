@@ -50,7 +50,7 @@ MUTATIONS = [
     Mutation("thumbnails follow no redirect", "thumbnails", "allow_redirects=False, ", ""),
     Mutation("thumbnails log no signature", "thumbnails", "redact(record.getMessage(), 1000), ()", "record.getMessage(), ()"),
     Mutation("a closed client forgets its connections", "transport", "        self._pool = None\n        super().close()", "        super().close()"),
-    Mutation("thumbnails are bounded", "thumbnails", "len(content) > LARGEST_PICTURE or ", ""),
+    Mutation("thumbnails are bounded", "thumbnails", "if len(content) > LARGEST_PICTURE:", "if False:"),
     Mutation("thumbnails get no credentials", "thumbnails", "        session.auth = _anonymous\n", ""),
     Mutation("1 a failed request is retried", "retry", "retry_if_exception_type(FailedAttempt)", "retry_never"),
     Mutation("1 408 is retried", "retry", "{408, 425, 429}", "{425, 429}"),

@@ -18,7 +18,7 @@ def history(**changed: object) -> pd.DataFrame:
             "date": DAYS,
             "rows": pd.array([100, 101, 101, None, 99, 99, 104, 104, 113], "Int64"),
             "items": pd.array([900, 950, 950, None, 990, 990, 1200, 1200, 1201], "Int64"),
-            "previous_date": [pd.NaT, *DAYS[:2], pd.NaT, *DAYS[2:7]],
+            "previous_date": [pd.NaT, *DAYS[:2], pd.NaT, DAYS[2], *DAYS[4:8]],
             "added": pd.array([100, 1, 0, None, 1, 0, 5, 0, 9], "Int64"),
             "updated": pd.array([0, 4, 0, None, 2, 0, 1, 0, 0], "Int64"),
             "deleted": pd.array([0, 0, 0, None, 3, 0, 0, 0, 0], "Int64"),
@@ -45,11 +45,85 @@ def inked(figure: charts.Figure) -> np.ndarray:
 
 def test_titles_say_the_finding() -> None:
     pictures = [None] * len(NAMES)
-    assert charts.title_of(charts.largest(collections(), 2)) == "2 collections hold 85% of all items"
+    assert charts.title_of(charts.largest(collections(), 2)) == "2 collections hold 85% of all items that are counted"
     assert charts.title_of(charts.growth(history())) == "113 collections, 13 more than on Nov 2"
     assert charts.title_of(charts.daily_changes(history())) == "9 changes on Nov 10, the busiest day"
     assert charts.title_of(charts.activity(changes())) == "proj_a is the busiest owner: 3 changes"
     assert charts.title_of(charts.contact_sheet(collections(), pictures)) == "8 collections, 8 without a picture"
+
+
+@pytest.mark.parametrize(
+    ("updated", "found"),
+    [
+        ([0, 4, 0, None, 20, 0, 1, 0, 0], "24 changes from Nov 4 to Nov 6, the most between two snapshots"),
+        ([0, 8, 0, None, 2, 0, 1, 0, 0], "At most 9 changes between two snapshots, 2 times"),
+        ([0, 0, 0, None, 0, 0, 0, 0, 1], "10 changes on Nov 10, the busiest day"),
+    ],
+)
+def test_the_busiest_day_is_named_only_where_it_is_one_day_alone(updated: list, found: str) -> None:
+    assert charts.title_of(charts.daily_changes(history(updated=pd.array(updated, "Int64")))) == found
+
+
+@pytest.mark.parametrize(
+    ("owners", "found"),
+    [
+        (["a", "a", "b", "b", None], "2 owners have 2 changes each, the most"),
+        ([None, None, "b", "c", None], "3 changes of collections without an owner, the most"),
+    ],
+)
+def test_no_owner_is_called_the_busiest_where_that_is_not_so(owners: list, found: str) -> None:
+    assert charts.title_of(charts.activity(changes().assign(owner_id=owners))) == found
+
+
+@pytest.mark.parametrize(
+    ("share", "found"), [(0.0, "0%"), (0.001, "less than 1%"), (0.5, "50%"), (0.999, "more than 99%"), (1.0, "100%")]
+)
+def test_a_share_is_not_rounded_to_nothing_or_to_all(share: float, found: str) -> None:
+    assert charts._percent(share) == found
+
+
+def test_no_line_leads_through_a_night_that_the_guard_stopped() -> None:
+    for axis in charts.growth(history()).axes:
+        assert [number for number, value in enumerate(axis.lines[0].get_ydata()) if np.isnan(value)] == [3]
+
+
+def test_an_axis_starts_at_zero_where_the_change_is_large_and_has_its_ends_labelled_otherwise() -> None:
+    little, much = charts.growth(history()).axes[0], charts.growth(history(rows=history()["rows"] - 90)).axes[0]
+    assert little.get_ylim()[0] > 90
+    assert sorted(text.get_text() for text in little.texts) == ["100", "113"]
+    assert much.get_ylim()[0] == 0
+    assert len(much.texts) == 0
+
+
+@pytest.mark.parametrize("width", [charts.WIDTH, 4.2])
+def test_growth_and_changes_have_the_same_dates_and_the_first_has_its_year(width: float) -> None:
+    growth, daily = charts.growth(history(), width=width).axes[1], charts.daily_changes(history(), width=width).axes[0]
+    labels = [[label.get_text() for label in axis.get_xticklabels()] for axis in (growth, daily)]
+    assert growth.get_xlim() == daily.get_xlim()
+    assert labels[0] == labels[1]
+    assert [label.endswith("\n2026") for label in labels[0]] == [True, *[False] * (len(labels[0]) - 1)]
+
+
+def test_a_new_year_is_named_at_its_first_date() -> None:
+    months = history(date=pd.date_range("2025-10-20", periods=9, freq="30D"))
+    labels = [label.get_text() for label in charts.growth(months).axes[1].get_xticklabels()]
+    assert [label for label in labels if "\n" in label] == ["Nov 1\n2025", "Jan 1\n2026"]
+
+
+def test_bars_have_their_numbers_and_narrow_ones_only_the_largest() -> None:
+    wide, narrow = (charts.daily_changes(history(), width=width).axes[0].texts for width in (charts.WIDTH, 2.5))
+    assert [text.get_text() for text in wide] == ["5", "3", "3", "6", "9"]
+    assert [text.get_text() for text in narrow] == ["3", "9"]
+    bars = charts.largest(collections()).axes[0]
+    assert [text.get_text() for text in bars.texts if text.get_text()] == ["45", "40", "5", "4", "3", "2", "1"]
+
+
+def test_inside_dark_the_background_is_dark_and_the_text_light() -> None:
+    with charts.dark():
+        pixels = np.asarray(Image.open(io.BytesIO(charts.as_png(charts.growth(history())))).convert("L"))
+    assert pixels[0, 0] < 40
+    assert pixels.max() > 200
+    assert inked(charts.growth(history()))[0, 0] == False  # noqa: E712 - a numpy bool; after the block all is light again
 
 
 @pytest.mark.filterwarnings("error")

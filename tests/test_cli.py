@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
 
-from scenario_etl import Emulator
+from scenario_etl import Emulator, history
 from scenario_etl.cli import cli
 from scenario_etl.emulator import Fault
 from tests.helpers import environment, record
@@ -201,6 +201,40 @@ def test_check_tries_once_and_gives_the_exit_code_of_what_is_wrong(run, api) -> 
     api.faults.append(Fault(status=503))
     assert run("check", api=api).returncode == 75
     assert len(api.requests) == 2
+
+
+def test_days_makes_a_history_with_nights_that_the_guard_stopped(run, tmp_path: Path) -> None:
+    done = run("snapshot", "collections", "lake", "--demo", "--days", "30", "--date", "2026-11-23")
+    assert done.returncode == 0, done.stderr
+    runs = history(tmp_path / "lake", "collections").to_pylist()
+    assert [str(run["date"]) for run in runs] == [f"2026-10-{day}" for day in range(25, 32)] + [
+        f"2026-11-{day:02d}" for day in range(1, 24)
+    ]
+    assert [str(run["date"]) for run in runs if run["rejected"]] == ["2026-11-04", "2026-11-17"]
+    assert sum(run["deleted"] or 0 for run in runs) > 0
+    assert "2026-11-04: the list is empty, but the last snapshot has 257 rows" in done.stderr
+    again = run("snapshot", "collections", "lake", "--demo", "--days", "30")
+    assert (again.returncode, again.stderr.count("\n")) == (78, 1)
+    assert "lake has snapshots of collections; --days needs a lake without any" in again.stderr
+    other = run("snapshot", "collections", "lake", "--demo")
+    assert other.returncode == 78  # the demo without a history is another scope
+    assert (
+        "--days makes a history of the made-up team; use it with --demo"
+        in run("snapshot", "collections", "x", "--days", "9").stderr
+    )
+
+
+def test_the_demo_stores_thumbnails_unless_pillow_is_missing_or_the_option_says_otherwise(run, tmp_path: Path) -> None:
+    assert run("snapshot", "collections", "with", "--demo").returncode == 0
+    assert len(list((tmp_path / "with/.thumbnails").iterdir())) > 100
+    assert run("snapshot", "collections", "without", "--demo", "--no-thumbnails").returncode == 0
+    assert not (tmp_path / "without/.thumbnails").exists()
+    (tmp_path / "PIL.py").write_text("raise ModuleNotFoundError('no', name='PIL')")
+    done = run("snapshot", "collections", "plain", "--demo", PYTHONPATH=str(tmp_path))
+    assert done.returncode == 0
+    assert "no thumbnails are stored: thumbnails need Pillow; install it: pip install " in done.stderr
+    wanted = run("snapshot", "collections", "plain", "--demo", "--thumbnails", PYTHONPATH=str(tmp_path))
+    assert (wanted.returncode, wanted.stderr.count("\n")) == (78, 1)
 
 
 def test_the_emulator_prints_its_base_url_first_and_serves_until_terminated(run) -> None:

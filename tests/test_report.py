@@ -1,17 +1,21 @@
 import base64
+import io
+import random
 import re
-import shutil
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from PIL import Image, ImageChops, ImageStat
+from playwright.sync_api import Browser
 
-from scenario_etl import Client, DestinationError, Emulator, GuardError, read_snapshot, snapshot
+from scenario_etl import Client, DestinationError, Emulator, GuardError, charts, read_snapshot, snapshot
 from scenario_etl.report import write_report
+from scenario_etl.snapshots import newest_footer
 from tests.helpers import record
+from tests.pictures import CHROMIUM, HEIGHT, HISTORY, PICTURE, WIDTH, running_browser, screenshot
 
 HOSTILE = [
     "<script>alert(1)</script>",
@@ -20,9 +24,6 @@ HOSTILE = [
     "コレクション 🎮 & Söhne",
     "x" * 300,
 ]
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
-QUIET = ["--disable-background-networking", "--disable-component-update", "--disable-gpu", "--disable-quic",
-         "--disable-sync", "--no-first-run", "--no-sandbox"]  # fmt: skip
 
 
 class Tags(HTMLParser):
@@ -62,6 +63,10 @@ def page(lake: Path) -> str:
     return (lake / "report.html").read_text(encoding="utf-8")
 
 
+def read_footer(lake: Path) -> dict[str, str]:
+    return newest_footer(lake, "collections")
+
+
 def words(page: str) -> str:
     """The text of a page, as one line."""
     body = re.sub("<style>.*?</style>", "", page, flags=re.DOTALL)
@@ -82,7 +87,7 @@ def test_it_tells_totals_changes_and_runs(page: str, lake: Path) -> None:
     assert "2026-11-01 published 60 1 0 0 60 0 0" in told
 
 
-def test_it_holds_all_pictures_with_their_texts_and_nothing_from_elsewhere(page: str) -> None:
+def test_it_holds_all_pictures_with_their_texts_and_nothing_from_elsewhere(page: str, lake: Path) -> None:
     tags = Tags(page).found
     images = [attributes for tag, attributes in tags if tag == "img"]
     assert len(images) > 40
@@ -93,7 +98,7 @@ def test_it_holds_all_pictures_with_their_texts_and_nothing_from_elsewhere(page:
         value for _, attributes in tags for name, value in attributes.items() if name in {"src", "href", "srcset"}
     ]
     assert all(value.startswith("data:image/") for value in linked)
-    assert not re.search(r"https?://", page)
+    assert re.findall(r"https?://[^<]*", page) == [read_footer(lake)["base_url"]]  # what it is about, as text
     assert base64.b64decode(images[0]["src"].partition(",")[2]).startswith(b"\x89PNG")
 
 
@@ -102,7 +107,9 @@ def test_text_from_collections_is_escaped(page: str) -> None:
     assert not any(name.startswith("on") for _, attributes in tags for name in attributes)
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
     assert "{{ 7 * 7 }}" in page
-    assert {f"Thumbnail of {name}" for name in HOSTILE} <= {attributes.get("alt") for _, attributes in tags}
+    assert {f"Thumbnail of {name if len(name) <= 200 else name[:199] + '…'}" for name in HOSTILE} <= {
+        attributes.get("alt") for _, attributes in tags
+    }
 
 
 def test_a_name_does_not_turn_the_direction_of_the_page(tmp_path: Path) -> None:
@@ -129,13 +136,14 @@ def test_counts_that_add_up_to_more_than_64_bits_are_summed_exactly(tmp_path: Pa
     assert f"{3 * most:,}" in (tmp_path / "report.html").read_text(encoding="utf-8")
 
 
-def test_the_same_lake_gives_the_same_page_where_pictures_are_gone(lake: Path, tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setattr("scenario_etl.report.fetch_thumbnails", lambda urls: [None] * len(urls))
+def test_the_same_lake_gives_the_same_page_where_pictures_are_gone(lake: Path, tmp_path: Path, caplog) -> None:
     write_report(lake, tmp_path / "a.html")
     write_report(lake, tmp_path / "b.html")
     page = (tmp_path / "a.html").read_text(encoding="utf-8")
     assert page == (tmp_path / "b.html").read_text(encoding="utf-8")
-    assert page.count("no picture") == 48
+    assert page.count('<div class="none">no response</div>') == 45  # the emulator is gone
+    assert page.count('<div class="none">no thumbnail</div>') == 3
+    assert "45 of 48 thumbnails are missing: no response (45)" in caplog.text
 
 
 def test_one_snapshot_is_enough_and_an_empty_one_too(tmp_path: Path) -> None:
@@ -171,9 +179,67 @@ def test_a_lake_that_cannot_be_read_is_told_as_such_and_a_count_that_nobody_know
     assert "items - assets - models - owners 0 empty 0 not updated for 90 days 1" in told
 
 
+def test_thumbnails_come_from_the_lake_where_it_has_them(tmp_path: Path, caplog) -> None:
+    with Emulator(9) as api, Client("demo", "demo", base_url=api.url) as client:
+        snapshot("collections", tmp_path / "lake", date="2026-11-01", client=client, thumbnails=True)
+    write_report(tmp_path / "lake", tmp_path / "report.html")
+    assert (tmp_path / "report.html").read_text(encoding="utf-8").count('<img src="data:image/jpeg') == 9
+    assert caplog.text == ""
+
+
+def test_the_page_is_at_most_1_mb_whatever_the_pictures(tmp_path: Path, lake: Path, monkeypatch) -> None:
+    dice = random.Random(1)
+    target = io.BytesIO()
+    Image.frombytes("RGB", (160, 160), dice.randbytes(3 * 160 * 160)).save(target, "JPEG", quality=95)
+    assert 48 * len(target.getvalue()) > 10**6
+    monkeypatch.setattr("scenario_etl.report.fetch_or_explain", lambda urls: dict.fromkeys(urls, target.getvalue()))
+    write_report(lake, tmp_path / "report.html")
+    assert (tmp_path / "report.html").stat().st_size < 10**6
+    assert (tmp_path / "report.html").read_text(encoding="utf-8").count('<img src="data:image/jpeg') == 45
+
+
+def test_it_says_what_it_is_about_and_calls_owners_by_their_names(tmp_path: Path, monkeypatch) -> None:
+    drawn = []
+    monkeypatch.setattr("scenario_etl.charts.activity", recorded(drawn, charts.activity))
+    with Emulator(9) as api, Client("demo", "demo", base_url=api.url) as client:
+        for day in ("2026-11-01", "2026-11-02"):
+            snapshot(
+                "collections", tmp_path / "lake", date=day, client=client, project_id=api.project_ids[0], max_shrink=1
+            )
+            api.collections = [api._record(0), api._record(1) | {"name": "other", "ownerId": api.project_ids[0]}]
+    write_report(tmp_path / "lake", tmp_path / "report.html")
+    told = words((tmp_path / "report.html").read_text(encoding="utf-8"))
+    assert f"{api.url}, project Emberfall As of 2026-11-02 (UTC); 2 runs" in told
+    assert {owner for frame in drawn for owner in frame["owner_id"]} == {"Emberfall"}
+
+
+def recorded(calls: list, function):
+    """The function, and the first argument of each call in a list."""
+
+    def record_and_call(first, **more):
+        calls.append(first)
+        return function(first, **more)
+
+    return record_and_call
+
+
+def test_after_retention_growth_and_changes_have_all_dates(tmp_path: Path, monkeypatch) -> None:
+    drawn = []
+    monkeypatch.setattr("scenario_etl.charts.growth", recorded(drawn, charts.growth))
+    with Emulator(9) as api, Client("demo", "demo", base_url=api.url) as client:
+        for day in api.days(6, date(2026, 11, 6)):
+            if len(api.collections) > 2:
+                snapshot("collections", tmp_path / "lake", date=day, client=client, keep=1)
+    write_report(tmp_path / "lake", tmp_path / "report.html")
+    assert len(drawn[0]) == 4
+    assert drawn[0][["rows", "items"]].notna().all(axis=None)
+
+
 def test_the_command_writes_it_or_says_what_is_missing(run, tmp_path: Path, lake: Path) -> None:
     done = run("report", lake, "page.html")
-    assert (done.returncode, done.stderr) == (0, "scenario-etl: page.html: 3 runs of collections\n")
+    assert done.returncode == 0
+    assert "thumbnails are missing: no response (45); `scenario-etl snapshot --thumbnails` stores them" in done.stderr
+    assert done.stderr.endswith("scenario-etl: page.html: 3 runs of collections\n")
     assert (tmp_path / "page.html").stat().st_size > 10_000
     empty = run("report", tmp_path / "nothing", "page.html")
     assert empty.returncode == 78
@@ -193,17 +259,19 @@ def test_without_the_extra_the_error_says_how_to_install_it(tmp_path: Path, lake
 def browser() -> Iterator[Browser]:
     if not CHROMIUM:
         pytest.skip("needs Chromium; .ci/run installs it")
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
-        yield chromium
-        chromium.close()
+    with running_browser() as running:
+        yield running
 
 
+BACKGROUNDS = {"light": "rgb(255, 255, 255)", "dark": "rgb(27, 29, 33)"}
+
+
+@pytest.mark.parametrize("scheme", BACKGROUNDS)
 @pytest.mark.parametrize("width", [1280, 390])
 def test_a_browser_shows_it_at_desktop_and_phone_width_without_complaint(
-    browser: Browser, lake: Path, tmp_path: Path, width: int
+    browser: Browser, lake: Path, tmp_path: Path, width: int, scheme: str
 ) -> None:
-    shown = browser.new_page(viewport={"width": width, "height": 900})
+    shown = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
     said: list[str] = []
     asked: list[str] = []
     shown.on("console", lambda message: said.append(message.text))
@@ -218,5 +286,28 @@ def test_a_browser_shows_it_at_desktop_and_phone_width_without_complaint(
     assert shown.evaluate("[...document.images].every(image => image.complete && image.naturalWidth > 0)")
     charts = shown.evaluate("[...document.querySelectorAll('picture img')].map(image => image.naturalWidth)")
     assert charts == [1800 if width > 600 else 840] * 3
+    assert shown.evaluate("getComputedStyle(document.body).backgroundColor") == BACKGROUNDS[scheme]
+    drawn = shown.evaluate("document.querySelector('picture img').currentSrc").partition(",")[2]
+    corner = Image.open(io.BytesIO(base64.b64decode(drawn))).convert("RGB").getpixel((0, 0))
+    assert f"rgb{corner}" == BACKGROUNDS[scheme]
+    hint = shown.evaluate("getComputedStyle(document.querySelector('.hint')).display")
+    assert hint == ("none" if width > 600 else "block")
     assert len(shown.screenshot(path=tmp_path / "page.png", full_page=True)) > 50_000
     shown.close()
+
+
+def test_a_made_up_month_is_shown_half_as_tall_on_a_phone_as_it_was(browser: Browser, run, tmp_path: Path) -> None:
+    assert run(*HISTORY).returncode == 0
+    write_report(tmp_path / "lake", tmp_path / "report.html")
+    shown = browser.new_page(viewport={"width": 390, "height": 844})
+    shown.goto((tmp_path / "report.html").as_uri())
+    assert shown.evaluate("document.documentElement.scrollHeight") < 6732 / 2
+    shown.close()
+
+
+def test_the_picture_in_the_readme_is_of_this_page(browser: Browser, run, tmp_path: Path) -> None:
+    assert run(*HISTORY).returncode == 0
+    committed, drawn = (Image.open(io.BytesIO(png)) for png in (PICTURE.read_bytes(), screenshot(browser, tmp_path)))
+    assert committed.size == drawn.size == (WIDTH, HEIGHT)
+    difference = ImageStat.Stat(ImageChops.difference(committed.convert("L"), drawn.convert("L"))).mean[0]
+    assert difference < 6  # of 255; another machine has other fonts

@@ -32,10 +32,10 @@ from scenario_etl.errors import (
 )
 from scenario_etl.parquet import key_values, opened
 from scenario_etl.resources import COLLECTIONS
-from scenario_etl.snapshots import count_changes
+from scenario_etl.snapshots import count_changes, newest_footer, project_names
 from tests.faults.server import Exchange, FaultServer
 from tests.helpers import answering, environment, page, record
-from tests.lakes import API, DAYS, take, told
+from tests.lakes import API, DAYS, connected, take, told
 
 
 @pytest.fixture
@@ -473,6 +473,34 @@ def test_a_path_that_is_no_lake_is_an_error(tmp_path: Path, read) -> None:
     for path in (tmp_path, tmp_path / "nowhere"):
         with pytest.raises(ConfigError, match="has no snapshot of collections"):
             read(path, "collections")
+
+
+def test_the_names_of_projects_are_in_the_footer(lake: Path) -> None:
+    take(lake, DAYS[0], record())
+    names = project_names(newest_footer(lake, "collections"))
+    assert names == dict(zip(API.project_ids, ["Emberfall", "Skyward Isles", "Neon Harbor", "Live Ops"], strict=True))
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault(status=403), Fault(status=404), Fault(status=503), Fault(reset=True), Fault(body="<html>"),
+        Fault(body={"projects": None}), Fault(body={"projects": [None, 7, "x"]}),
+    ],
+)  # fmt: skip
+def test_names_that_cannot_be_had_cost_neither_the_run_nor_a_wait(lake: Path, fault: Fault) -> None:
+    waits: list[float] = []
+    report = take(lake, DAYS[0], record(), faults=[None, fault, fault], client=connected(sleep=waits.append))
+    assert (report.scan.rows, report.scan.requests, waits) == (1, 2, [])
+    assert project_names(newest_footer(lake, "collections")) == {}
+
+
+def test_of_projects_only_names_are_stored(lake: Path) -> None:
+    person = {"id": "p1", "name": "Emberfall" * 99, "users": [{"email": "ada@example.org"}], "keys": [{"secret": "s3"}]}
+    take(lake, DAYS[0], record(), faults=[None, Fault(body={"projects": [person]})])
+    footer = newest_footer(lake, "collections")
+    assert project_names(footer) == {"p1": ("Emberfall" * 99)[:200]}
+    assert "ada@example.org" not in str(footer)
 
 
 def test_the_history_tells_of_each_run_what_its_files_know(lake: Path) -> None:

@@ -19,6 +19,7 @@ from pyarrow import fs
 
 from scenario_etl import Emulator, export_collections, history, publish, read_snapshot, snapshot, stores
 from scenario_etl.errors import ConfigError, DestinationError, TransientError
+from scenario_etl.lake_thumbnails import read_thumbnails
 from scenario_etl.retry import FailedAttempt, Retry
 from tests.helpers import FakeClock, environment
 from tests.lakes import DAYS
@@ -255,6 +256,15 @@ def test_a_lake_in_an_object_store_is_like_a_folder(s3, run, api) -> None:
     assert refused.returncode == 65
     assert ".collections.snapshot_date=2026-11-04.rejected" in keys("lake")
     assert history(uri, "collections")["rejected"].to_pylist() == [False, False, False, True]
+
+
+def test_thumbnails_are_stored_and_read_in_an_object_store(s3, api, client) -> None:
+    del api.collections[9:]
+    report = snapshot("collections", "s3://bucket/pictures", date=DAYS[0], client=client, thumbnails=True)
+    names = [key for key in keys("pictures") if key.startswith(".thumbnails/")]
+    assert (report.thumbnails, report.warnings, len(names)) == (9, (), 9)
+    asset_ids = [name.removeprefix(".thumbnails/").removesuffix(".jpg") for name in names]
+    assert sorted(read_thumbnails("s3://bucket/pictures", asset_ids)) == asset_ids
 
 
 def test_an_export_to_an_object_store_and_the_places_it_cannot_go(s3, run, api) -> None:
