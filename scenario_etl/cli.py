@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TextIO, get_args
 from uuid import uuid4
 
 import click
+from click.core import ParameterSource
 
 import scenario_etl
 from scenario_etl.client import MAX_PAGES, Client
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 INTERRUPTED, BROKEN_PIPE, INTERNAL = 130, 141, 70
 SIGNALS = {"SIGTERM": 143, "SIGHUP": 129}  # the exit codes that a shell gives them
 CELL_CHARACTERS = 34  # of one value in the table of `head`
+PATIENCE = 20.0  # seconds for which a person waits for a host that cannot be reached
 
 EXIT_CODES = """\b
 Exit codes:
@@ -269,10 +271,21 @@ def report_lake(lake: str, destination: str, verbose: bool) -> None:
 @walk_options
 @connection_options
 def head(resource: str, rows: int, **given: Any) -> None:
-    """Show the first rows of RESOURCE, with as few requests as it takes."""
+    """Show the first rows of RESOURCE, with as few requests as it takes.
+
+    Where the host name cannot be resolved or the connection is refused, it gives up after 20 s, unless --attempts or
+    --deadline is given.
+    """
+    given["connect_deadline"] = PATIENCE if is_default("attempts", "deadline") else None
     with opened(given) as client:
         frame = scan(resource, client=client, **walk_arguments(given)).head(rows)
     show(frame)
+
+
+def is_default(*options: str) -> bool:
+    """Whether none of these options of the command was given."""
+    source = click.get_current_context().get_parameter_source
+    return {source(name) for name in options} == {ParameterSource.DEFAULT}
 
 
 def echo(text: str, *, newline: bool = True) -> None:
@@ -344,7 +357,9 @@ def opened(given: dict[str, Any]) -> Generator[Client]:
     if given["demo"] and given["base_url"]:
         raise click.UsageError("--demo and --base-url cannot be used together")
     arguments: dict[str, Any] = {
-        name: given[name] for name in ("timeout", "attempts", "deadline", "requests_per_minute") if name in given
+        name: given[name]
+        for name in ("timeout", "attempts", "deadline", "connect_deadline", "requests_per_minute")
+        if name in given
     }
     with bar_left_alone(given), scenario_etl.Emulator() if given["demo"] else nullcontext() as api:
         if api:

@@ -3,13 +3,14 @@ import os
 import signal
 import subprocess
 import time
+from functools import partial
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
 
-from scenario_etl import Emulator
+from scenario_etl import Client, Emulator
 from scenario_etl.cli import cli
 from scenario_etl.emulator import Fault
 from tests.helpers import environment, record
@@ -126,7 +127,7 @@ def test_an_interrupt_leaves_the_old_file_and_no_debris(api, old: Path, number: 
         line = process.stderr.readline()  # it says that it waits
         process.send_signal(number)
         rest = process.stderr.read()
-    assert "503, waiting 60.0 s" in line
+    assert "503, retrying in 60.0 s" in line
     assert process.returncode == 128 + number
     assert "Traceback" not in rest
     assert (old.read_bytes(), os.listdir(old.parent)) == (OLD, ["collections.parquet"])
@@ -201,6 +202,40 @@ def test_check_tries_once_and_gives_the_exit_code_of_what_is_wrong(run, api) -> 
     api.faults.append(Fault(status=503))
     assert run("check", api=api).returncode == 75
     assert len(api.requests) == 2
+
+
+@pytest.fixture
+def invoke(clock, tmp_path: Path, monkeypatch):
+    """Return a function that runs a command in this process, in an empty folder, with waits that take no time."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("scenario_etl.cli.Client", partial(Client, "demo", "demo", sleep=clock.sleep, clock=clock))
+    return lambda command, base_url: CliRunner().invoke(cli, [*command.split(), "--base-url", base_url])
+
+
+@pytest.mark.parametrize(
+    ("command", "bounds"),
+    [
+        ("check", (0, 0)),
+        ("head collections", (15, 20)),
+        ("head collections --deadline 100", (60, 100)),
+        ("head collections --attempts 8", (120, 300)),
+        ("export collections c.parquet", (120, 300)),
+        ("snapshot collections lake", (120, 300)),
+    ],
+)
+def test_a_host_that_cannot_be_reached_is_given_up_soon_where_a_person_waits(
+    invoke, refusing: str, clock, command: str, bounds
+) -> None:
+    error = invoke(command, refusing).exception
+    assert error.exit_code == 75
+    assert bounds[0] <= clock.now <= bounds[1]
+    assert str(error).endswith("; check the base URL and the network, or run again later")
+
+
+def test_a_person_waits_for_a_rate_limit_as_long_as_it_takes(invoke, api, clock) -> None:
+    api.faults.append(Fault(status=429, headers={"Retry-After": "60"}))
+    assert invoke("head collections", api.url).exit_code == 0
+    assert clock.waits == [60]
 
 
 def test_the_emulator_prints_its_base_url_first_and_serves_until_terminated(run) -> None:
