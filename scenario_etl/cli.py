@@ -12,7 +12,7 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from time import monotonic, time
+from time import gmtime, monotonic, time
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO, get_args
 from uuid import uuid4
 
@@ -495,7 +495,11 @@ def count_of(number: int, one: str, many: str) -> str:
 
 
 class TextFormatter(logging.Formatter):
-    """One line for a person; tracebacks, where they are asked for, without credentials."""
+    """One line for a person, with the time in UTC; tracebacks, where they are asked for, without credentials."""
+
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s scenario-etl: %(message)s", "%Y-%m-%dT%H:%M:%SZ")
+        self.converter = gmtime
 
     def formatException(self, ei: Any) -> str:  # noqa: N802 - the name that logging calls
         """Return a traceback without the credentials in its URLs."""
@@ -524,7 +528,7 @@ class JsonFormatter(TextFormatter):
 def start_logging(form: str, verbose: bool) -> None:
     """Send what the package says to stderr."""
     handler = logging.StreamHandler()
-    handler.setFormatter(JsonFormatter() if form == "json" else TextFormatter("scenario-etl: %(message)s"))
+    handler.setFormatter(JsonFormatter() if form == "json" else TextFormatter())
     logger.handlers = [handler]
     logger.setLevel(logging.DEBUG if verbose else logging.INFO)
 

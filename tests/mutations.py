@@ -57,6 +57,7 @@ MUTATIONS = [
     Mutation("1 every 5xx is retried", "retry", "500 <= status <= 599", "500 <= status <= 504"),
     Mutation("1 at most so many attempts", "retry", "state.attempt_number >= attempts or ", ""),
     Mutation("1 the deadline ends it", "retry", " or self._is_past_deadline(state)", ""),
+    Mutation("the time of a log line is in UTC", "cli", "        self.converter = gmtime\n", ""),
     Mutation("nobody waits long for a wrong host", "cli", 'PATIENCE if is_default("attempts", "deadline") else None', "None"),
     Mutation("a longer deadline can be asked for", "cli", 'PATIENCE if is_default("attempts", "deadline") else None', "PATIENCE"),
     Mutation("a wrong host is a warning at once", "transport", "seconds > LONG_WAIT or not failure.connected", "seconds > LONG_WAIT"),

@@ -3,6 +3,7 @@ import os
 import signal
 import subprocess
 import time
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from click.testing import CliRunner
 from scenario_etl import Client, Emulator
 from scenario_etl.cli import cli
 from scenario_etl.emulator import Fault
-from tests.helpers import environment, record
+from tests.helpers import environment, record, said
 
 OLD = b"yesterday's file"
 
@@ -34,9 +35,20 @@ def api():
 def test_export_writes_the_file_and_says_so_in_one_line(run, api, tmp_path: Path) -> None:
     done = run("export", "collections", "collections.parquet", api=api)
     assert (done.returncode, done.stdout) == (0, "")
-    assert done.stderr.startswith("scenario-etl: collections.parquet: 250 collections, ")
-    assert done.stderr.count("\n") == 1
+    (line,) = said(done.stderr)
+    assert line.startswith("collections.parquet: 250 collections, ")
     assert pq.read_table(tmp_path / "collections.parquet").num_rows == 250
+
+
+def test_every_line_of_the_log_has_the_time_in_utc(run, api) -> None:
+    api.faults.append(Fault(status=503))
+    before = int(time.time())
+    done = run("export", "collections", "c.parquet", "--attempts", "2", api=api, TZ="Asia/Tokyo")
+    after = time.time()
+    retried, finished = done.stderr.splitlines()
+    assert ["503, retrying in" in said(retried)[0], "250 collections" in said(finished)[0]] == [True, True]
+    for line in (retried, finished):
+        assert before <= datetime.fromisoformat(line.split()[0]).timestamp() <= after
 
 
 def test_the_demo_needs_no_account(run, tmp_path: Path) -> None:
@@ -431,12 +443,15 @@ def test_a_reader_that_has_closed_stdout_is_exit_141_and_silent(command: str) ->
 )
 def test_a_stdout_that_is_closed_from_the_start_is_exit_74(tmp_path: Path, command: str) -> None:
     done = subprocess.run(
-        f"scenario-etl {command} >&-", shell=True, cwd=tmp_path, env=environment(), capture_output=True, check=False
+        f"scenario-etl {command} >&-",
+        shell=True,
+        cwd=tmp_path,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
     )
-    assert (done.returncode, done.stderr.splitlines()[-1:]) == (
-        74,
-        [b"scenario-etl: error: cannot write to stdout: it is closed"],
-    )
+    assert (done.returncode, said(done.stderr)[-1]) == (74, "error: cannot write to stdout: it is closed")
 
 
 def test_a_deleted_working_folder_is_said(api, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, sync_playwright
 
 from scenario_etl import Client, DestinationError, Emulator, GuardError, read_snapshot, snapshot
 from scenario_etl.report import write_report
-from tests.helpers import record
+from tests.helpers import record, said
 
 HOSTILE = [
     "<script>alert(1)</script>",
@@ -173,7 +173,7 @@ def test_a_lake_that_cannot_be_read_is_told_as_such_and_a_count_that_nobody_know
 
 def test_the_command_writes_it_or_says_what_is_missing(run, tmp_path: Path, lake: Path) -> None:
     done = run("report", lake, "page.html")
-    assert (done.returncode, done.stderr) == (0, "scenario-etl: page.html: 3 runs of collections\n")
+    assert (done.returncode, said(done.stderr)) == (0, ["page.html: 3 runs of collections"])
     assert (tmp_path / "page.html").stat().st_size > 10_000
     empty = run("report", tmp_path / "nothing", "page.html")
     assert empty.returncode == 78
