@@ -107,8 +107,10 @@ walk_options = options(
 )  # fmt: skip
 
 report_options = options(
-    click.option("--report", metavar="FILE", help="Write the facts of the run as JSON; - is stdout."),
-    click.option("--metrics-file", metavar="FILE", help="Write them in Prometheus' text format, for node_exporter."),
+    click.option("--report", type=PATH, metavar="FILE", help="Write the facts of the run as JSON; - is stdout."),
+    click.option(
+        "--metrics-file", type=PATH, metavar="FILE", help="Write them in Prometheus' text format, for node_exporter."
+    ),
 )
 
 
@@ -553,8 +555,8 @@ def exit_code(verbose: bool) -> int:
         if sys.stdout:
             sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr] # a name that the terminal cannot show
         code = cli(standalone_mode=False) or 0
-    except SystemExit as error:  # of a signal, or of click, which exits with 1 where a reader has closed stdout
-        code = error.code if error.code in SIGNALS.values() else BROKEN_PIPE
+    except SystemExit as error:  # of a signal or shell completion; click exits with 1 where a reader has closed stdout
+        code = BROKEN_PIPE if error.code == 1 else error.code
     except click.exceptions.Exit as error:
         code = error.exit_code
     except click.ClickException as error:

@@ -25,7 +25,7 @@ SUITES = (
         )
     ],
     ["tests/faults"],
-    [f"tests/test_{name}.py" for name in ("thumbnails", "report", "snapshots", "stores")],
+    [f"tests/test_{name}.py" for name in ("thumbnails", "report", "snapshots", "stores", "completion")],
 )  # fmt: skip
 
 
@@ -58,6 +58,8 @@ MUTATIONS = [
     Mutation("1 at most so many attempts", "retry", "state.attempt_number >= attempts or ", ""),
     Mutation("1 the deadline ends it", "retry", " or self._is_past_deadline(state)", ""),
     Mutation("the time of a log line is in UTC", "cli", "        self.converter = gmtime\n", ""),
+    Mutation("completion ends with 0", "cli", "BROKEN_PIPE if error.code == 1 else error.code", "BROKEN_PIPE"),
+    Mutation("files of options complete", "cli", '"--report", type=PATH, ', '"--report", '),
     Mutation("nobody waits long for a wrong host", "cli", 'PATIENCE if is_default("attempts", "deadline") else None', "None"),
     Mutation("a longer deadline can be asked for", "cli", 'PATIENCE if is_default("attempts", "deadline") else None', "PATIENCE"),
     Mutation("a wrong host is a warning at once", "transport", "seconds > LONG_WAIT or not failure.connected", "seconds > LONG_WAIT"),
