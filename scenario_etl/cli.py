@@ -275,8 +275,7 @@ def report_lake(lake: str, destination: str, verbose: bool) -> None:
 def head(resource: str, rows: int, **given: Any) -> None:
     """Show the first rows of RESOURCE, with as few requests as it takes.
 
-    Where the host name cannot be resolved or the connection is refused, it gives up after 20 s, unless --attempts or
-    --deadline is given.
+    It gives up on a host that cannot be reached after 20 s, unless --attempts or --deadline is given.
     """
     given["connect_deadline"] = PATIENCE if is_default("attempts", "deadline") else None
     with opened(given) as client:

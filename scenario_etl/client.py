@@ -57,8 +57,8 @@ class Client:
             ten times `timeout`.
         attempts: how often one request is sent at most.
         deadline: seconds from the first attempt of a request to the start of its last.
-        connect_deadline: the same, as long as the host name cannot be resolved or connections are refused; None is
-            `deadline`.
+        connect_deadline: the same, as long as no connection can be made, because the host name is not resolved or
+            connections are refused, for example; None is `deadline`.
         requests_per_minute: pacing for each project, in bursts of up to 100 requests; None or 0 switches it off.
         session: your own `requests.Session`, for its proxies, certificates, headers and adapters. Its `send`, hooks,
             `params` and `auth` are not used; it is left open.

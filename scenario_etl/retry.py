@@ -26,7 +26,7 @@ class FailedAttempt(Exception):  # noqa: N818 - a signal, no error: it never lea
         error: what to raise when no attempt is left.
         reason: a word or two for the progress bar, such as "429".
         advice: what to do then; added to the error, after how often it was tried.
-        connected: whether there was a connection; False where a name was not resolved or a connection was refused.
+        connected: whether there was a connection; False where the host name was not resolved, for example.
 
     """
 

@@ -418,16 +418,17 @@ class Requests:
                 return kind(f"{message}; {advice}")
         if isinstance(error, ValueError):  # InvalidURL, InvalidProxyURL, InvalidHeader
             return APIError(message, status=status)
-        if isinstance(cause, urllib3.exceptions.NewConnectionError):
+        if isinstance(cause, urllib3.exceptions.ConnectTimeoutError):  # or a kind of it, such as NameResolutionError
             return self._unconnected(cause, isinstance(error, requests.exceptions.ProxyError))
         return FailedAttempt(TransientError(message, status=status), type(cause).__name__)
 
     def _unconnected(self, cause: BaseException, by_proxy: bool) -> FailedAttempt:
-        """Return what to raise where a name was not resolved, or a connection was refused."""
+        """Return what to raise where a name was not resolved, or a connection was refused or timed out."""
         where, checked = (" to the proxy", "HTTPS_PROXY") if by_proxy else ("", "the base URL")
         failure = cause.__cause__ or cause  # the system's own words
-        message = f"{self.asked}: no connection{where}: {self.quoted(str(failure))}"
-        reason = getattr(failure, "strerror", None) or type(failure).__name__
+        words = self.quoted(str(failure))
+        message = f"{self.asked}: no connection{where}: {words}"
+        reason = getattr(failure, "strerror", None) or words
         advice = f"check {checked} and the network, or run again later"
         return FailedAttempt(TransientError(message), reason, advice, connected=False)
 

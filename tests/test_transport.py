@@ -10,7 +10,7 @@ import threading
 import traceback
 import weakref
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -190,6 +190,20 @@ def test_a_host_name_that_cannot_be_resolved_is_a_warning_at_once(monkeypatch, c
         pages(client)
     assert {record.levelname for record in caplog.records} == {"WARNING"}
     assert "Name or service not known, retrying in" in caplog.text
+
+
+def test_a_host_that_does_not_react_is_no_connection_either(clock, caplog) -> None:
+    with ExitStack() as stack:
+        server = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        with suppress(TimeoutError):
+            while True:  # until the system takes no more on behalf of a program that accepts none
+                stack.enter_context(socket.create_connection(server.getsockname(), timeout=0.1))
+        url = f"http://127.0.0.1:{server.getsockname()[1]}/v1"
+        arguments = {"timeout": 0.1, "connect_deadline": 5}
+        client = Client("k", "s", base_url=url, sleep=clock.sleep, clock=clock, **arguments)
+        with pytest.raises(TransientError, match="no connection: timed out, tried 3 times in"):
+            pages(client)
+    assert "timed out, retrying in" in caplog.text
 
 
 def test_a_proxy_that_cannot_be_reached_is_named(monkeypatch, refusing: str, clock) -> None:
