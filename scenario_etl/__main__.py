@@ -2,6 +2,7 @@
 
 import os
 import sys
+from time import gmtime, strftime
 from typing import NoReturn
 
 # Read by libraries while they are imported; what the user has set stays.
@@ -18,7 +19,7 @@ def main() -> NoReturn:
     try:
         from scenario_etl import cli  # noqa: PLC0415 - behind the lines above, and where Ctrl-C is caught
     except KeyboardInterrupt:
-        sys.stderr.write("scenario-etl: error: interrupted\n")
+        sys.stderr.write(strftime("%Y-%m-%dT%H:%M:%SZ scenario-etl: error: interrupted\n", gmtime()))
         sys.exit(130)
     cli.main()
 

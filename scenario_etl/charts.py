@@ -37,6 +37,7 @@ CHANGES = ("added", "updated", "deleted")
 LARGE_CHANGE = 0.3  # of the largest value; an axis of counts that change by more starts at zero
 BAR_LABEL = 0.22  # inches; the number of a narrower bar would run into the next
 BLUE, ORANGE, RED, GREY = "#0072B2", "#E69F00", "#D55E00", "#808080"
+GROWTH = {"rows": ("collections", BLUE), "items": ("items", ORANGE)}
 PNG_COLORS = 96
 UNDRAWABLE = "\u25a1"  # an empty square, for a character that no font has
 FONTS = ("Noto Sans CJK JP", "Hiragino Sans", "Microsoft YaHei", "Malgun Gothic")  # for names that DejaVu Sans lacks
@@ -143,27 +144,30 @@ def growth(history: pd.DataFrame, *, width: float = WIDTH) -> Figure:
 
     Args:
         history: one row a date, as of `scenario_etl.history`: `date`, `rows`, `rejected`; and `items`, the sum of
-            `item_count`.
+            `item_count`, where it is known.
         width: in inches.
 
     """
-    figure, axes = _figure(width, 4.2, rows=2)
+    history = _with_times(history)
+    drawn = [name for name in GROWTH if name in history]
+    figure, axes = _figure(width, 2.1 * len(drawn), rows=len(drawn))
+    axes = np.atleast_1d(axes)
     published = history[history["rows"].notna()]
     if published.empty:
         return _blank(figure, "No snapshot yet")
-    for axis, name, label, color in zip(axes, ("rows", "items"), ("collections", "items"), (BLUE, ORANGE), strict=True):
+    for axis, name in zip(axes, drawn, strict=True):
+        label, color = GROWTH[name]
         values = history[name].astype(float)  # NaN on a night without a snapshot: no line leads through it
         axis.plot(history["date"], values, color=color, marker="o", markersize=3)
         axis.set_ylabel(label)
         axis.yaxis.set_major_formatter(_THOUSANDS)
         axis.yaxis.set_major_locator(MaxNLocator(5, integer=True))
-        _scale(axis, pd.to_datetime(history["date"]), values)
+        _scale(axis, history["date"], values)
         _mark_rejected(axis, history)
-    axes[0].tick_params(bottom=False, labelbottom=False)
-    for axis in axes:
         _date_axis(axis, history["date"], width)
-    axes[0].set_xlabel("")
-    axes[0].set_xticklabels([])
+        if axis is not axes[-1]:
+            axis.tick_params(bottom=False, labelbottom=False)
+            axis.set_xlabel("")
     _title(figure, _growth_found(published))
     if history["rejected"].any():
         figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower left", fontsize=9)
@@ -179,6 +183,7 @@ def daily_changes(history: pd.DataFrame, *, width: float = WIDTH) -> Figure:
         width: in inches.
 
     """
+    history = _with_times(history)
     figure, axes = _figure(width, 3.2)
     compared = history[history["previous_date"].notna()]
     if compared.empty:
@@ -292,9 +297,15 @@ def _title(figure: Figure, found: str) -> None:
     figure.suptitle(lines, x=0.01, ha="left", fontsize=12, weight="bold")
 
 
+def _with_times(history: pd.DataFrame) -> pd.DataFrame:
+    """Return a history with its dates as times, which pandas can subtract; pyarrow gives it as objects."""
+    dates = {name: pd.to_datetime(history[name]) for name in ("date", "previous_date") if name in history}
+    return history.assign(**dates)
+
+
 def _mark_rejected(axis: Axes, history: pd.DataFrame) -> None:
     half = pd.Timedelta(hours=12)
-    for number, day in enumerate(pd.to_datetime(history.loc[history["rejected"], "date"])):
+    for number, day in enumerate(history.loc[history["rejected"], "date"]):
         label = "stopped by the guard" if number == 0 else None
         axis.axvspan(day - half, day + half, color=RED, alpha=0.25, linewidth=0, label=label)
 

@@ -12,11 +12,12 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from time import monotonic, time
+from time import gmtime, monotonic, time
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO, get_args
 from uuid import uuid4
 
 import click
+from click.core import ParameterSource
 
 import scenario_etl
 from scenario_etl.client import MAX_PAGES, Client
@@ -37,6 +38,7 @@ INTERRUPTED, BROKEN_PIPE, INTERNAL = 130, 141, 70
 SIGNALS = {"SIGTERM": 143, "SIGHUP": 129}  # the exit codes that a shell gives them
 MOST_DAYS = 366  # of a made-up history
 CELL_CHARACTERS = 34  # of one value in the table of `head`
+PATIENCE = 20.0  # seconds for which a person waits for a host that cannot be reached
 
 EXIT_CODES = """\b
 Exit codes:
@@ -107,8 +109,10 @@ walk_options = options(
 )  # fmt: skip
 
 report_options = options(
-    click.option("--report", metavar="FILE", help="Write the facts of the run as JSON; - is stdout."),
-    click.option("--metrics-file", metavar="FILE", help="Write them in Prometheus' text format, for node_exporter."),
+    click.option("--report", type=PATH, metavar="FILE", help="Write the facts of the run as JSON; - is stdout."),
+    click.option(
+        "--metrics-file", type=PATH, metavar="FILE", help="Write them in Prometheus' text format, for node_exporter."
+    ),
 )
 
 
@@ -318,10 +322,20 @@ def report_lake(lake: str, destination: str, verbose: bool) -> None:
 @walk_options
 @connection_options
 def head(resource: str, rows: int, **given: Any) -> None:
-    """Show the first rows of RESOURCE, with as few requests as it takes."""
+    """Show the first rows of RESOURCE, with as few requests as it takes.
+
+    It gives up on a host that cannot be reached after 20 s, unless --attempts or --deadline is given.
+    """
+    given["connect_deadline"] = PATIENCE if is_default("attempts", "deadline") else None
     with demo_team(given) as api, opened(given, api) as client:
         frame = scan(resource, client=client, **walk_arguments(given)).head(rows)
     show(frame)
+
+
+def is_default(*options: str) -> bool:
+    """Whether none of these options of the command was given."""
+    source = click.get_current_context().get_parameter_source
+    return {source(name) for name in options} == {ParameterSource.DEFAULT}
 
 
 def echo(text: str, *, newline: bool = True) -> None:
@@ -398,7 +412,9 @@ def opened(given: dict[str, Any], api: "scenario_etl.Emulator | None") -> Genera
     """Yield the client that the options describe, with `--demo` one of the emulator."""
     start_logging(given["log_format"], given["verbose"])
     arguments: dict[str, Any] = {
-        name: given[name] for name in ("timeout", "attempts", "deadline", "requests_per_minute") if name in given
+        name: given[name]
+        for name in ("timeout", "attempts", "deadline", "connect_deadline", "requests_per_minute")
+        if name in given
     }
     if api:
         arguments |= {"api_key": "demo", "api_secret": "demo", "base_url": api.url}
@@ -536,7 +552,11 @@ def count_of(number: int, one: str, many: str) -> str:
 
 
 class TextFormatter(logging.Formatter):
-    """One line for a person; tracebacks, where they are asked for, without credentials."""
+    """One line for a person, with the time in UTC; tracebacks, where they are asked for, without credentials."""
+
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s scenario-etl: %(message)s", "%Y-%m-%dT%H:%M:%SZ")
+        self.converter = gmtime
 
     def formatException(self, ei: Any) -> str:  # noqa: N802 - the name that logging calls
         """Return a traceback without the credentials in its URLs."""
@@ -565,7 +585,7 @@ class JsonFormatter(TextFormatter):
 def start_logging(form: str, verbose: bool) -> None:
     """Send what the package says to stderr."""
     handler = logging.StreamHandler()
-    handler.setFormatter(JsonFormatter() if form == "json" else TextFormatter("scenario-etl: %(message)s"))
+    handler.setFormatter(JsonFormatter() if form == "json" else TextFormatter())
     logger.handlers = [handler]
     logger.setLevel(logging.DEBUG if verbose else logging.INFO)
 
@@ -590,8 +610,8 @@ def exit_code(verbose: bool) -> int:
         if sys.stdout:
             sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr] # a name that the terminal cannot show
         code = cli(standalone_mode=False) or 0
-    except SystemExit as error:  # of a signal, or of click, which exits with 1 where a reader has closed stdout
-        code = error.code if error.code in SIGNALS.values() else BROKEN_PIPE
+    except SystemExit as error:  # of a signal or shell completion; click exits with 1 where a reader has closed stdout
+        code = BROKEN_PIPE if error.code == 1 else error.code
     except click.exceptions.Exit as error:
         code = error.exit_code
     except click.ClickException as error:

@@ -57,6 +57,8 @@ class Client:
             ten times `timeout`.
         attempts: how often one request is sent at most.
         deadline: seconds from the first attempt of a request to the start of its last.
+        connect_deadline: the same, as long as no connection can be made, because the host name is not resolved or
+            connections are refused, for example; None is `deadline`.
         requests_per_minute: pacing for each project, in bursts of up to 100 requests; None or 0 switches it off.
         session: your own `requests.Session`, for its proxies, certificates, headers and adapters. Its `send`, hooks,
             `params` and `auth` are not used; it is left open.
@@ -87,6 +89,7 @@ class Client:
         timeout: float = 60.0,
         attempts: int = 8,
         deadline: float = 300.0,
+        connect_deadline: float | None = None,
         requests_per_minute: float | None = 100,
         session: requests.Session | None = None,
         sleep: Callable[[float], None] = time.sleep,
@@ -113,6 +116,9 @@ class Client:
             timeout=number("timeout", timeout, *SECONDS),
             attempts=whole_number("attempts", attempts, 1, MOST_ATTEMPTS),
             deadline=number("deadline", deadline, *SECONDS),
+            connect_deadline=number(
+                "connect_deadline", deadline if connect_deadline is None else connect_deadline, *SECONDS
+            ),
             requests_per_minute=pace and number("requests_per_minute", pace, 0.001, MOST_REQUESTS_PER_MINUTE),
             session=session,
             sleep=sleep,

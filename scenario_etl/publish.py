@@ -121,7 +121,7 @@ def _uploaded(store: fs.FileSystem, key: str, folder: str, deadline: float, plac
         try:
             _remove_old_uploads(store, folder)
             yield temporary
-            retry = Retry(math.inf, deadline, on_wait=lambda *wait: _log_retry(place, *wait))
+            retry = Retry(math.inf, deadline, on_retry=lambda failed, wait: _log_retry(place, failed.reason, wait))
             seconds = CALL_TIMEOUT + temporary.stat().st_size / LEAST_SPEED
             retry(lambda: _in_time(seconds, _attempt, store, key, upload, temporary, place))
         finally:

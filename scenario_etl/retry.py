@@ -26,14 +26,18 @@ class FailedAttempt(Exception):  # noqa: N818 - a signal, no error: it never lea
         error: what to raise when no attempt is left.
         reason: a word or two for the progress bar, such as "429".
         advice: what to do then; added to the error, after how often it was tried.
+        connected: whether there was a connection; False where the host name was not resolved, for example.
 
     """
 
-    def __init__(self, error: APIError, reason: str, advice: str = "run again later") -> None:
+    def __init__(
+        self, error: APIError, reason: str, advice: str = "run again later", *, connected: bool = True
+    ) -> None:
         super().__init__(str(error))
         self.error = error
         self.reason = reason
         self.advice = advice
+        self.connected = connected
 
 
 def is_retried(status: int) -> bool:
@@ -78,7 +82,8 @@ class Retry:
 
     Before each new attempt it waits for the longer of what the server asked and an exponential backoff with jitter
     (1 s to 60 s), so that eight attempts outlast two of the API's one-minute windows. It stops after `attempts`, or
-    where the next attempt would start more than `deadline` seconds after the first.
+    where the next attempt would start more than `deadline` seconds after the first, or `connect_deadline` as long as
+    no attempt had a connection.
 
     Attributes:
         retries: attempts beyond the first, over all requests so far.
@@ -92,14 +97,18 @@ class Retry:
         deadline: float,
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
-        on_wait: Waiting = lambda *_: None,
+        on_retry: Callable[[FailedAttempt, float], None] = lambda *_: None,
+        *,
+        connect_deadline: float = math.inf,
     ) -> None:
         self.retries = 0
         self.seconds_waited = 0.0
         self._deadline = deadline
+        self._connect_deadline = min(deadline, connect_deadline)
+        self._connected = False
         self._clock = clock
         self._started = clock()
-        self._on_wait = on_wait
+        self._on_retry = on_retry
         self._backoff = tenacity.wait_exponential_jitter(initial=FIRST_WAIT, max=LONGEST_WAIT)
         self._retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(FailedAttempt),
@@ -113,18 +122,21 @@ class Retry:
     def __call__(self, attempt: Callable[[], Result]) -> Result:
         """Return what `attempt()` returns; raise the error of its last failure, told how often it was tried."""
         self._started = self._clock()
+        self._connected = False
         return self._retrying(attempt)
 
     def _wait(self, state: tenacity.RetryCallState) -> float:
         return max(_failure(state).error.retry_after or 0.0, self._backoff(state))
 
     def _is_past_deadline(self, state: tenacity.RetryCallState) -> bool:
-        return self._clock() - self._started + state.upcoming_sleep > self._deadline
+        self._connected |= _failure(state).connected
+        deadline = self._deadline if self._connected else self._connect_deadline
+        return self._clock() - self._started + state.upcoming_sleep > deadline
 
     def _count(self, state: tenacity.RetryCallState) -> None:
         self.retries += 1
         self.seconds_waited += state.upcoming_sleep
-        self._on_wait(_failure(state).reason, state.upcoming_sleep)
+        self._on_retry(_failure(state), state.upcoming_sleep)
 
     def _give_up(self, state: tenacity.RetryCallState) -> None:
         failure = _failure(state)

@@ -31,7 +31,6 @@ READ_SIZE = 256 * 2**10  # bytes
 MOST_REDIRECTS = 5
 QUOTED_CHARACTERS = 200  # of the server's words in an error
 LONG_WAIT = 5.0  # seconds; a longer one is a warning, so that a program without logging shows it
-PACING = "pacing"  # the reason of a wait that nothing went wrong for
 HEADERS = {"Accept": "application/json", "Accept-Encoding": "gzip", "User-Agent": "scenario-etl"}
 
 logger = logging.getLogger("scenario_etl")
@@ -46,6 +45,7 @@ class Transport:
         timeout: the longest silence on the socket, in seconds.
         attempts: how often one request is sent at most.
         deadline: seconds from the first attempt of a request to the start of its last.
+        connect_deadline: the same, as long as no attempt of the request had a connection.
         requests_per_minute: pacing for each project; None or 0 switches it off.
         session: the user's own, or None.
         sleep: what waits, given seconds.
@@ -64,6 +64,7 @@ class Transport:
         timeout: float,
         attempts: int,
         deadline: float,
+        connect_deadline: float,
         requests_per_minute: float | None,
         session: requests.Session | None,
         sleep: Callable[[float], None],
@@ -74,6 +75,7 @@ class Transport:
         self.timeout = timeout
         self.attempts = attempts
         self.deadline = deadline
+        self.connect_deadline = connect_deadline
         self.sleep = sleep
         self.clock = clock
         self._requests_per_minute = requests_per_minute
@@ -218,7 +220,12 @@ class Requests:
         self._transport = transport
         self._on_wait = on_wait
         self._retry = Retry(
-            attempts or transport.attempts, transport.deadline, transport.sleep, transport.clock, self._announce
+            attempts or transport.attempts,
+            transport.deadline,
+            transport.sleep,
+            transport.clock,
+            self._announce_retry,
+            connect_deadline=transport.connect_deadline,
         )
         self._bucket = transport.bucket(parameters.get("projectId"))
         self._request = transport.session.prepare_request(requests.Request("GET", self.url, headers=HEADERS))
@@ -274,14 +281,16 @@ class Requests:
         self._is_paced = False
         if seconds:
             self._seconds_paced += seconds
-            self._announce(PACING, seconds)
+            self._announce(logging.DEBUG, "pacing", "waiting", seconds)
             self._transport.sleep(seconds)
 
-    def _announce(self, reason: str, seconds: float) -> None:
+    def _announce_retry(self, failure: FailedAttempt, seconds: float) -> None:
+        is_warning = seconds > LONG_WAIT or not failure.connected  # the base URL may be wrong
+        self._announce(logging.WARNING if is_warning else logging.INFO, failure.reason, "retrying in", seconds)
+
+    def _announce(self, level: int, reason: str, action: str, seconds: float) -> None:
         facts = {"request": redact(self.asked, QUOTED_CHARACTERS), "reason": reason, "seconds": round(seconds, 1)}
-        message = "%(request)s: %(reason)s, waiting %(seconds).1f s"
-        level = logging.WARNING if seconds > LONG_WAIT else logging.INFO
-        level = logging.DEBUG if reason == PACING else level
+        message = f"%(request)s: %(reason)s, {action} %(seconds).1f s"
         logger.log(level, message, facts, extra={"event": "waiting", "facts": facts | {"page": self.page}})
         if self._on_wait:
             self._on_wait(reason, seconds)
@@ -411,7 +420,19 @@ class Requests:
                 return kind(f"{message}; {advice}")
         if isinstance(error, ValueError):  # InvalidURL, InvalidProxyURL, InvalidHeader
             return APIError(message, status=status)
+        if isinstance(cause, urllib3.exceptions.ConnectTimeoutError):  # or a kind of it, such as NameResolutionError
+            return self._unconnected(cause, isinstance(error, requests.exceptions.ProxyError))
         return FailedAttempt(TransientError(message, status=status), type(cause).__name__)
+
+    def _unconnected(self, cause: BaseException, by_proxy: bool) -> FailedAttempt:
+        """Return what to raise where a name was not resolved, or a connection was refused or timed out."""
+        where, checked = (" to the proxy", "HTTPS_PROXY") if by_proxy else ("", "the base URL")
+        failure = cause.__cause__ or cause  # the system's own words
+        words = self.quoted(str(failure))
+        message = f"{self.asked}: no connection{where}: {words}"
+        reason = getattr(failure, "strerror", None) or words
+        advice = f"check {checked} and the network, or run again later"
+        return FailedAttempt(TransientError(message), reason, advice, connected=False)
 
     def quoted(self, words: str | bytes | None) -> str:
         """Return words of the server as they may be shown."""

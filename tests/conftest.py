@@ -1,5 +1,6 @@
 """What the tests share: a client that waits for nobody, and the command line as a user runs it."""
 
+import socket
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -46,6 +47,14 @@ def api() -> Iterator[Emulator]:
 @pytest.fixture
 def client(api: Emulator, connect: Callable[..., Client]) -> Client:
     return connect(api)
+
+
+@pytest.fixture
+def refusing() -> Iterator[str]:
+    """The base URL of a port that refuses connections; it is bound, so that no other program listens there."""
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        yield f"http://127.0.0.1:{bound.getsockname()[1]}/v1"
 
 
 @pytest.fixture(autouse=True)

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import re
 import signal
 import sys
 import time
@@ -125,6 +126,14 @@ def environment(api: Emulator | None = None, **more: str) -> dict[str, str]:
             "SCENARIO_SDK_API_SECRET": "demo",
         }
     return inherited | more
+
+
+def said(stderr: str) -> list[str]:
+    """The lines of a log, without the time and the name that each must begin with."""
+    lines = stderr.splitlines()
+    matches = [re.fullmatch(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ scenario-etl: (.*)", line) for line in lines]
+    assert all(matches), stderr
+    return [match[1] for match in matches]
 
 
 def pages(client: Client, **parameters: Any) -> list[Page]:

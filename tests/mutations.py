@@ -25,7 +25,7 @@ SUITES = (
         )
     ],
     ["tests/faults"],
-    [f"tests/test_{name}.py" for name in ("thumbnails", "report", "snapshots", "stores")],
+    [f"tests/test_{name}.py" for name in ("thumbnails", "report", "snapshots", "stores", "completion")],
 )  # fmt: skip
 
 
@@ -57,6 +57,13 @@ MUTATIONS = [
     Mutation("1 every 5xx is retried", "retry", "500 <= status <= 599", "500 <= status <= 504"),
     Mutation("1 at most so many attempts", "retry", "state.attempt_number >= attempts or ", ""),
     Mutation("1 the deadline ends it", "retry", " or self._is_past_deadline(state)", ""),
+    Mutation("the time of a log line is in UTC", "cli", "        self.converter = gmtime\n", ""),
+    Mutation("completion ends with 0", "cli", "BROKEN_PIPE if error.code == 1 else error.code", "BROKEN_PIPE"),
+    Mutation("files of options complete", "cli", '"--report", type=PATH, ', '"--report", '),
+    Mutation("nobody waits long for a wrong host", "cli", 'PATIENCE if is_default("attempts", "deadline") else None', "None"),
+    Mutation("a longer deadline can be asked for", "cli", 'PATIENCE if is_default("attempts", "deadline") else None', "PATIENCE"),
+    Mutation("a wrong host is a warning at once", "transport", "seconds > LONG_WAIT or not failure.connected", "seconds > LONG_WAIT"),
+    Mutation("a host that answered has the whole deadline", "retry", "self._connected |= _failure(state).connected", "pass"),
     Mutation("1 never sooner than asked", "retry", "max(_failure(state).error.retry_after or 0.0, self._backoff(state))",
              "self._backoff(state)"),
     Mutation("1 the backoff holds", "retry", "max(_failure(state).error.retry_after or 0.0, self._backoff(state))",

@@ -130,7 +130,7 @@ def test_neither_repr_nor_logs_show_a_secret(caplog) -> None:
     client, _ = answering((503, {}, b""), page(token="t"), page())
     pages(client)
     assert repr(client) == "<scenario_etl.Client https://api.example/v1 with API key>"
-    assert "503, waiting" in caplog.text
+    assert "503, retrying in" in caplog.text
     assert not any(secret in caplog.text for secret in SECRETS)
 
 

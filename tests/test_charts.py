@@ -1,12 +1,15 @@
 import io
 import re
+from datetime import date
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
 
-from scenario_etl import charts
+import scenario_etl
+from scenario_etl import Client, Emulator, charts, snapshot
 
 DAYS = pd.date_range("2026-11-02", periods=9)
 NAMES = ["Boss Concepts", None, "", "$a_1$ \\frac{", "<b>bold</b>", "x" * 200, "コレクション 🎮", "tab\tand\nline"]
@@ -174,6 +177,15 @@ def test_a_chart_is_labelled_and_fits_its_width_whatever_names_hold(name: str, w
     assert drawn.shape[1] == pytest.approx(2 * charts.PIXELS_AN_INCH * width, abs=1)
     assert drawn.any()
     assert not drawn[:, -2:].any()  # nothing runs over the edge
+
+
+def test_a_history_is_drawn_as_the_package_gives_it(tmp_path: Path) -> None:
+    with Emulator(9) as api, Client("demo", "demo", base_url=api.url) as client:
+        for day in api.days(4, date(2026, 11, 24)):
+            snapshot("collections", tmp_path / "lake", date=day, client=client)
+    runs = scenario_etl.history(tmp_path / "lake", "collections").to_pandas()
+    assert charts.title_of(charts.growth(runs)) == f"{len(api.collections)} collections, 4 more than on Nov 21"
+    assert "busiest day" in charts.title_of(charts.daily_changes(runs))
 
 
 def test_what_the_guard_stopped_is_marked() -> None:

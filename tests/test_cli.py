@@ -3,16 +3,18 @@ import os
 import signal
 import subprocess
 import time
+from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
 
-from scenario_etl import Emulator, history
+from scenario_etl import Client, Emulator, history
 from scenario_etl.cli import cli
 from scenario_etl.emulator import Fault
-from tests.helpers import environment, record
+from tests.helpers import environment, record, said
 
 OLD = b"yesterday's file"
 
@@ -33,9 +35,20 @@ def api():
 def test_export_writes_the_file_and_says_so_in_one_line(run, api, tmp_path: Path) -> None:
     done = run("export", "collections", "collections.parquet", api=api)
     assert (done.returncode, done.stdout) == (0, "")
-    assert done.stderr.startswith("scenario-etl: collections.parquet: 250 collections, ")
-    assert done.stderr.count("\n") == 1
+    (line,) = said(done.stderr)
+    assert line.startswith("collections.parquet: 250 collections, ")
     assert pq.read_table(tmp_path / "collections.parquet").num_rows == 250
+
+
+def test_every_line_of_the_log_has_the_time_in_utc(run, api) -> None:
+    api.faults.append(Fault(status=503))
+    before = int(time.time())
+    done = run("export", "collections", "c.parquet", "--attempts", "2", api=api, TZ="Asia/Tokyo")
+    after = time.time()
+    retried, finished = done.stderr.splitlines()
+    assert ["503, retrying in" in said(retried)[0], "250 collections" in said(finished)[0]] == [True, True]
+    for line in (retried, finished):
+        assert before <= datetime.fromisoformat(line.split()[0]).timestamp() <= after
 
 
 def test_the_demo_needs_no_account(run, tmp_path: Path) -> None:
@@ -126,7 +139,7 @@ def test_an_interrupt_leaves_the_old_file_and_no_debris(api, old: Path, number: 
         line = process.stderr.readline()  # it says that it waits
         process.send_signal(number)
         rest = process.stderr.read()
-    assert "503, waiting 60.0 s" in line
+    assert "503, retrying in 60.0 s" in line
     assert process.returncode == 128 + number
     assert "Traceback" not in rest
     assert (old.read_bytes(), os.listdir(old.parent)) == (OLD, ["collections.parquet"])
@@ -235,6 +248,40 @@ def test_the_demo_stores_thumbnails_unless_pillow_is_missing_or_the_option_says_
     assert "no thumbnails are stored: thumbnails need Pillow; install it: pip install " in done.stderr
     wanted = run("snapshot", "collections", "plain", "--demo", "--thumbnails", PYTHONPATH=str(tmp_path))
     assert (wanted.returncode, wanted.stderr.count("\n")) == (78, 1)
+
+
+@pytest.fixture
+def invoke(clock, tmp_path: Path, monkeypatch):
+    """Return a function that runs a command in this process, in an empty folder, with waits that take no time."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("scenario_etl.cli.Client", partial(Client, "demo", "demo", sleep=clock.sleep, clock=clock))
+    return lambda command, base_url: CliRunner().invoke(cli, [*command.split(), "--base-url", base_url])
+
+
+@pytest.mark.parametrize(
+    ("command", "bounds"),
+    [
+        ("check", (0, 0)),
+        ("head collections", (15, 20)),
+        ("head collections --deadline 100", (60, 100)),
+        ("head collections --attempts 8", (120, 300)),
+        ("export collections c.parquet", (120, 300)),
+        ("snapshot collections lake", (120, 300)),
+    ],
+)
+def test_a_host_that_cannot_be_reached_is_given_up_soon_where_a_person_waits(
+    invoke, refusing: str, clock, command: str, bounds
+) -> None:
+    error = invoke(command, refusing).exception
+    assert error.exit_code == 75
+    assert bounds[0] <= clock.now <= bounds[1]
+    assert str(error).endswith("; check the base URL and the network, or run again later")
+
+
+def test_a_person_waits_for_a_rate_limit_as_long_as_it_takes(invoke, api, clock) -> None:
+    api.faults.append(Fault(status=429, headers={"Retry-After": "60"}))
+    assert invoke("head collections", api.url).exit_code == 0
+    assert clock.waits == [60]
 
 
 def test_the_emulator_prints_its_base_url_first_and_serves_until_terminated(run) -> None:
@@ -430,12 +477,15 @@ def test_a_reader_that_has_closed_stdout_is_exit_141_and_silent(command: str) ->
 )
 def test_a_stdout_that_is_closed_from_the_start_is_exit_74(tmp_path: Path, command: str) -> None:
     done = subprocess.run(
-        f"scenario-etl {command} >&-", shell=True, cwd=tmp_path, env=environment(), capture_output=True, check=False
+        f"scenario-etl {command} >&-",
+        shell=True,
+        cwd=tmp_path,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
     )
-    assert (done.returncode, done.stderr.splitlines()[-1:]) == (
-        74,
-        [b"scenario-etl: error: cannot write to stdout: it is closed"],
-    )
+    assert (done.returncode, said(done.stderr)[-1]) == (74, "error: cannot write to stdout: it is closed")
 
 
 def test_a_deleted_working_folder_is_said(api, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """The README's recipes for schedulers: run, or held against the schemas of those who read them."""
 
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,9 @@ import pytest
 import yaml
 
 from scenario_etl import Emulator
+from scenario_etl.cli import METRICS
 from scenario_etl.emulator import Fault
+from scenario_etl.resources import RESOURCES
 from tests.helpers import environment
 from tests.test_errors import CODES
 
@@ -71,7 +74,74 @@ def test_the_github_workflow_tries_again_after_75_only(tmp_path: Path, faults, c
     script = steps[-1]["run"].replace("s3://bucket/lake", f"{tmp_path}/lake --attempts 1").replace("sleep 600", "true")
     with Emulator(9, faults=[Fault(status=status) for status in faults]) as api:
         done = subprocess.run(["bash", "-e", "-c", script], env=environment(api), check=False, capture_output=True)
-        assert (done.returncode, len(api.requests)) == (code, runs)
+        listings = [path for _, path in api.requests if path.startswith("/v1/collections")]
+        assert (done.returncode, len(listings)) == (code, runs)
+
+
+def test_the_alert_rules_use_metrics_and_resources_that_there_are() -> None:
+    rules = recipe("yaml prometheus")
+    assert set(re.findall(r"scenario_etl_(\w+)", rules)) == {"last_success_timestamp_seconds", "last_exit_code"}
+    assert {"last_success_timestamp_seconds", "last_exit_code"} <= METRICS.keys()
+    assert set(re.findall(r'resource="(\w+)"', rules)) <= RESOURCES.keys()
+
+
+ALERTS = {
+    "ScenarioNoSuccess": "No run for collections has succeeded for 1d 2h 1m 0s.",
+    "ScenarioRunFailed": "The last run for collections failed with exit code 69.",
+    "ScenarioMetricsAbsent": "No run for collections has ever succeeded, or its metrics are not collected.",
+}
+
+
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="needs promtool, which comes with Prometheus")
+@pytest.mark.parametrize(
+    ("statuses", "minutes", "alerts"),
+    [
+        ([200], 26 * 60, []),
+        ([200], 26 * 60 + 1, ["ScenarioNoSuccess"]),
+        ([200, 404], 1, ["ScenarioRunFailed"]),
+        ([200, 404, 200], 1, []),
+        ([200, 503], 26 * 60, []),
+        ([200, 503], 26 * 60 + 1, ["ScenarioNoSuccess"]),
+        ([404], 60, ["ScenarioRunFailed", "ScenarioMetricsAbsent"]),
+        ([503], 59, []),
+        ([503], 60, ["ScenarioMetricsAbsent"]),
+        ([], 60, ["ScenarioMetricsAbsent"]),
+    ],
+)
+def test_prometheus_raises_the_alerts_after_runs_that_ended_so(run, tmp_path: Path, statuses, minutes, alerts) -> None:
+    metrics = tmp_path / "scenario.prom"
+    metrics.touch()
+    with Emulator(9, faults=[None if status == 200 else Fault(status=status) for status in statuses]) as api:
+        for _ in statuses:
+            run("export", "collections", "c.parquet", "--metrics-file", metrics, "--attempts", "1", api=api)
+    promtool(tmp_path, "check", "metrics", given=metrics.read_text())
+    series = {line.split()[0]: line.split()[1] for line in metrics.read_text().splitlines() if line[0] != "#"}
+    assert len(series) == metrics.read_text().count("# TYPE")
+    series |= {name: "0" for name in series if "timestamp" in name}  # where the time of promtool's tests begins
+    expected = {"exp_labels": {"resource": "collections"}}
+    test = {
+        "interval": "1m",
+        "input_series": [{"series": name, "values": f"{value}x{minutes}"} for name, value in series.items()],
+        "alert_rule_test": [
+            {
+                "eval_time": f"{minutes}m",
+                "alertname": name,
+                "exp_alerts": [expected | {"exp_annotations": {"summary": summary}}] * (name in alerts),
+            }
+            for name, summary in ALERTS.items()
+        ],
+    }
+    (tmp_path / "rules.yml").write_text(recipe("yaml prometheus"))
+    (tmp_path / "test.yml").write_text(yaml.safe_dump({"rule_files": ["rules.yml"], "tests": [test]}))
+    promtool(tmp_path, "check", "rules", "rules.yml")
+    promtool(tmp_path, "test", "rules", "test.yml")
+
+
+def promtool(folder: Path, *arguments: str, given: str = "") -> None:
+    done = subprocess.run(
+        ["promtool", *arguments], cwd=folder, input=given, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_the_airflow_dag_and_the_systemd_units_are_checked_by_ci() -> None:

@@ -7,6 +7,9 @@ from tests.helpers import FakeClock
 NOW = 784_111_777.0  # Sun, 06 Nov 1994 08:49:37 GMT, the date of RFC 9110
 
 
+UNCONNECTED = FailedAttempt(TransientError("GET /x: no connection"), "refused", connected=False)
+
+
 def failing(times: int, error: APIError | None = None):
     """Return an attempt that fails so many times, then gives "page"."""
     left = iter(range(times))
@@ -95,6 +98,44 @@ def test_the_last_attempt_starts_before_the_deadline(clock: FakeClock) -> None:
     with pytest.raises(TransientError):
         Retry(99, 300, clock.sleep, clock)(slow_attempt)
     assert clock.now - 60 <= 300
+
+
+def test_without_any_connection_the_last_attempt_starts_before_the_connect_deadline(clock: FakeClock) -> None:
+    def refused() -> None:
+        raise UNCONNECTED
+
+    for _ in range(2):  # requests, each with its own
+        started = clock.now
+        with pytest.raises(TransientError, match=r"tried 5 times in 1\d s; run again later"):
+            Retry(99, 300, clock.sleep, clock, connect_deadline=20)(refused)
+        assert 15 <= clock.now - started <= 20
+    with pytest.raises(TransientError, match="tried 2 times"):
+        Retry(99, 3, clock.sleep, clock, connect_deadline=20)(refused)
+
+
+def test_after_one_connection_the_deadline_is_that_of_every_request(clock: FakeClock) -> None:
+    failures = iter([UNCONNECTED, FailedAttempt(TransientError("GET /x: 503"), "503"), *[UNCONNECTED] * 5])
+
+    def attempt() -> str:
+        if failed := next(failures, None):
+            raise failed
+        return "page"
+
+    assert Retry(8, 300, clock.sleep, clock, connect_deadline=20)(attempt) == "page"
+    assert clock.now > 100
+
+
+def test_a_connection_for_one_request_counts_for_that_one_only(clock: FakeClock) -> None:
+    retry = Retry(8, 300, clock.sleep, clock, connect_deadline=20)
+    assert retry(failing(1)) == "page"
+    started = clock.now
+
+    def refused() -> None:
+        raise UNCONNECTED
+
+    with pytest.raises(TransientError):
+        retry(refused)
+    assert clock.now - started <= 20
 
 
 def test_each_request_has_a_deadline_of_its_own(clock: FakeClock) -> None:

@@ -21,7 +21,7 @@ from scenario_etl import Emulator, export_collections, history, publish, read_sn
 from scenario_etl.errors import ConfigError, DestinationError, TransientError
 from scenario_etl.lake_thumbnails import read_thumbnails
 from scenario_etl.retry import FailedAttempt, Retry
-from tests.helpers import FakeClock, environment
+from tests.helpers import FakeClock, environment, said
 from tests.lakes import DAYS
 from tests.store_faults import DENIED, SLOW_DOWN, StoreFault, StoreProxy, is_any, is_copy, is_upload
 
@@ -91,7 +91,8 @@ def test_a_wrong_uri_ends_the_command_before_any_request(run, api, command, code
 def test_a_store_without_credentials_ends_the_command_before_any_request(run, api) -> None:
     done = run("export", "collections", "abfss://container@account.dfs.core.windows.net/c.parquet", api=api)
     assert (done.returncode, api.requests) == (74, [])
-    assert done.stderr.splitlines()[-1].startswith("scenario-etl: error: cannot write abfss://container@account.dfs")
+    (error,) = said(done.stderr.splitlines()[-1])  # Azure's library may write lines of its own before
+    assert error.startswith("error: cannot write abfss://container@account.dfs")
     assert "Traceback" not in done.stderr
 
 

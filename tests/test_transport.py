@@ -3,12 +3,14 @@ import gzip
 import http.server
 import json
 import logging
+import re
+import socket
 import ssl
 import threading
 import traceback
 import weakref
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -164,6 +166,53 @@ def test_a_transport_error_is_tried_again_then_exit_75(error) -> None:
     assert (caught.value.status, len(adapter.requests), caught.value.attempts) == (None, 8, 8)
 
 
+def test_a_refused_connection_is_a_warning_at_once_and_says_what_to_check(refusing: str, clock, caplog) -> None:
+    client = Client("k", "s", base_url=refusing, sleep=clock.sleep, clock=clock, attempts=2)
+    with pytest.raises(TransientError) as caught:
+        pages(client)
+    (warning,) = caplog.records
+    assert (warning.levelname, warning.facts["reason"]) == ("WARNING", "Connection refused")
+    assert warning.getMessage().endswith(f"(page 1): Connection refused, retrying in {clock.waits[0]:.1f} s")
+    assert re.search(
+        r"no connection: \[Errno \d+\] Connection refused, tried 2 times in \d s; "
+        r"check the base URL and the network, or run again later$",
+        str(caught.value),
+    )
+
+
+def test_a_host_name_that_cannot_be_resolved_is_a_warning_at_once(monkeypatch, clock, caplog) -> None:
+    def unresolved(*_: object, **__: object) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unresolved)  # a real one may take as long as it likes
+    client = Client("k", "s", base_url="https://api.example/v1", sleep=clock.sleep, clock=clock, connect_deadline=20)
+    with pytest.raises(TransientError, match=r"no connection: .*Name or service not known, tried 5 times.*base URL"):
+        pages(client)
+    assert {record.levelname for record in caplog.records} == {"WARNING"}
+    assert "Name or service not known, retrying in" in caplog.text
+
+
+def test_a_host_that_does_not_react_is_no_connection_either(clock, caplog) -> None:
+    with ExitStack() as stack:
+        server = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        with suppress(TimeoutError):
+            while True:  # until the system takes no more on behalf of a program that accepts none
+                stack.enter_context(socket.create_connection(server.getsockname(), timeout=0.1))
+        url = f"http://127.0.0.1:{server.getsockname()[1]}/v1"
+        arguments = {"timeout": 0.1, "connect_deadline": 5}
+        client = Client("k", "s", base_url=url, sleep=clock.sleep, clock=clock, **arguments)
+        with pytest.raises(TransientError, match="no connection: timed out, tried 3 times in"):
+            pages(client)
+    assert "timed out, retrying in" in caplog.text
+
+
+def test_a_proxy_that_cannot_be_reached_is_named(monkeypatch, refusing: str, clock) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", refusing)
+    client = Client("k", "s", base_url="https://api.example/v1", sleep=clock.sleep, clock=clock)
+    with pytest.raises(TransientError, match=r"no connection to the proxy: .*; check HTTPS_PROXY and the network"):
+        pages(client)
+
+
 def test_an_untrusted_certificate_is_final() -> None:
     client, adapter = answering(requests.exceptions.SSLError("[SSL: CERTIFICATE_VERIFY_FAILED] self-signed"))
     with pytest.raises(APIError, match="REQUESTS_CA_BUNDLE"):
@@ -288,7 +337,7 @@ def test_pacing_is_logged_for_the_curious_only_and_takes_nothing_from_the_deadli
     client, adapter = answering(page(1, token="a"), page(2, token="b"), (503, {}, b""), page(3), **slow)
     assert len(pages(client)) == 3
     assert (len(adapter.requests), sum(clock.waits) > 300) == (4, True)
-    assert "503, waiting" in caplog.text
+    assert "503, retrying in" in caplog.text
     assert "pacing" not in caplog.text
 
 

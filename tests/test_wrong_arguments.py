@@ -76,7 +76,9 @@ def check(function: Callable[..., Any], right: dict[str, Any], parameters: str) 
 
 def test_a_client_of_anything_is_right_or_a_scenario_error() -> None:
     right = {"api_key": "k", "api_secret": "s"}
-    names = "api_key api_secret base_url timeout attempts deadline requests_per_minute session sleep clock"
+    names = (
+        "api_key api_secret base_url timeout attempts deadline connect_deadline requests_per_minute session sleep clock"
+    )
     check(Client, right, names)
     check(Client, {}, "bearer_token")
 
