@@ -40,6 +40,21 @@ class Mutation:
 
 
 MUTATIONS = [
+    Mutation("asset ids are safe names", "lake_thumbnails", 're.fullmatch(r"[A-Za-z0-9_-]{1,200}", asset_id)', "asset_id"),
+    Mutation("stored thumbnails are not fetched again", "lake_thumbnails", " if asset_id not in there", ""),
+    Mutation("thumbnails of the rows updated last", "lake_thumbnails", '"descending"', '"ascending"'),
+    Mutation("what is no JPEG is not read", "lake_thumbnails", "if content.startswith(JPEG):", "if content:"),
+    Mutation("names are asked for once", "snapshots", "max_pages=10, attempts=1", "max_pages=10"),
+    Mutation("names cost no run", "snapshots", '    except ScenarioError as error:\n        logger.info("the names', '    except KeyError as error:\n        logger.info("the names'),
+    Mutation("history survives retention", "snapshots", '"snapshot_rows": new.rows, ', ""),
+    Mutation("totals survive retention", "snapshots", 'facts["total"] = totals[total] if total in totals else', 'facts["total"] ='),
+    Mutation("no line through a guarded night", "charts", 'axis.plot(history["date"], values,', 'axis.plot(published["date"], published[name].astype(float),'),
+    Mutation("an axis starts at zero", "charts", "axis.set_ylim(bottom=0, ", "axis.set_ylim("),
+    Mutation("a tie is no busiest day", "charts", "    if len(busiest) > 1:\n        return f\"At most", "    if False:\n        return f\"At most"),
+    Mutation("a bar of two days is no day", "charts", "if day - before > pd.Timedelta(days=1):", "if False:"),
+    Mutation("the page has at most 1 MB", "report", "side = side * 3 // 4", "break"),
+    Mutation("thumbnails of the lake are used", "report", "stored.get(asset_id) or fetched", "fetched"),
+    Mutation("--days needs an empty lake", "cli", "    if snapshot_dates(lake, resource):", "    if False:"),
     Mutation("batches hold all their pages", "extract", "records += page.records", "records = page.records"),
     Mutation("batches are bounded in bytes", "extract", " or size >= GATHERED_BYTES", ""),
     Mutation("the last batch counts", "extract", "    if records:\n        yield records\n", ""),
