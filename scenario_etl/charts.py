@@ -9,6 +9,7 @@ import io
 import math
 import textwrap
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 from functools import cache, wraps
 from typing import Any, ParamSpec
 
@@ -260,7 +261,7 @@ def _title(figure: Figure, found: str) -> None:
 
 
 def _mark_rejected(axis: Axes, history: pd.DataFrame) -> None:
-    half = pd.Timedelta(hours=12)
+    half = timedelta(hours=12)
     for number, day in enumerate(pd.to_datetime(history.loc[history["rejected"], "date"])):
         label = "stopped by the guard" if number == 0 else None
         axis.axvspan(day - half, day + half, color=RED, alpha=0.25, linewidth=0, label=label)
@@ -273,7 +274,7 @@ def _write_numbers(axis: Axes, counts: Any) -> None:
 
 
 def _date_axis(axis: Axes, dates: "pd.Series[Any]", width: float) -> None:
-    beside = pd.Timedelta(days=1.5)
+    beside = timedelta(days=1.5)
     axis.set_xlim(dates.min() - beside, dates.max() + beside)
     locator = AutoDateLocator(minticks=3, maxticks=4 if width < NARROW else 8)  # type: ignore[no-untyped-call]
     locator.intervald[MONTHLY] = [1, 2, 3, 4, 6, 12]  # without the 12 it warns where four ticks are for two years

@@ -11,7 +11,6 @@ from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-import numpy as np
 import pyarrow as pa
 
 from scenario_etl import parquet
@@ -550,8 +549,7 @@ def _check_dtype_backend(dtype_backend: str | None) -> None:
 def _to_pandas(table: pa.Table, dtype_backend: DtypeBackend | None) -> "pd.DataFrame":
     import pandas as pd  # noqa: PLC0415 - 0.4 s that only a DataFrame is worth
 
-    strings = pd.StringDtype() if dtype_backend else pd.StringDtype(na_value=np.nan)
-    nullable = {pa.int64(): pd.Int64Dtype(), pa.string(): strings}
-    types_mapper = pd.ArrowDtype if dtype_backend == "pyarrow" else nullable.get
-    frame: pd.DataFrame = table.to_pandas(types_mapper=types_mapper, ignore_metadata=True)
+    nullable = {pa.int64(): pd.Int64Dtype(), pa.string(): pd.StringDtype()}
+    types_mappers = {None: None, "numpy_nullable": nullable.get, "pyarrow": pd.ArrowDtype}
+    frame: pd.DataFrame = table.to_pandas(types_mapper=types_mappers[dtype_backend])
     return frame

@@ -3,6 +3,7 @@
 import base64
 import os
 from collections.abc import Callable
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,8 +25,8 @@ PHONE = 4.2  # inches
 PICTURES = 48
 CHANGES = 25  # rows shown of the last changes
 RUNS = 14  # dates shown of the last runs
-CHANGED = pd.Timedelta(weeks=12)  # before the newest snapshot; changes are never removed from a lake
-STALE = pd.Timedelta(days=90)
+CHANGED = timedelta(weeks=12)  # before the newest snapshot; changes are never removed from a lake
+STALE = timedelta(days=90)
 
 
 def write_report(lake: str | os.PathLike[str], destination: str | os.PathLike[str]) -> int:

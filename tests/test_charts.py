@@ -1,5 +1,6 @@
 import io
 import re
+from datetime import timedelta
 
 import numpy as np
 import pandas as pd
@@ -56,7 +57,7 @@ def test_titles_say_the_finding() -> None:
 @pytest.mark.parametrize("days", [1, 20, 100, 500, 800, 1100, 3000, 9000])
 @pytest.mark.parametrize("width", [4.2, 8.0])
 def test_any_span_of_dates_is_drawn_without_a_warning(days: int, width: float) -> None:
-    dates = pd.Series(pd.to_datetime([DAYS[0], DAYS[0] + pd.Timedelta(days=days)]))
+    dates = pd.Series(pd.to_datetime([DAYS[0], DAYS[0] + timedelta(days=days)]))
     few = history().head(2).assign(date=dates, previous_date=[pd.NaT, DAYS[0]])
     assert inked(charts.growth(few, width=width)).any()
 
