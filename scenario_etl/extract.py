@@ -84,7 +84,7 @@ class ScanReport:
 class Scan:
     """A description of one walk over a resource: each use starts a fresh one, and nothing is requested before.
 
-    Any library that takes Arrow streams takes a Scan as it is: DuckDB, Polars, pandas, ADBC, Delta.
+    Any library that takes Arrow streams takes a Scan as it is: DuckDB, Polars, pandas 3, ADBC, Delta.
 
     >>> from scenario_etl import Client, Emulator, scan
     >>> with Emulator(collections=250) as api, Client("demo", "demo", base_url=api.url) as client:
@@ -157,8 +157,8 @@ class Scan:
         """Return the whole resource as a DataFrame. Raises what `to_batches` raises.
 
         Args:
-            dtype_backend: as in pandas; by default the columns are `str`, `Int64` and `datetime64[us, UTC]`, whether or
-                not a null occurs.
+            dtype_backend: as in pandas; by default the columns are `str` (`object` in pandas 2), `Int64` and
+                `datetime64[us, UTC]`, whether or not a null occurs.
 
         """
         _check_dtype_backend(dtype_backend)
@@ -363,8 +363,8 @@ def extract_collections(
 
     Args:
         project_id: only collections of this project; None is what the key implies.
-        dtype_backend: "pyarrow" or "numpy_nullable", as in pandas; by default the columns are `str`, `Int64` and
-            `datetime64[us, UTC]`, whether or not a null occurs.
+        dtype_backend: "pyarrow" or "numpy_nullable", as in pandas; by default the columns are `str` (`object` in
+            pandas 2), `Int64` and `datetime64[us, UTC]`, whether or not a null occurs.
         client: made from the environment, and closed again, where None.
         page_size: records to ask for with each request, from 1 to 100; None is the most.
         max_pages: how many pages the list may have; one that goes on beyond is a PaginationError.

@@ -30,7 +30,6 @@ def read(folder: Path) -> None:
         assert [str(dtype) for dtype in frame.dtypes] == [DTYPES[column.type] for column in COLLECTIONS.columns]
         assert len(frame) == 250
         pd.testing.assert_frame_equal(frame, expected)
-    print(f"pandas {pd.__version__} reads {folder}")
 
 
 if __name__ == "__main__":
