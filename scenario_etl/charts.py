@@ -11,6 +11,7 @@ import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from datetime import timedelta
 from functools import cache, wraps
 from typing import Any, ParamSpec
 
@@ -304,7 +305,7 @@ def _with_times(history: pd.DataFrame) -> pd.DataFrame:
 
 
 def _mark_rejected(axis: Axes, history: pd.DataFrame) -> None:
-    half = pd.Timedelta(hours=12)
+    half = timedelta(hours=12)
     for number, day in enumerate(history.loc[history["rejected"], "date"]):
         label = "stopped by the guard" if number == 0 else None
         axis.axvspan(day - half, day + half, color=RED, alpha=0.25, linewidth=0, label=label)
@@ -318,7 +319,7 @@ def _write_numbers(axis: Axes, counts: Any) -> None:
 
 def _date_axis(axis: Axes, dates: "pd.Series[Any]", width: float) -> tuple[float, float]:
     """Give an axis the span of these dates, with ticks of which the first has its year; return the span in days."""
-    beside = pd.Timedelta(days=1.5)
+    beside = timedelta(days=1.5)
     first, last = (float(date2num(day)) for day in (dates.min() - beside, dates.max() + beside))  # type: ignore[no-untyped-call]
     axis.set_xlim(first, last)
     locator = AutoDateLocator(minticks=3, maxticks=4 if width < NARROW else 8)  # type: ignore[no-untyped-call]
@@ -401,7 +402,7 @@ def _changes_found(compared: pd.DataFrame, totals: Any) -> str:
     if len(busiest) > 1:
         return f"At most {most} between two snapshots, {len(busiest)} times"
     day, before = busiest["date"].iloc[0], busiest["previous_date"].iloc[0]
-    if day - before > pd.Timedelta(days=1):
+    if day - before > timedelta(days=1):
         return f"{most} from {_day(before)} to {_day(day)}, the most between two snapshots"
     return f"{most} on {_day(day)}, the busiest day"
 

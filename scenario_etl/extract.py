@@ -11,7 +11,6 @@ from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-import numpy as np
 import pyarrow as pa
 
 from scenario_etl import parquet
@@ -85,7 +84,7 @@ class ScanReport:
 class Scan:
     """A description of one walk over a resource: each use starts a fresh one, and nothing is requested before.
 
-    Any library that takes Arrow streams takes a Scan as it is: DuckDB, Polars, pandas, ADBC, Delta.
+    Any library that takes Arrow streams takes a Scan as it is: DuckDB, Polars, pandas 3, ADBC, Delta.
 
     >>> from scenario_etl import Client, Emulator, scan
     >>> with Emulator(collections=250) as api, Client("demo", "demo", base_url=api.url) as client:
@@ -158,8 +157,8 @@ class Scan:
         """Return the whole resource as a DataFrame. Raises what `to_batches` raises.
 
         Args:
-            dtype_backend: as in pandas; by default the columns are `str`, `Int64` and `datetime64[us, UTC]`, whether or
-                not a null occurs.
+            dtype_backend: as in pandas; by default the columns are `str` (`object` in pandas 2), `Int64` and
+                `datetime64[us, UTC]`, whether or not a null occurs.
 
         """
         _check_dtype_backend(dtype_backend)
@@ -364,8 +363,8 @@ def extract_collections(
 
     Args:
         project_id: only collections of this project; None is what the key implies.
-        dtype_backend: "pyarrow" or "numpy_nullable", as in pandas; by default the columns are `str`, `Int64` and
-            `datetime64[us, UTC]`, whether or not a null occurs.
+        dtype_backend: "pyarrow" or "numpy_nullable", as in pandas; by default the columns are `str` (`object` in
+            pandas 2), `Int64` and `datetime64[us, UTC]`, whether or not a null occurs.
         client: made from the environment, and closed again, where None.
         page_size: records to ask for with each request, from 1 to 100; None is the most.
         max_pages: how many pages the list may have; one that goes on beyond is a PaginationError.
@@ -550,8 +549,7 @@ def _check_dtype_backend(dtype_backend: str | None) -> None:
 def _to_pandas(table: pa.Table, dtype_backend: DtypeBackend | None) -> "pd.DataFrame":
     import pandas as pd  # noqa: PLC0415 - 0.4 s that only a DataFrame is worth
 
-    strings = pd.StringDtype() if dtype_backend else pd.StringDtype(na_value=np.nan)
-    nullable = {pa.int64(): pd.Int64Dtype(), pa.string(): strings}
-    types_mapper = pd.ArrowDtype if dtype_backend == "pyarrow" else nullable.get
-    frame: pd.DataFrame = table.to_pandas(types_mapper=types_mapper, ignore_metadata=True)
+    nullable = {pa.int64(): pd.Int64Dtype(), pa.string(): pd.StringDtype()}
+    types_mappers = {None: None, "numpy_nullable": nullable.get, "pyarrow": pd.ArrowDtype}
+    frame: pd.DataFrame = table.to_pandas(types_mapper=types_mappers[dtype_backend])
     return frame

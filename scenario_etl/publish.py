@@ -93,6 +93,8 @@ def _unwritten(destination: str | os.PathLike[str], error: BaseException) -> Sce
 
 @contextmanager
 def _renamed(final: Path, folder: Path) -> Iterator[Path]:
+    with suppress(FileNotFoundError, NotADirectoryError):
+        final.stat()  # from Python 3.14 on, is_dir and exists hide that a name is too long or a folder forbidden
     if final.is_dir():
         raise IsADirectoryError(None, "it is a folder; name a file")
     if final.exists() and not final.is_file():

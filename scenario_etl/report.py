@@ -5,6 +5,7 @@ import logging
 import os
 from collections import Counter
 from collections.abc import Callable
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -37,8 +38,8 @@ NO_THUMBNAIL = "no thumbnail"
 LONGEST_NAME = 200  # characters
 CHANGES = 25  # rows shown of the last changes
 RUNS = 14  # dates shown of the last runs
-CHANGED = pd.Timedelta(weeks=12)  # before the newest snapshot; changes are never removed from a lake
-STALE = pd.Timedelta(days=90)
+CHANGED = timedelta(weeks=12)  # before the newest snapshot; changes are never removed from a lake
+STALE = timedelta(days=90)
 
 logger = logging.getLogger("scenario_etl")
 

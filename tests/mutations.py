@@ -51,7 +51,7 @@ MUTATIONS = [
     Mutation("no line through a guarded night", "charts", 'axis.plot(history["date"], values,', 'axis.plot(published["date"], published[name].astype(float),'),
     Mutation("an axis starts at zero", "charts", "axis.set_ylim(bottom=0, ", "axis.set_ylim("),
     Mutation("a tie is no busiest day", "charts", "    if len(busiest) > 1:\n        return f\"At most", "    if False:\n        return f\"At most"),
-    Mutation("a bar of two days is no day", "charts", "if day - before > pd.Timedelta(days=1):", "if False:"),
+    Mutation("a bar of two days is no day", "charts", "if day - before > timedelta(days=1):", "if False:"),
     Mutation("the page has at most 1 MB", "report", "side = side * 3 // 4", "break"),
     Mutation("thumbnails of the lake are used", "report", "stored.get(asset_id) or fetched", "fetched"),
     Mutation("--days needs an empty lake", "cli", "    if snapshot_dates(lake, resource):", "    if False:"),

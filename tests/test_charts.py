@@ -1,6 +1,6 @@
 import io
 import re
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -133,7 +133,7 @@ def test_inside_dark_the_background_is_dark_and_the_text_light() -> None:
 @pytest.mark.parametrize("days", [1, 20, 100, 500, 800, 1100, 3000, 9000])
 @pytest.mark.parametrize("width", [4.2, 8.0])
 def test_any_span_of_dates_is_drawn_without_a_warning(days: int, width: float) -> None:
-    dates = pd.Series(pd.to_datetime([DAYS[0], DAYS[0] + pd.Timedelta(days=days)]))
+    dates = pd.Series(pd.to_datetime([DAYS[0], DAYS[0] + timedelta(days=days)]))
     few = history().head(2).assign(date=dates, previous_date=[pd.NaT, DAYS[0]])
     assert inked(charts.growth(few, width=width)).any()
 

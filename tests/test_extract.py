@@ -44,8 +44,9 @@ from scenario_etl.extract import GATHERED_PAGES, _gathered
 from scenario_etl.parquet import key_values, opened
 from scenario_etl.resources import COLLECTIONS
 from tests.helpers import FakeAdapter, FakeClock, answering, page, record
+from tests.versions import DTYPES, from_arrow
 
-TYPES = ["str"] * 3 + ["Int64"] * 3 + ["str"] * 2 + ["datetime64[us, UTC]"] * 2
+TYPES = [DTYPES[column.type] for column in COLLECTIONS.columns]
 
 
 def records(count: int) -> list[dict]:
@@ -305,7 +306,7 @@ def test_other_libraries_take_a_scan_as_it_is(connect) -> None:
         assert duckdb.sql("SELECT sum(item_count) FROM described").fetchall() == [(total,)]
         assert pl.DataFrame(described)["item_count"].sum() == total
         assert pa.table(described)["item_count"].to_numpy().sum() == total
-        assert pd.DataFrame.from_arrow(described)["item_count"].sum() == total
+        assert from_arrow(described)["item_count"].sum() == total
 
 
 def test_to_batches_gives_one_batch_a_page_as_they_arrive() -> None:

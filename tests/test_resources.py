@@ -7,9 +7,9 @@ from scenario_etl import scan
 from scenario_etl.resources import RESOURCES
 from scenario_etl.schema import INTEGER, STRING, TIMESTAMP, Reader, Resource
 from tests.helpers import answering
+from tests.versions import DTYPES, PANDAS_3_DTYPES
 
 RIGHT = {STRING: "text", INTEGER: 7, TIMESTAMP: "2026-04-22T08:57:03.106Z"}
-PANDAS = {STRING: "str", INTEGER: "Int64", TIMESTAMP: "datetime64[us, UTC]"}
 
 
 def right_record(resource: Resource, number: int = 0) -> dict:
@@ -58,12 +58,12 @@ class TestEveryResource:
         frame = described.to_pandas()
         assert len(frame) == 5
         assert described.report.duplicates == 1
-        assert [str(kind) for kind in frame.dtypes] == [PANDAS[column.type] for column in resource.columns]
+        assert [str(kind) for kind in frame.dtypes] == [DTYPES[column.type] for column in resource.columns]
         assert f"{resource.path}?pageSize={resource.page_sizes[1]}" in adapter.requests[0].url
 
     def test_an_empty_listing_has_the_same_types(self, resource: Resource) -> None:
         frame = scan(resource.name, client=answering({resource.records_key: []})[0]).to_pandas()
-        assert [str(kind) for kind in frame.dtypes] == [PANDAS[column.type] for column in resource.columns]
+        assert [str(kind) for kind in frame.dtypes] == [DTYPES[column.type] for column in resource.columns]
 
     def test_each_filter_reaches_the_api_by_its_own_name(self, resource: Resource) -> None:
         for name, parameter in resource.filters.items():
@@ -75,4 +75,4 @@ class TestEveryResource:
         rows = Path("README.md").read_text().splitlines()
         for column in resource.columns:
             (row,) = [row for row in rows if row.startswith(f"| `{column.name}` |")]
-            assert row.endswith(f"| `{PANDAS[column.type]}` | `{column.field}` |")
+            assert row.endswith(f"| `{PANDAS_3_DTYPES[column.type]}` | `{column.field}` |")
