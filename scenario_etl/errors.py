@@ -14,13 +14,22 @@
 
 The numbers are the exit codes of the command line, taken from ``sysexits.h``. Every message stands alone: what was
 asked, what came, what to do. Across the Arrow C stream only the message survives.
+
+A scheduler needs one attribute, ``error.transient``: whether running again later may help.
 """
 
 
 class ScenarioError(Exception):
-    """The root of every error that this package raises on purpose."""
+    """The root of every error that this package raises on purpose.
 
-    exit_code = 70
+    Attributes:
+        exit_code: the exit code of the command line for this error.
+        transient: whether running again later may help.
+
+    """
+
+    exit_code: int = 70
+    transient: bool = False
 
 
 class ConfigError(ScenarioError):
@@ -54,6 +63,7 @@ class TransientError(APIError):
     """A later run may succeed: attempts or deadline are used up, or another run holds the lake or changes it."""
 
     exit_code = 75
+    transient = True
 
 
 class AuthError(APIError):

@@ -28,3 +28,9 @@ def test_a_transient_error_is_caught_as_an_api_error_and_both_as_a_scenario_erro
     assert issubclass(errors.TransientError, errors.APIError)
     assert issubclass(errors.AuthError, errors.APIError)
     assert all(issubclass(getattr(errors, name), errors.ScenarioError) for name in CODES)
+
+
+def test_only_a_transient_error_is_worth_another_run() -> None:
+    transient = {name: getattr(errors, name).transient for name in ("ScenarioError", *CODES)}
+    assert transient == {name: name == "TransientError" for name in transient}
+    assert errors.TransientError("503").transient is True
