@@ -10,7 +10,7 @@ import sys
 import textwrap
 from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from time import gmtime, monotonic, time
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO, get_args
@@ -239,13 +239,16 @@ def make_history(
 ) -> "scenario_etl.SnapshotReport":
     """Make a snapshot for each of some days on which the made-up team works; return the report of the last.
 
-    A night that the guard stops is a warning, as its error would be after the last night of a real lake.
+    A night that the guard stops is a warning, unless it is the last.
     """
     from tqdm import tqdm  # noqa: PLC0415 - imported where a bar is seen only
 
     from scenario_etl.snapshots import as_date, snapshot_dates  # noqa: PLC0415 - imported where used
 
-    last, count = as_date(given["date"]) or datetime.now(UTC).date(), given["days"]
+    today, count = datetime.now(UTC).date(), given["days"]
+    last = as_date(given["date"]) or today
+    if not date(1970, 1, 1) + timedelta(days=count) <= last <= today + timedelta(days=1):
+        raise ConfigError(f"--date must be from {count} days after 1970-01-01 to tomorrow (UTC), got {last}")
     if snapshot_dates(lake, resource):
         raise ConfigError(f"{shown(lake)} has snapshots of {resource}; --days needs a lake without any")
     for day in tqdm(
@@ -254,19 +257,22 @@ def make_history(
         try:
             facts = scenario_etl.snapshot(resource, lake, date=day, **arguments)
         except GuardError as error:
+            if day == last:
+                raise
             logger.warning("%s: %s", day, error)
     return facts
 
 
 def wants_thumbnails(given: dict[str, Any]) -> bool:
     """Whether to store thumbnails: by the option, or with `--demo` where Pillow is installed."""
-    if given["thumbnails"] is None and given["demo"]:
+    if given["thumbnails"] is None and given["demo"] and given["signed_urls"] != "omit":
         try:
             check_pillow()
         except ConfigError as error:
             logger.warning("no thumbnails are stored: %s", error)
             return False
-    return bool(given["demo"] if given["thumbnails"] is None else given["thumbnails"])
+        return True
+    return bool(given["thumbnails"])
 
 
 @cli.command(name="changes", short_help="Tell what changed in a lake.")
@@ -483,7 +489,9 @@ def write_facts(paths: dict[str, Path], facts: dict[str, Any], given: dict[str, 
     if given["report"] in paths:
         paths[given["report"]].write_text(as_json(facts))
     if given["metrics_file"] in paths:
-        paths[given["metrics_file"]].write_text(as_metrics(facts, read_metrics(given["metrics_file"])))
+        paths[given["metrics_file"]].write_text(
+            as_metrics(facts, read_metrics(given["metrics_file"], facts["resource"]))
+        )
 
 
 def finish(message: str, facts: dict[str, Any], given: dict[str, Any]) -> None:
@@ -526,13 +534,14 @@ def as_metrics(facts: dict[str, Any], before: dict[str, str]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def read_metrics(path: str) -> dict[str, str]:
-    """Return the values in a file that `as_metrics` has written, by name; none where there is no such file."""
+def read_metrics(path: str, resource: str) -> dict[str, str]:
+    """Return the values of a resource in a file that `as_metrics` has written, by name, as far as there are any."""
     try:
         text = Path(path).expanduser().read_text()
     except (OSError, ValueError):
         return {}
-    return dict(re.findall(r"^scenario_etl_(\w+)\{[^}]*\} ([-+.0-9e]+)$", text, re.MULTILINE))
+    value = r"[-+]?[0-9]+(?:\.[0-9]+)?(?:e[-+]?[0-9]+)?"
+    return dict(re.findall(rf'^scenario_etl_(\w+)\{{resource="{resource}"\}} ({value})$', text, re.MULTILINE))
 
 
 def summary(report: ScanReport) -> str:

@@ -200,6 +200,7 @@ class Client:
         *,
         max_pages: int = MAX_PAGES,
         attempts: int | None = None,
+        seconds: float | None = None,
     ) -> "Walk":
         """Return a Walk over the pages of a listing.
 
@@ -210,9 +211,13 @@ class Client:
             on_wait: called with a reason ("429") and seconds before each wait.
             max_pages: how many pages the listing may have.
             attempts: how often one request is sent at most; None is as the client has it.
+            seconds: for one response, headers included; None is ten times the client's timeout.
 
         """
-        return Walk(self._transport, path, records_key, parameters, on_wait, max_pages=max_pages, attempts=attempts)
+        return Walk(
+            self._transport, path, records_key, parameters, on_wait,
+            max_pages=max_pages, attempts=attempts, seconds=seconds,
+        )  # fmt: skip
 
 
 class Walk:
@@ -235,13 +240,14 @@ class Walk:
         *,
         max_pages: int = MAX_PAGES,
         attempts: int | None = None,
+        seconds: float | None = None,
     ) -> None:
         self.pages = 0
         self._max_pages = max_pages
         self._chain = hashlib.sha256()
         self._records_key = records_key
         self._transport = transport
-        self._requests = Requests(transport, path, parameters, on_wait, attempts=attempts)
+        self._requests = Requests(transport, path, parameters, on_wait, attempts=attempts, seconds=seconds)
 
     @property
     def requests(self) -> int:

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 from collections import Counter
 from collections.abc import Iterable
 from time import monotonic
@@ -9,7 +10,6 @@ from time import monotonic
 import pyarrow as pa
 from pyarrow import fs
 
-from scenario_etl.errors import ScenarioError
 from scenario_etl.publish import published
 from scenario_etl.redact import redact
 from scenario_etl.stores import call, failure, filesystem, join_uri, shown
@@ -18,6 +18,8 @@ from scenario_etl.thumbnails import TIMED_OUT, fetch_or_explain
 COLUMNS = ("updated_at", "thumbnail_asset_id", "thumbnail_url")
 MOST_ROWS = 200  # updated last, of which one run stores the thumbnails
 SECONDS = 60.0  # for all of a run
+FETCH_SECONDS = 40.0  # of them, until what has come is stored
+LEAST_FREE = 64 * 2**20  # bytes on a disk; what is left is for snapshots
 LARGEST_FILE = 2**20  # bytes; one of ours has some thousand
 FOLDER = ".thumbnails"
 JPEG = b"\xff\xd8\xff"
@@ -34,29 +36,33 @@ def store_thumbnails(lake: str | os.PathLike[str], rows: pa.Table) -> tuple[int,
         How many were stored, and why others could not be, as a sentence, "" where all were.
 
     """
-    ends = monotonic() + SECONDS
-    newest = rows.select(COLUMNS).sort_by([("updated_at", "descending")]).slice(0, MOST_ROWS).to_pylist()
-    wanted = {
-        row["thumbnail_url"]: row["thumbnail_asset_id"] for row in newest if _is_usable(row["thumbnail_asset_id"])
-    }
-    wanted.pop(None, None)
-    stored, problems = 0, Counter[str]()
     try:
-        store, root = filesystem(lake)
-        there = _stored(store, root)
-        missing = {url: asset_id for url, asset_id in wanted.items() if asset_id not in there}
-        for url, picture in fetch_or_explain(missing, deadline=SECONDS).items():
-            if isinstance(picture, str) or monotonic() > ends:
-                problems[picture if isinstance(picture, str) else TIMED_OUT] += 1
-            else:
-                _put(store, join_uri(lake, _name(missing[url])), f"{root}/{_name(missing[url])}", picture)
-                stored += 1
-    except (ScenarioError, OSError, pa.ArrowException) as error:
-        return stored, f"thumbnails could not be stored: {redact(str(error), 300)}"
+        stored, problems = _store(lake, rows, monotonic() + SECONDS)
+    except Exception as error:  # noqa: BLE001 - the snapshot is published: no picture may make its run fail
+        return 0, f"thumbnails could not be stored: {redact(str(error), 300)}"
     if not problems:
         return stored, ""
     failed = problems.total()
     return stored, f"{failed} of {stored + failed} new thumbnails could not be stored: {in_words(problems)}"
+
+
+def _store(lake: str | os.PathLike[str], rows: pa.Table, ends: float) -> "tuple[int, Counter[str]]":
+    """Return how many thumbnails were stored, and for how many there is which reason against it."""
+    newest = rows.select(COLUMNS).sort_by([("updated_at", "descending")]).slice(0, MOST_ROWS).to_pylist()
+    wanted = {
+        row["thumbnail_url"]: row["thumbnail_asset_id"] for row in newest if _is_usable(row["thumbnail_asset_id"])
+    }
+    store, root = filesystem(lake)
+    there = _stored(store, root, ends)
+    missing = {url: asset_id for url, asset_id in wanted.items() if url and asset_id not in there}
+    stored, problems = 0, Counter[str]()
+    for url, picture in fetch_or_explain(missing, deadline=FETCH_SECONDS).items():
+        reason = picture if isinstance(picture, str) else _put(store, f"{root}/{_name(missing[url])}", picture, ends)
+        if reason:
+            problems[reason] += 1
+        else:
+            stored += 1
+    return stored, problems
 
 
 def read_thumbnails(lake: str | os.PathLike[str], asset_ids: Iterable[object]) -> dict[str, bytes]:
@@ -69,10 +75,11 @@ def read_thumbnails(lake: str | os.PathLike[str], asset_ids: Iterable[object]) -
     """
     store, root = filesystem(lake)
     found = {}
+    ends = monotonic() + SECONDS
     try:
-        for asset_id in _stored(store, root).intersection(filter(_is_usable, asset_ids)):
-            content = call(_read, store, f"{root}/{_name(asset_id)}")
-            if content.startswith(JPEG):
+        for asset_id in _stored(store, root, ends).intersection(filter(_is_usable, asset_ids)):
+            content = call(_read, store, f"{root}/{_name(asset_id)}", seconds=_left(ends))
+            if content.startswith(JPEG) and len(content) <= LARGEST_FILE:
                 found[asset_id] = content
     except (OSError, pa.ArrowException) as error:
         place = shown(join_uri(lake, FOLDER))
@@ -98,25 +105,41 @@ def _name(asset_id: str) -> str:
     return f"{FOLDER}/{asset_id}.jpg"
 
 
-def _stored(store: fs.FileSystem, root: str) -> set[str]:
+def _stored(store: fs.FileSystem, root: str, ends: float) -> set[str]:
     """Return the ids of the assets whose thumbnails a lake has."""
-    listed = call(store.get_file_info, fs.FileSelector(f"{root}/{FOLDER}", allow_not_found=True))
-    return {each.base_name.removesuffix(".jpg") for each in listed if each.is_file}
+    selector = fs.FileSelector(f"{root}/{FOLDER}", allow_not_found=True)
+    listed = call(store.get_file_info, selector, seconds=_left(ends))
+    return {each.base_name[:-4] for each in listed if each.is_file and each.base_name.endswith(".jpg")}
+
+
+def _left(ends: float) -> float:
+    return max(1.0, ends - monotonic())
 
 
 def _read(store: fs.FileSystem, path: str) -> bytes:
     with store.open_input_stream(path) as stream:
-        content: bytes = stream.read(LARGEST_FILE)
+        content: bytes = stream.read(LARGEST_FILE + 1)
     return content
 
 
-def _put(store: fs.FileSystem, uri: str, path: str, content: bytes) -> None:
-    """Write a small file whole or not at all; an object store shows no object before it is complete."""
-    if isinstance(store, fs.LocalFileSystem):
-        with published(uri, staging=os.path.dirname(os.path.dirname(path))) as temporary:
-            temporary.write_bytes(content)
-    else:
-        call(_write, store, path, content)
+def _put(store: fs.FileSystem, path: str, content: bytes, ends: float) -> str:
+    """Write a small file whole or not at all; return why it could not be written, "" where it was.
+
+    An object store shows no object before it is complete.
+    """
+    if monotonic() > ends:
+        return TIMED_OUT
+    if not isinstance(store, fs.LocalFileSystem):
+        call(_write, store, path, content, seconds=_left(ends))
+        return ""
+    folder = os.path.dirname(path)
+    if os.path.islink(folder) or os.path.lexists(path):
+        return "a link in their place"
+    if shutil.disk_usage(os.path.dirname(folder)).free < LEAST_FREE:
+        return f"less than {LEAST_FREE // 2**20} MiB free on the disk"
+    with published(path, staging=os.path.dirname(folder)) as temporary:
+        temporary.write_bytes(content)
+    return ""
 
 
 def _write(store: fs.FileSystem, path: str, content: bytes) -> None:

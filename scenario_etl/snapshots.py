@@ -29,7 +29,7 @@ from scenario_etl.deletions import MissingRows
 from scenario_etl.diff import CHANGES, Diff, changed_rows, changes_schema, compare, count_missing
 from scenario_etl.errors import APIError, ConfigError, GuardError, ScenarioError, SchemaError, TransientError
 from scenario_etl.extract import Scan, ScanReport, scan
-from scenario_etl.lake import LakeFile, LakeTable, locked
+from scenario_etl.lake import FIRST_YEAR, LakeFile, LakeTable, locked
 from scenario_etl.lake_thumbnails import COLUMNS as THUMBNAIL_COLUMNS
 from scenario_etl.lake_thumbnails import store_thumbnails
 from scenario_etl.publish import published
@@ -42,6 +42,9 @@ from scenario_etl.thumbnails import check_pillow
 
 MAX_LOOKUPS = 200
 MOST_DIGITS = 18  # of a number in a footer
+LARGEST_TOTAL = 10**38  # of a column, in a footer
+NAMES_SECONDS = 10.0  # for the names of projects
+LONGEST_NAME = 200  # characters of a project's name or id
 COUNTED_REQUESTS = ("requests", "retries", "seconds_waited")
 MAX_LOCK_TIMEOUT = 7 * 24 * 3600  # seconds
 
@@ -329,8 +332,8 @@ def history(lake: str | os.PathLike[str], resource: str) -> pa.Table:
 def read_history(lake: str | os.PathLike[str], resource: str, total: str | None = None) -> list[dict[str, Any]]:
     """Return the rows of `history`, with the sum of one column of integers as `total` where it is named.
 
-    Each file is opened once, and columns are read only where the files of changes do not have their totals. `total` is
-    None where there is no snapshot, or no row of it has a value.
+    Each file is opened once. The total of a snapshot that retention has removed is the one in its file of changes.
+    `total` is None where there is none, or no row has a value.
     """
     described = resource_of(resource)
     snapshots, _ = _tables(lake, described)
@@ -347,7 +350,7 @@ def read_history(lake: str | os.PathLike[str], resource: str, total: str | None 
         if file:
             facts |= {"rows": file.rows} | _values(file, _COUNTED if file.footer else ())
         if total:
-            facts["total"] = totals[total] if total in totals else file and file.total(total)
+            facts["total"] = file.total(total) if file else totals.get(total)
         rows[day] = {"date": day, "rejected": day in rejected} | facts
     return [rows[day] for day in sorted(rows)]
 
@@ -464,7 +467,7 @@ def _is_pair(file: LakeFile, changed: LakeFile) -> bool:
 
 def _follows(changed: LakeFile, before: dt.date | None) -> bool:
     """Whether changes tell what happened since the run before, as far as they say so, and that run's are there."""
-    return before is None or not changed.footer or _value(changed.footer.get("previous_date", "")) == before
+    return before is None or not changed.footer or _date_of(changed.footer.get("previous_date", "")) == before
 
 
 def _before(day: dt.date, dates: Iterable[dt.date]) -> dt.date | None:
@@ -473,20 +476,25 @@ def _before(day: dt.date, dates: Iterable[dt.date]) -> dt.date | None:
 
 def _values(file: LakeFile, names: Iterable[str]) -> dict[str, int | dt.date | None]:
     """Return values of a footer: numbers and dates, None for what it does not have."""
-    return {name: _value(file.footer.get(name, "")) for name in names}
+    kinds = {"previous_date": _date_of}
+    return {name: kinds.get(name, _number_of)(file.footer.get(name, "")) for name in names}
 
 
-def _value(text: str) -> int | dt.date | None:
+def _number_of(text: str) -> int | None:
+    return int(text) if re.fullmatch(rf"[0-9]{{1,{MOST_DIGITS}}}", text) else None
+
+
+def _date_of(text: str) -> dt.date | None:
     try:
-        return int(text) if text.isdecimal() and len(text) <= MOST_DIGITS else dt.date.fromisoformat(text)
-    except ValueError:
+        return as_date(text)
+    except ConfigError:
         return None
 
 
 def _totals(changed: LakeFile) -> dict[str, int | None]:
     """Return the totals of columns in the footer of changes."""
     found = _json(changed.footer, "totals")
-    return {name: total for name, total in found.items() if total is None or type(total) is int}
+    return {name: total for name, total in found.items() if type(total) is int and abs(total) < LARGEST_TOTAL}
 
 
 def _json(footer: dict[str, str], name: str) -> dict[str, Any]:
@@ -502,6 +510,8 @@ def _check_date(
     day: dt.date, dates: Sequence[dt.date], snapshots: LakeTable, changed: LakeTable, today: dt.date
 ) -> None:
     tomorrow = today + dt.timedelta(days=1)
+    if day.year < FIRST_YEAR:
+        raise ConfigError(f"date must not be before {FIRST_YEAR}-01-01, got {day}")
     if day > tomorrow:
         raise ConfigError(f"date must not be after tomorrow, {tomorrow} (UTC), got {day}")
     if dates and dates[-1] > tomorrow:
@@ -589,16 +599,17 @@ def _looking_up(described: Scan, client: Client, counts: Counter[str]) -> Callab
 
 
 def _projects(client: Client, counts: "Counter[str]") -> str:
-    """Return the names of the projects by id, as JSON; an empty object where the key may not list them.
+    """Return the names of the first 100 projects by id, as JSON; an empty object where the key may not list them.
 
-    It is asked once: names are worth no wait.
+    There is one request, without retries and for a few seconds: names are not worth a wait.
     """
-    walk = client.walk("/projects", "projects", {"pageSize": 100}, max_pages=10, attempts=1)
+    walk = client.walk("/projects", "projects", {"pageSize": 100}, attempts=1, seconds=NAMES_SECONDS)
     names: dict[str, str] = {}
     try:
-        for page in walk:
-            records = [record for record in page.records if isinstance(record, dict)]
-            names |= {str(record.get("id")): str(record.get("name"))[:200] for record in records}
+        records = [record for record in next(iter(walk)).records[:100] if isinstance(record, dict)]
+        pairs = [(record.get("id"), record.get("name")) for record in records]
+        texts = [(key, name) for key, name in pairs if isinstance(key, str) and isinstance(name, str) and name]
+        names = {key: redact(name, LONGEST_NAME) for key, name in texts if len(key) <= LONGEST_NAME}
     except ScenarioError as error:
         logger.info("the names of projects are not stored: %s", error)
     for name in COUNTED_REQUESTS:

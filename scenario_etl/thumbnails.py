@@ -2,11 +2,15 @@
 
 import io
 import logging
+import warnings
 from collections import deque
 from collections.abc import Iterable
-from threading import Lock, Thread
+from contextlib import suppress
+from queue import Empty, Full, Queue
+from threading import Thread
 from time import monotonic
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import requests
 import urllib3
@@ -26,12 +30,11 @@ LONGEST_DEADLINE = 24 * 3600  # seconds
 MOST_PIXELS = 16_000_000  # of a picture, decoded
 READ_SIZE = 64 * 2**10  # bytes
 CONNECTIONS = 8  # at once
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF")
 TIMED_OUT = "timed out"
 BACKGROUND = "white"  # behind what is transparent
 QUALITY = 85  # of the JPEG, as Pillow counts
-
-_decoding = Lock()  # one at a time: a small file may hold many pixels
 
 
 class _WithoutSignatures(logging.Filter):
@@ -94,55 +97,61 @@ def check_pillow() -> None:
 
 
 def fetch_or_explain(urls: Iterable[str], side: int = SIDE, deadline: float = 30.0) -> dict[str, bytes | str]:
-    """Fetch pictures as `fetch_thumbnails` does; return for each URL a JPEG, or why there is none, in a few words."""
+    """Fetch pictures as `fetch_thumbnails` does; return for each URL a JPEG, or why there is none, in a few words.
+
+    Pictures are decoded in this thread, one at a time: a small file may hold many pixels, and each thread would keep
+    the memory of its largest.
+    """
     found: dict[str, bytes | str] = dict.fromkeys(urls, TIMED_OUT)
-    waiting = deque(found)
+    waiting, arrived = deque(found), Queue[tuple[str, bytes | str]](maxsize=1)
     ends = monotonic() + deadline
     with requests.Session() as session:
         session.auth = _anonymous
 
         def work() -> None:
             while waiting and monotonic() < ends:
-                try:
+                with suppress(IndexError, Full):  # another took the last; nobody waits any more
                     url = waiting.popleft()
-                except IndexError:  # another took the last
-                    return
-                found[url] = _picture(session, url, side, ends)
+                    arrived.put((url, _content(session, url, ends)), timeout=max(0.0, ends - monotonic()))
 
-        workers = [Thread(target=work, daemon=True) for _ in range(min(CONNECTIONS, len(waiting)))]
-        for worker in workers:
-            worker.start()
-        for worker in workers:  # one that hangs on a silent server is left behind
-            worker.join(max(0.0, ends - monotonic()))
-    return dict(found)  # a copy: a worker that was left behind may still write
+        for _ in range(min(CONNECTIONS, len(found))):  # one that hangs on a silent server is left behind
+            Thread(target=work, daemon=True).start()
+        with suppress(Empty):
+            for _ in range(len(found)):
+                url, content = arrived.get(timeout=max(0.0, ends - monotonic()))
+                found[url] = content if isinstance(content, str) else _picture(content, side)
+    return found
 
 
 class _NoPictureError(Exception):
     """There is no picture; the text says why, in a few words."""
 
 
-def _picture(session: requests.Session, url: str, side: int, ends: float) -> bytes | str:
+def _picture(content: bytes, side: int) -> bytes | str:
     try:
-        content = _body(session, url, ends)
+        return small(content, side)
+    except _NoPictureError as error:
+        return str(error)
+    except Exception:  # noqa: BLE001 - whatever a picture holds, it costs no more than its own place
+        return "not an image that can be read"
+
+
+def _content(session: requests.Session, url: str, ends: float) -> bytes | str:
+    try:
+        return _body(session, url, ends)
     except _NoPictureError as error:
         return str(error)
     except (requests.Timeout, urllib3.exceptions.TimeoutError):
         return TIMED_OUT
-    except Exception:  # noqa: BLE001 - whatever a URL or its server holds, it costs no more than its own place
+    except Exception:  # noqa: BLE001 - whatever a URL or its server holds
         return "no response"
-    try:
-        with _decoding:
-            return small(content, side)
-    except _NoPictureError as error:
-        return str(error)
-    except Exception:  # noqa: BLE001 - whatever a picture holds
-        return "not an image that can be read"
 
 
 def _body(session: requests.Session, url: str, ends: float) -> bytes:
     """Return what a URL holds; raise _NoPictureError where that is not all there within the bounds."""
     left = max(0.001, ends - monotonic())
-    with session.get(url, stream=True, allow_redirects=False, timeout=left) as response:
+    proxies = {"http": "", "https": ""} if urlsplit(url).hostname in LOOPBACK else {}  # no matter of a proxy
+    with session.get(url, stream=True, allow_redirects=False, timeout=left, proxies=proxies) as response:
         if response.status_code != 200:
             raise _NoPictureError(f"HTTP {response.status_code}")
         content = b""
@@ -159,7 +168,10 @@ def small(content: bytes, side: int, quality: int = QUALITY) -> bytes:
     """Return a picture as a JPEG whose sides are `side` pixels at most."""
     from PIL import Image  # noqa: PLC0415 - an extra
 
-    with Image.open(io.BytesIO(content), formats=FORMATS) as picture:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the bound below is lower
+        picture = Image.open(io.BytesIO(content), formats=FORMATS)
+    with picture:
         if picture.width * picture.height > MOST_PIXELS:
             raise _NoPictureError(f"more than {MOST_PIXELS // 10**6} million pixels")
         picture.draft("RGB", (side, side))  # a large JPEG is decoded small

@@ -210,6 +210,7 @@ class Requests:
         on_wait: Waiting | None = None,
         *,
         attempts: int | None = None,
+        seconds: float | None = None,
     ) -> None:
         self.requests = 0
         self.url = f"{transport.base_url}{path}?{urlencode(parameters)}".rstrip("?")
@@ -217,6 +218,7 @@ class Requests:
         self.is_web_page = False
         self._seconds_paced = 0.0
         self._is_paced = False
+        self._seconds = seconds or ANSWER_TIMEOUTS * transport.timeout
         self._transport = transport
         self._on_wait = on_wait
         self._retry = Retry(
@@ -305,7 +307,7 @@ class Requests:
             self._transport.authorization(self._request)
         except TransientError as error:
             return FailedAttempt(TransientError(f"{self.asked}: {error}"), "no token")
-        seconds = ANSWER_TIMEOUTS * self._transport.timeout
+        seconds = self._seconds
         status = None
         with Watch(seconds) as watch:
             try:
@@ -332,7 +334,7 @@ class Requests:
                 chunks.append(chunk)
                 size += len(chunk)
                 if self._transport.clock() > ends:
-                    raise TimeoutError(f"not complete after {ANSWER_TIMEOUTS * self._transport.timeout:g} s")
+                    raise TimeoutError(f"not complete after {self._seconds:g} s")
         except (urllib3.exceptions.HTTPError, OSError):
             if whole:
                 raise

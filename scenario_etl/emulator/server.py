@@ -175,18 +175,22 @@ class Emulator:
         2026-11-24 13
 
         """
-        records = [dict(self._record(row, signed=False)) for row in self.collections]
+        self.collections = [dict(self._record(row, signed=False)) for row in self.collections]
         bad_nights = {int(at * count): listed for at, listed in team.BAD_NIGHTS.items()}
         for number in range(count):
             day = last - timedelta(days=count - 1 - number)
             yesterday = day - timedelta(days=1)
             if number and yesterday.weekday() < SATURDAY:
-                team.work(self._seed, records, yesterday)
+                team.work(self._seed, self.collections, yesterday)
             self.now = datetime(day.year, day.month, day.day, 3, 17, tzinfo=UTC)
             listed = bad_nights.get(number, 1.0) if count >= team.FEWEST_DAYS else 1.0
-            self.collections = records[: int(len(records) * listed)]
-            yield day
-        self.collections = records
+            everything = self.collections
+            try:
+                if listed < 1:
+                    self.collections = everything[: int(len(everything) * listed)]
+                yield day
+            finally:
+                self.collections = everything
 
     def answer(self, method: str, target: str, authorization: str | None, body: bytes) -> Answer:
         """Answer one request to the API, faults aside."""

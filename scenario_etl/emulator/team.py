@@ -95,11 +95,11 @@ def work(seed: str, records: list[dict[str, Any]], day: date) -> None:
         return iso(datetime.combine(day, time(8, tzinfo=UTC)) + timedelta(hours=11) * dice.random())
 
     for record in dice.sample(records, min(len(records), dice.randint(2, 9))):
-        record["assetCount"] += dice.randint(1, 40)
-        record["itemCount"] = record["assetCount"] + record["modelCount"]
+        record["assetCount"] = record.get("assetCount", 0) + dice.randint(1, 40)
+        record["itemCount"] = record["assetCount"] + record.get("modelCount", 0)
         record["updatedAt"] = now()
     for record in dice.sample(records, min(len(records), dice.randint(0, 1))):
-        record["name"] = f"{record['name'].split(' - ')[0]} - {dice.choice(('approved', 'refs', 'shipped'))}"
+        record["name"] = f"{str(record.get('name')).split(' - ')[0]} - {dice.choice(('approved', 'refs', 'shipped'))}"
         record["updatedAt"] = now()
     created = range(dice.choice((0, 1, 2, 2, 4, 7)))
     records.extend([_new(seed, dice, f"{day} {number}", now()) for number in created])
