@@ -15,7 +15,7 @@ mkdir -p /etc/scenario-etl /data/lake results
 cp units/* /etc/systemd/system/
 systemctl daemon-reload
 systemctl enable --now scenario-etl.timer
-systemctl show --property=NextElapseUSecRealtime scenario-etl.timer >results/timer
+TZ=UTC systemctl show --property=NextElapseUSecRealtime scenario-etl.timer >results/timer
 
 # systemd: $1 names the API, $2 is the secret
 night() {
@@ -42,7 +42,8 @@ rm -f /var/mail/*
 
 # cron: @reboot is when the daemon starts
 chown scenario-etl /data/lake
-install -o scenario-etl /dev/null /var/log/scenario-etl.log
+install -o scenario-etl -m 600 /dev/null /etc/scenario-etl.env
+install -o scenario-etl -m 600 /dev/null /var/log/scenario-etl.log
 install -m 755 scenario-snapshot /usr/local/bin/
 sed 's/^17 3 \* \* \*/@reboot/' crontab >/etc/cron.d/scenario-etl
 start_cron() {
