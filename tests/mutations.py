@@ -41,9 +41,14 @@ class Mutation:
 
 MUTATIONS = [
     Mutation("asset ids are safe names", "lake_thumbnails", 're.fullmatch(r"[A-Za-z0-9_-]{1,200}", asset_id)', "asset_id"),
-    Mutation("stored thumbnails are not fetched again", "lake_thumbnails", " if asset_id not in there", ""),
+    Mutation("stored thumbnails are not fetched again", "lake_thumbnails", " if url and asset_id not in there", " if url"),
     Mutation("thumbnails of the rows updated last", "lake_thumbnails", '"descending"', '"ascending"'),
-    Mutation("what is no JPEG is not read", "lake_thumbnails", "if content.startswith(JPEG):", "if content:"),
+    Mutation("what is no JPEG is not read", "lake_thumbnails", "if content.startswith(JPEG) and len(content) <= LARGEST_FILE:", "if content:"),
+    Mutation("no picture fails a run", "lake_thumbnails", "    except Exception as error:  # noqa: BLE001", "    except KeyError as error:  # noqa: BLE001"),
+    Mutation("what came is stored in time", "lake_thumbnails", "deadline=FETCH_SECONDS", "deadline=SECONDS"),
+    Mutation("a link in the place of a thumbnail stays", "lake_thumbnails", "os.path.islink(folder) or os.path.lexists(path)", "False"),
+    Mutation("totals of a snapshot that is there are read", "snapshots", "file.total(total) if file else", ""),
+    Mutation("metrics of another resource do not count", "cli", '{{resource="{resource}"\\}}', '{{[^}}]*\\}}'),
     Mutation("names are asked for once", "snapshots", "attempts=1, seconds=NAMES_SECONDS", "seconds=NAMES_SECONDS"),
     Mutation("names are asked for some seconds", "snapshots", "attempts=1, seconds=NAMES_SECONDS", "attempts=1"),
     Mutation("names cost no run", "snapshots", '    except ScenarioError as error:\n        logger.info("the names', '    except KeyError as error:\n        logger.info("the names'),

@@ -237,6 +237,36 @@ def test_days_makes_a_history_with_nights_that_the_guard_stopped(run, tmp_path: 
     )
 
 
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        ("--days 20 --date 2099-01-01", 78),
+        ("--days 5 --date 0001-01-03", 78),
+        ("--days 5 --date 1970-01-03", 78),
+        ("--days 9 --date 2026-11-20 --max-shrink 0", 65),
+    ],
+)
+def test_days_that_cannot_end_well_say_so(run, tmp_path: Path, arguments: str, code: int) -> None:
+    done = run("snapshot", "collections", "lake", "--demo", *arguments.split())
+    assert done.returncode == code, done.stderr
+    assert (tmp_path / "lake/collections").exists() == (code == 65)
+
+
+def test_the_demo_with_signed_urls_left_out_has_no_thumbnails(run) -> None:
+    assert run("snapshot", "collections", "lake", "--demo", "--signed-urls", "omit").returncode == 0
+
+
+def test_metrics_of_another_resource_and_what_is_no_number_are_not_kept(run, api, tmp_path: Path) -> None:
+    (tmp_path / "metrics").write_text(
+        'scenario_etl_last_failure_timestamp_seconds{resource="collections"} e\n'
+        'scenario_etl_last_exit_code{resource="projects"} 99\n'
+    )
+    assert run("export", "collections", "c.parquet", "--metrics-file", "metrics", api=api).returncode == 0
+    text = (tmp_path / "metrics").read_text()
+    assert 'scenario_etl_last_exit_code{resource="collections"} 0' in text
+    assert "last_failure" not in text
+
+
 def test_the_demo_stores_thumbnails_unless_pillow_is_missing_or_the_option_says_otherwise(run, tmp_path: Path) -> None:
     assert run("snapshot", "collections", "with", "--demo").returncode == 0
     assert len(list((tmp_path / "with/.thumbnails").iterdir())) > 100

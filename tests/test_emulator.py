@@ -7,7 +7,7 @@ import struct
 import urllib.error
 import urllib.request
 import zlib
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -292,3 +292,22 @@ def test_its_collections_can_be_replaced_while_it_serves() -> None:
         first, second = requests.get(**ask).json()["collections"]
     assert first == records[1] | {"name": "renamed"}
     assert "/assets-transform/asset_1?" in second["thumbnail"]["url"]
+
+
+def test_days_change_the_team_on_weekdays_and_lists_too_little_on_two_nights() -> None:
+    with Emulator(100) as api:
+        counts = {str(day): len(api.collections) for day in api.days(30, date(2026, 11, 23))}
+        assert len(api.collections) == counts["2026-11-23"]
+    assert [day for day, count in counts.items() if count < 50] == ["2026-11-04", "2026-11-17"]
+    assert counts["2026-11-07"] == counts["2026-11-08"] == counts["2026-11-09"]  # Saturday's snapshot to Monday's
+
+
+def test_days_that_are_left_early_leave_all_collections_and_keep_those_of_clients() -> None:
+    with Emulator(100) as api:
+        for day in api.days(30, date(2026, 11, 23)):
+            if str(day) == "2026-10-26":
+                created = api.create_collection({}, b'{"name": "Mine"}').body["collection"]["id"]
+            if str(day) == "2026-11-04":
+                break
+        assert len(api.collections) > 100
+        assert created in {record["id"] for record in api.collections}

@@ -2,6 +2,7 @@
 
 import io
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -73,6 +74,54 @@ def test_a_folder_that_cannot_be_written_is_a_warning_and_the_snapshot_is_there(
     assert report.thumbnails == 0
     assert report.warnings[0].startswith("thumbnails could not be stored: ")
     assert read_snapshot(lake, "collections").num_rows == 1
+
+
+def test_pictures_that_came_are_stored_where_one_server_never_answers(lake: Path, monkeypatch) -> None:
+    monkeypatch.setattr(lake_thumbnails, "FETCH_SECONDS", 2.0)
+    over = threading.Event()
+    with FaultServer(lambda exchange: over.wait(60), breaks=0) as silent:
+        stalled = pictured(9) | {"thumbnail": {"assetId": "silent", "url": f"{silent.origin}/x.png"}}
+        report = take(lake, DAYS[0], pictured(1), stalled, pictured(2), thumbnails=True)
+        over.set()
+    assert report.thumbnails == 2
+    assert report.warnings == ("1 of 3 new thumbnails could not be stored: timed out (1)",)
+
+
+def test_whatever_goes_wrong_with_thumbnails_is_a_warning(lake: Path, monkeypatch) -> None:
+    def no_threads(*_: object, **__: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(lake_thumbnails, "fetch_or_explain", no_threads)
+    report = take(lake, DAYS[0], pictured(1), thumbnails=True)
+    assert report.warnings == ("thumbnails could not be stored: can't start new thread",)
+
+
+def test_a_disk_that_is_nearly_full_gets_no_thumbnail(lake: Path, monkeypatch) -> None:
+    monkeypatch.setattr(lake_thumbnails, "LEAST_FREE", 2**62)
+    report = take(lake, DAYS[0], pictured(1), thumbnails=True)
+    assert report.thumbnails == 0
+    assert "MiB free on the disk (1)" in report.warnings[0]
+
+
+def test_links_in_the_place_of_thumbnails_lead_nowhere(lake: Path) -> None:
+    outside = lake.parent / "outside"
+    outside.mkdir()
+    (lake / ".thumbnails").mkdir(parents=True)
+    (lake / ".thumbnails/asset_1.jpg").symlink_to(outside / "victim")
+    assert take(lake, DAYS[0], pictured(1), thumbnails=True).warnings[0].endswith("a link in their place (1)")
+    (lake / ".thumbnails/asset_1.jpg").unlink()
+    (lake / ".thumbnails").rmdir()
+    (lake / ".thumbnails").symlink_to(outside)
+    assert take(lake, DAYS[1], pictured(1), thumbnails=True).thumbnails == 0
+    assert list(outside.iterdir()) == []
+
+
+def test_other_files_beside_the_thumbnails_are_left_alone(lake: Path) -> None:
+    (lake / ".thumbnails").mkdir(parents=True)
+    (lake / ".thumbnails/asset_1").write_bytes(b"foreign")
+    (lake / ".thumbnails/asset_2.jpg").write_bytes(lake_thumbnails.JPEG + bytes(lake_thumbnails.LARGEST_FILE))
+    assert take(lake, DAYS[0], pictured(1), pictured(2), thumbnails=True).thumbnails == 1
+    assert list(read_thumbnails(lake, ["asset_1", "asset_2"])) == ["asset_1"]
 
 
 @pytest.mark.parametrize("asset_id", ["../../evil", ".", "..", "a/b", "a\\b", "a b", "x" * 201, "\u00e4", "a\n"])

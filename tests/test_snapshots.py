@@ -18,7 +18,7 @@ from filelock import FileLock
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scenario_etl import changes, history, read_snapshot, snapshot
+from scenario_etl import Client, changes, history, read_snapshot, snapshot
 from scenario_etl.diff import changes_schema
 from scenario_etl.emulator import Fault
 from scenario_etl.errors import (
@@ -32,7 +32,7 @@ from scenario_etl.errors import (
 )
 from scenario_etl.parquet import key_values, opened
 from scenario_etl.resources import COLLECTIONS
-from scenario_etl.snapshots import count_changes, newest_footer, project_names
+from scenario_etl.snapshots import count_changes, newest_footer, project_names, read_history
 from tests.faults.server import Exchange, FaultServer
 from tests.helpers import answering, environment, page, record
 from tests.lakes import API, DAYS, connected, take, told
@@ -486,6 +486,8 @@ def test_the_names_of_projects_are_in_the_footer(lake: Path) -> None:
     [
         Fault(status=403), Fault(status=404), Fault(status=503), Fault(reset=True), Fault(body="<html>"),
         Fault(body={"projects": None}), Fault(body={"projects": [None, 7, "x"]}),
+        Fault(body={"projects": [{"id": "p" * 201, "name": "a"}, {"id": 1, "name": "b"}, {"id": "p", "name": None}]}),
+        Fault(body={"projects": [{"id": "p", "name": ""}], "nextPaginationToken": "more"}),
     ],
 )  # fmt: skip
 def test_names_that_cannot_be_had_cost_neither_the_run_nor_a_wait(lake: Path, fault: Fault) -> None:
@@ -495,12 +497,71 @@ def test_names_that_cannot_be_had_cost_neither_the_run_nor_a_wait(lake: Path, fa
     assert project_names(newest_footer(lake, "collections")) == {}
 
 
+def test_a_project_list_that_never_ends_to_arrive_is_given_up_after_seconds(lake: Path, monkeypatch) -> None:
+    monkeypatch.setattr("scenario_etl.snapshots.NAMES_SECONDS", 0.2)
+    over = threading.Event()
+
+    def drip(exchange: Exchange) -> None:
+        if "/projects" not in exchange.target:
+            exchange.send(page(record()))
+            return
+        exchange.connection.sendall(b"HTTP/1.1 200 OK\r\n")
+        while not over.wait(0.05):
+            try:
+                exchange.connection.sendall(b"X-More: headers\r\n")
+            except OSError:
+                return
+
+    with FaultServer(drip, breaks=0) as server:
+        client = Client("demo", "demo", base_url=f"{server.origin}/v1")
+        report = snapshot("collections", lake, date=DAYS[0], client=client)
+        over.set()
+    assert (report.scan.rows, report.scan.seconds < 30) == (1, True)
+
+
+def test_a_name_with_a_lone_surrogate_is_stored_as_text(lake: Path) -> None:
+    take(lake, DAYS[0], record(), faults=[None, Fault(body={"projects": [{"id": "p1", "name": "x\ud800y"}]})])
+    assert project_names(newest_footer(lake, "collections"))["p1"].encode() == b"x\\ud800y"
+
+
 def test_of_projects_only_names_are_stored(lake: Path) -> None:
     person = {"id": "p1", "name": "Emberfall" * 99, "users": [{"email": "ada@example.org"}], "keys": [{"secret": "s3"}]}
     take(lake, DAYS[0], record(), faults=[None, Fault(body={"projects": [person]})])
     footer = newest_footer(lake, "collections")
-    assert project_names(footer) == {"p1": ("Emberfall" * 99)[:200]}
+    assert project_names(footer) == {"p1": ("Emberfall" * 99)[:197] + "..."}
     assert "ada@example.org" not in str(footer)
+
+
+def rewritten(path: Path, rows: pa.Table, **facts: str) -> None:
+    """Another program writes the file anew, with the footer of before and other facts in it."""
+    before = pq.read_metadata(path).metadata
+    changed = {f"scenario_etl.{name}".encode(): value for name, value in facts.items()}
+    pq.write_table(rows.replace_schema_metadata(before | changed), path)
+
+
+def test_the_total_of_a_snapshot_that_was_rewritten_is_that_of_its_rows(lake: Path) -> None:
+    take(lake, DAYS[0], record(itemCount=400), record(id="c2", itemCount=600))
+    path = lake / f"collections/snapshot_date={DAYS[0]}/part-0.parquet"
+    rows = pq.read_table(path, partitioning=None)
+    counts = pa.array([7, 3], pa.int64())
+    rewritten(path, rows.set_column(rows.column_names.index("item_count"), "item_count", counts))
+    assert [run["total"] for run in read_history(lake, "collections", total="item_count")] == [10]
+
+
+@pytest.mark.parametrize("value", ["2026-01-01", "-1", "1e3", "x", "9" * 30, ""])
+def test_a_fact_in_a_footer_that_is_not_a_number_is_null(lake: Path, value: str) -> None:
+    take(lake, DAYS[0], record())
+    for table in ("collections", "collections_changes"):
+        path = lake / f"{table}/snapshot_date={DAYS[0]}/part-0.parquet"
+        rewritten(path, pq.read_table(path, partitioning=None), pages=value, added=value)
+    (run,) = history(lake, "collections").to_pylist()
+    assert (run["pages"], run["added"]) == (None, None)
+
+
+def test_a_date_before_1970_is_refused(lake: Path) -> None:
+    with pytest.raises(ConfigError, match="date must not be before 1970-01-01, got 1969-12-31"):
+        take(lake, "1969-12-31", record())
+    assert API.requests == []
 
 
 def test_the_history_tells_of_each_run_what_its_files_know(lake: Path) -> None:

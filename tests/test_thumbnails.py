@@ -75,6 +75,18 @@ def test_what_is_no_picture_that_can_be_read_is_none(content: bytes) -> None:
     assert served(content) is None
 
 
+def test_a_picture_of_too_many_pixels_is_none_without_a_warning_of_pillow(recwarn) -> None:
+    target = io.BytesIO()
+    Image.new("1", (10_000, 10_000)).save(target, "PNG")
+    assert served(target.getvalue()) is None
+    assert len(recwarn) == 0
+
+
+def test_loopback_is_no_matter_of_a_proxy(api: Emulator, monkeypatch) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    assert fetch_thumbnails(urls(api)[:1]) != [None]
+
+
 def test_another_status_is_none() -> None:
     assert served(picture("PNG"), 404) is None
 
