@@ -5,6 +5,7 @@ import io
 import os
 import re
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -68,7 +69,15 @@ def test_both_notebooks_are_there() -> None:
 @pytest.fixture
 def lab(tmp_path: Path) -> Iterator[str]:
     """The URL of a JupyterLab that serves the notebooks; files of its runtime are in `tmp_path`."""
-    command = ["jupyter", "lab", "--no-browser", "--allow-root", "--ServerApp.token=", "--ServerApp.ip=127.0.0.1"]
+    command = [
+        sys.executable,
+        "-m",
+        "jupyterlab",
+        "--no-browser",
+        "--allow-root",
+        "--ServerApp.token=",
+        "--ServerApp.ip=127.0.0.1",
+    ]
     with subprocess.Popen(
         [*command, str(NOTEBOOKS[0].parent)],
         env=os.environ | {"JUPYTER_RUNTIME_DIR": str(tmp_path), "JUPYTER_CONFIG_DIR": str(tmp_path)},
