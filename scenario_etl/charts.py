@@ -1,14 +1,15 @@
 """Charts of collections and of their history: DataFrame -> matplotlib Figure, in one small style.
 
-Titles say the finding. The colours are those of Okabe and Ito, which colour-blind people can tell apart. Each function
-takes the width in inches: 9 reads well at 900 pixels, 4.2 on a phone; inside `with dark():` it draws for a dark page.
-In a notebook, `%matplotlib inline` shows a Figure that a cell ends with.
+Titles say the finding. The colors are close to those of Okabe and Ito, which color-blind people can tell apart. Each
+function takes the width in inches: 9 reads well at 900 pixels, 4.2 on a phone; inside `with dark():` it draws for a
+dark page. In a notebook, `%matplotlib inline` shows a Figure that a cell ends with.
 """
 
 import io
 import math
 import textwrap
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import timedelta
@@ -16,9 +17,12 @@ from functools import cache, wraps
 from typing import Any, ParamSpec
 
 import matplotlib as mpl
+import matplotlib.patheffects
 import numpy as np
 import pandas as pd
+from cycler import cycler
 from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap, to_hex, to_rgb
 from matplotlib.dates import MONTHLY, AutoDateLocator, date2num, num2date
 from matplotlib.figure import Figure
 from matplotlib.font_manager import findfont, get_font, get_font_names
@@ -35,10 +39,15 @@ PICTURE_WIDTH = 1.4  # inches, at least, of a contact sheet
 MOST_OWNERS = 15  # of a heat map
 NO_OWNER = "no owner"
 CHANGES = ("added", "updated", "deleted")
-LARGE_CHANGE = 0.3  # of the largest value; an axis of counts that change by more starts at zero
+LARGE_CHANGE = 0.3  # of the largest value; axes of counts that change by more start at zero
+BLANK = 0.5  # inches, the height of a chart that only says that there is nothing
 BAR_LABEL = 0.22  # inches; the number of a narrower bar would run into the next
-BLUE, ORANGE, RED, GREY = "#0072B2", "#E69F00", "#D55E00", "#808080"
+MOST_BARS = 90  # of days; of more, weeks are drawn
+MOST_MARKERS = 45
+GREY = "#808080"
+BLUE, ORANGE, RED = range(3)  # positions in the colors of a theme
 GROWTH = {"rows": ("collections", BLUE), "items": ("items", ORANGE)}
+STEPS = (1, 2, 5, 10)  # between ticks
 PNG_COLORS = 96
 UNDRAWABLE = "\u25a1"  # an empty square, for a character that no font has
 FONTS = ("Noto Sans CJK JP", "Hiragino Sans", "Microsoft YaHei", "Malgun Gothic")  # for names that DejaVu Sans lacks
@@ -59,19 +68,21 @@ STYLE: dict[Any, Any] = {
 }
 
 
-def _colors(text: str, background: str, edge: str, grid: str) -> dict[str, str]:
+def _colors(text: str, background: str, edge: str, grid: str, lines: Sequence[str]) -> dict[str, Any]:
     roles = {
         text: ("axes.labelcolor", "axes.titlecolor", "legend.labelcolor", "text.color", "xtick.color", "ytick.color"),
         background: ("axes.facecolor", "figure.facecolor", "savefig.facecolor"),
         edge: ("axes.edgecolor",),
         grid: ("grid.color",),
     }
-    return {name: color for color, names in roles.items() for name in names}
+    return {name: color for color, names in roles.items() for name in names} | {"axes.prop_cycle": cycler(color=lines)}
 
 
-LIGHT = _colors(text="#333333", background="#FFFFFF", edge="#B0B0B0", grid="#E3E3E3")
-DARK = _colors(text="#D6D6D6", background="#1B1D21", edge="#5C6068", grid="#33373D")
-_theme: ContextVar[dict[str, str]] = ContextVar("theme", default=LIGHT)
+LIGHT = _colors(text="#333333", background="#FFFFFF", edge="#B0B0B0", grid="#E3E3E3",
+                lines=("#0072B2", "#C98A00", "#C0390B"))  # fmt: skip
+DARK = _colors(text="#D6D6D6", background="#1B1D21", edge="#5C6068", grid="#33373D",
+               lines=("#56B4E9", "#E69F00", "#F0703C"))  # fmt: skip
+_theme: ContextVar[dict[str, Any]] = ContextVar("theme", default=LIGHT)
 
 
 @contextmanager
@@ -125,14 +136,14 @@ def largest(collections: pd.DataFrame, count: int = 10, *, width: float = WIDTH)
     """
     top = collections.nlargest(count, "item_count")
     figure, axes = _figure(width, 0.6 + 0.34 * max(1, len(top)))
-    bars = axes.barh(range(len(top)), top["item_count"].astype(float), color=BLUE)
+    bars = axes.barh(range(len(top)), top["item_count"].astype(float), color=_color(BLUE))
     axes.bar_label(bars, [_number(items) for items in top["item_count"]], padding=3, fontsize=9)
     axes.margins(x=0.08)
     axes.set_yticks(range(len(top)), [_short(name, 34) for name in top["name"]])
     axes.invert_yaxis()
     axes.grid(visible=False)
     axes.set_xlabel("items")
-    axes.xaxis.set_major_formatter(_THOUSANDS)
+    axes.set_xticks([])
     _title(figure, _largest_found(top["item_count"], collections["item_count"]))
     return figure
 
@@ -141,7 +152,7 @@ def largest(collections: pd.DataFrame, count: int = 10, *, width: float = WIDTH)
 def growth(history: pd.DataFrame, *, width: float = WIDTH) -> Figure:
     """Draw how many collections and items there were at each snapshot, and when the guard stopped one.
 
-    An axis starts at zero where the change is large; otherwise the first and the last value are written at the line.
+    The axes start at zero where one of the changes is large. The first and the last value are written at the lines.
 
     Args:
         history: one row a date, as of `scenario_etl.history`: `date`, `rows`, `rejected`; and `items`, the sum of
@@ -150,28 +161,29 @@ def growth(history: pd.DataFrame, *, width: float = WIDTH) -> Figure:
 
     """
     history = _with_times(history)
-    drawn = [name for name in GROWTH if name in history]
+    drawn = {name: _by_date(history, name) for name in GROWTH if name in history}
     figure, axes = _figure(width, 2.1 * len(drawn), rows=len(drawn))
-    axes = np.atleast_1d(axes)
     published = history[history["rows"].notna()]
     if published.empty:
         return _blank(figure, "No snapshot yet")
-    for axis, name in zip(axes, drawn, strict=True):
+    from_zero = any(map(_changes_much, drawn.values()))
+    for axis, (name, values) in zip(np.atleast_1d(axes), drawn.items(), strict=True):
         label, color = GROWTH[name]
-        values = history[name].astype(float)  # NaN on a night without a snapshot: no line leads through it
-        axis.plot(history["date"], values, color=color, marker="o", markersize=3)
-        axis.set_ylabel(label)
+        marker = "o" if len(values) <= MOST_MARKERS else ""
+        axis.plot(values.index, values, color=_color(color), marker=marker, markersize=3)
+        axis.set_ylabel(label if from_zero else f"{label}\n(not from zero)")
         axis.yaxis.set_major_formatter(_THOUSANDS)
-        axis.yaxis.set_major_locator(MaxNLocator(5, integer=True))
-        _scale(axis, history["date"], values)
+        axis.yaxis.set_major_locator(MaxNLocator(5, integer=True, steps=STEPS))
+        _scale(axis, values, from_zero)
         _mark_rejected(axis, history)
         _date_axis(axis, history["date"], width)
-        if axis is not axes[-1]:
+        if axis is not figure.axes[-1]:
             axis.tick_params(bottom=False, labelbottom=False)
             axis.set_xlabel("")
+    figure.align_ylabels()
     _title(figure, _growth_found(published))
     if history["rejected"].any():
-        figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower left", fontsize=9)
+        figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside lower left", fontsize=9)
     return figure
 
 
@@ -179,61 +191,75 @@ def growth(history: pd.DataFrame, *, width: float = WIDTH) -> Figure:
 def daily_changes(history: pd.DataFrame, *, width: float = WIDTH) -> Figure:
     """Draw how many collections were added, updated and deleted with each snapshot; the first of all is left out.
 
+    Of more than 90 snapshots, it draws weeks.
+
     Args:
-        history: one row a date, as of `scenario_etl.history`: `date`, `previous_date`, `added`, `updated`, `deleted`.
+        history: one row a date, as of `scenario_etl.history`: `date`, `previous_date`, `added`, `updated`, `deleted`,
+            `rejected`.
         width: in inches.
 
     """
     history = _with_times(history)
     figure, axes = _figure(width, 3.2)
-    compared = history[history["previous_date"].notna()]
-    if compared.empty:
+    compared = history[history["previous_date"].notna()].fillna(dict.fromkeys(CHANGES, 0))
+    if not compared[[*CHANGES]].to_numpy(float).sum():
         return _blank(figure, "Nothing has changed")
-    added, updated, deleted = (compared[name].astype(float).fillna(0).to_numpy() for name in CHANGES)
-    axes.bar(compared["date"], added, color=BLUE, label="added")
-    axes.bar(compared["date"], updated, bottom=added, color=ORANGE, label="updated")
-    axes.bar(compared["date"], -deleted, color=RED, label="deleted")
+    days = 1
+    if len(compared) > MOST_BARS:
+        days, compared = 7, compared.assign(date=_mondays(compared["date"])).groupby("date", as_index=False).sum(True)
+    added, updated, deleted = (compared[name].to_numpy(float) for name in CHANGES)
+    places = compared["date"] + timedelta(days=(days - 1) / 2)
+    for values, below, name, color in (
+        (added, None, "added", BLUE), (updated, added, "updated", ORANGE), (-deleted, None, "deleted", RED),
+    ):  # fmt: skip
+        axes.bar(places, values, bottom=below, width=0.8 * days, color=_color(color), label=name)
     axes.axhline(0, color=GREY, linewidth=0.8)
-    axes.set_ylabel("collections")
-    axes.margins(y=0.12)
-    axes.yaxis.set_major_locator(MaxNLocator(6, integer=True))
+    axes.set_ylabel("changed a week" if days > 1 else "changed collections")
+    axes.use_sticky_edges = False
+    axes.margins(y=0.14)
+    axes.yaxis.set_major_locator(MaxNLocator(6, integer=True, steps=STEPS))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{abs(value):,.0f}"))
+    _mark_rejected(axes, history)
     first, last = _date_axis(axes, history["date"], width)
-    is_narrow = (width - 0.8) / (last - first) < BAR_LABEL
-    _label_bars(axes, compared["date"], added + updated, deleted, largest_only=is_narrow)
-    figure.legend(ncols=3, loc="outside lower left", fontsize=9)
-    _title(figure, _changes_found(compared, added + updated + deleted))
+    total = added + updated + deleted
+    if (width - 0.8) / (last - first) * days > BAR_LABEL:
+        _label_bars(axes, places, added + updated, deleted)
+    else:
+        highest = int(np.flatnonzero(total == total.max())[-1])
+        _write(axes, total[highest], places.iloc[highest], (added + updated)[highest])
+    figure.legend(ncols=4 if width >= NARROW else 2, loc="outside lower left", fontsize=9)
+    _title(figure, _changes_found(compared, total, history["date"].max(), weekly=days > 1))
     return figure
 
 
 @_styled
-def activity(changes: pd.DataFrame, *, width: float = WIDTH) -> Figure:
+def activity(changes: pd.DataFrame, *, names: Mapping[str, str] | None = None, width: float = WIDTH) -> Figure:
     """Draw how many changes each owner's collections had in each week, as a heat map.
 
     Args:
         changes: one row a change, as of `scenario_etl.changes`: `snapshot_date`, `owner_id`.
+        names: of owners, by their ids.
         width: in inches.
 
     """
-    days = pd.to_datetime(changes["snapshot_date"])
-    weeks = days - pd.to_timedelta(days.dt.day_of_week, unit="D")
-    counts = pd.crosstab(changes["owner_id"].fillna(NO_OWNER), weeks)
-    counts = counts.loc[counts.sum(axis=1).sort_values(ascending=False, kind="stable").index].head(MOST_OWNERS)
+    counts = _by_owner_and_week(changes)
     figure, axes = _figure(width, 1.2 + 0.38 * max(1, len(counts)))
     if counts.empty:
         return _blank(figure, "Nothing has changed")
-    axes.imshow(counts, cmap="Blues", aspect="auto", vmin=0)
-    owner_characters = 18 if width >= NARROW else 9
-    cell = (width - owner_characters / 12) / counts.shape[1]  # inches
+    background, full = mpl.rcParams["axes.facecolor"], _color(BLUE)
+    shades = LinearSegmentedColormap.from_list("shades", [background, full])
+    axes.imshow(counts, cmap=shades, aspect="auto", vmin=0)
+    characters = 22 if width >= NARROW else 14
+    cell = (width - characters / 12) / counts.shape[1]  # inches
     if cell > 0.3:
-        _write_numbers(axes, counts.to_numpy())
+        _write_numbers(axes, counts.to_numpy(), shades)
     step = math.ceil(0.65 / cell)
-    axes.set_xticks(range(0, counts.shape[1], step), [_day(week) for week in counts.columns[::step]])
-    axes.set_yticks(range(len(counts)), [_short(owner, owner_characters) for owner in counts.index])
+    axes.set_xticks(range(0, counts.shape[1], step), _date_labels(list(counts.columns[::step])))
+    axes.set_yticks(range(len(counts)), [_short(each, characters) for each in _owner_names(counts.index, names or {})])
     axes.grid(visible=False)
     axes.set_xlabel("changes in the week from")
     axes.spines[:].set_visible(False)
-    _title(figure, _activity_found(counts.sum(axis=1)))
+    _title(figure, _activity_found(counts.sum(axis=1), names or {}, pd.to_datetime(changes["snapshot_date"]).min()))
     return figure
 
 
@@ -289,13 +315,19 @@ def _figure(width: float, height: float, rows: int = 1, columns: int = 1) -> tup
 def _blank(figure: Figure, found: str) -> Figure:
     for axis in figure.axes:
         axis.set_axis_off()
+    figure.set_figheight(BLANK)
     _title(figure, found)
     return figure
 
 
 def _title(figure: Figure, found: str) -> None:
     lines = textwrap.fill(found, int(TITLE_CHARACTERS * figure.get_figwidth()))
-    figure.suptitle(lines, x=0.01, ha="left", fontsize=12, weight="bold")
+    figure.suptitle(lines, x=0, ha="left", fontsize=12, weight="bold")
+
+
+def _color(position: int) -> str:
+    """Return a color of the theme in use."""
+    return to_hex(f"C{position}")
 
 
 def _with_times(history: pd.DataFrame) -> pd.DataFrame:
@@ -304,65 +336,118 @@ def _with_times(history: pd.DataFrame) -> pd.DataFrame:
     return history.assign(**dates)
 
 
+def _by_date(history: pd.DataFrame, name: str) -> "pd.Series[float]":
+    """Return a column by date, NaN where there is no snapshot, so that no line leads through such a night."""
+    values = history.set_index("date")[name].astype(float)
+    is_daily = history["date"].diff().median() == timedelta(days=1)
+    return values.asfreq("D") if is_daily else values
+
+
+def _mondays(days: "pd.Series[Any]") -> "pd.Series[Any]":
+    """Return the Monday of the week of each day."""
+    mondays: pd.Series[Any] = days - pd.to_timedelta(days.dt.day_of_week, unit="D")
+    return mondays
+
+
+def _by_owner_and_week(changes: pd.DataFrame) -> pd.DataFrame:
+    """Return how many changes each owner has in each week, those without a change included; the busiest first.
+
+    What is beyond `MOST_OWNERS` owners is in one row, the last.
+    """
+    weeks = _mondays(pd.to_datetime(changes["snapshot_date"]))
+    counts = pd.crosstab(changes["owner_id"].fillna(NO_OWNER), weeks)
+    if counts.empty:
+        return counts
+    counts = counts.reindex(columns=pd.date_range(weeks.min(), weeks.max(), freq="7D"), fill_value=0)
+    counts = counts.loc[counts.sum(axis=1).sort_values(ascending=False, kind="stable").index]
+    others = counts.iloc[MOST_OWNERS:]
+    if len(others) < 2:
+        return counts
+    return pd.concat([counts.iloc[:MOST_OWNERS], others.sum().to_frame(f"{len(others)} others").T])
+
+
+def _owner_names(owners: Iterable[str], names: Mapping[str, str]) -> list[str]:
+    """Return the names of owners, with the id where two have the same; the id where no name is known."""
+    used = Counter(names.values())
+    return [
+        f"{names[owner]} ({owner})" if used[names.get(owner, "")] > 1 else names.get(owner, owner) for owner in owners
+    ]
+
+
 def _mark_rejected(axis: Axes, history: pd.DataFrame) -> None:
-    half = timedelta(hours=12)
+    half, color = timedelta(hours=12), _color(RED)
     for number, day in enumerate(history.loc[history["rejected"], "date"]):
         label = "stopped by the guard" if number == 0 else None
-        axis.axvspan(day - half, day + half, color=RED, alpha=0.25, linewidth=0, label=label)
+        axis.axvspan(
+            day - half, day + half, facecolor=f"{color}59", edgecolor=color, linewidth=0.8, label=label, zorder=0
+        )
 
 
-def _write_numbers(axis: Axes, counts: Any) -> None:
+def _write_numbers(axis: Axes, counts: Any, shades: LinearSegmentedColormap) -> None:
     for (row, column), value in np.ndenumerate(counts):
-        color = "white" if value > counts.max() / 2 else "#333333"  # on a cell's blue
-        axis.text(column, row, f"{value:,}", ha="center", va="center", color=color, fontsize=9)
+        red, green, blue = to_rgb(shades(value / counts.max()))
+        is_light = 0.299 * red + 0.587 * green + 0.114 * blue > 0.55
+        axis.text(
+            column, row, f"{value:,}", ha="center", va="center", color="#222222" if is_light else "white", fontsize=9
+        )
 
 
 def _date_axis(axis: Axes, dates: "pd.Series[Any]", width: float) -> tuple[float, float]:
     """Give an axis the span of these dates, with ticks of which the first has its year; return the span in days."""
-    beside = timedelta(days=1.5)
-    first, last = (float(date2num(day)) for day in (dates.min() - beside, dates.max() + beside))  # type: ignore[no-untyped-call]
+    earliest, latest = float(date2num(dates.min())), float(date2num(dates.max()))  # type: ignore[no-untyped-call]
+    first, last = earliest - 1.5, latest + 1.5
     axis.set_xlim(first, last)
-    locator = AutoDateLocator(minticks=3, maxticks=4 if width < NARROW else 8)  # type: ignore[no-untyped-call]
+    most = 4 if width < NARROW else 8
+    locator = AutoDateLocator(minticks=3, maxticks=most)  # type: ignore[no-untyped-call]
     locator.intervald[MONTHLY] = [1, 2, 3, 4, 6, 12]  # without the 12 it warns where four ticks are for two years
     axis.xaxis.set_major_locator(locator)
-    ticks = [tick for tick in axis.get_xticks() if first <= tick <= last and tick.is_integer()]
-    days = [num2date(tick) for tick in ticks]  # type: ignore[no-untyped-call]
-    years = [None, *(day.year for day in days)]
-    labels = [
-        _day(day) + ("" if day.year == before else f"\n{day.year}") for day, before in zip(days, years, strict=False)
-    ]
-    axis.set_xticks(ticks, labels)
+    ticks = [float(tick) for tick in axis.get_xticks() if earliest <= tick <= latest and float(tick).is_integer()]
+    if dates.nunique() <= most:
+        ticks = sorted({float(date2num(day)) for day in dates})  # type: ignore[no-untyped-call]
+    axis.set_xticks(ticks, _date_labels([num2date(tick) for tick in ticks]))  # type: ignore[no-untyped-call]
     axis.set_xlabel("snapshot (UTC)")
     return first, last
 
 
-def _scale(axis: Axes, dates: "pd.Series[Any]", values: "pd.Series[float]") -> None:
-    """Start an axis of counts at zero where they change much; otherwise write the first and the last value."""
+def _date_labels(days: Sequence[Any]) -> list[str]:
+    """Return labels of ticks; the first of each year has the year below it."""
+    years = [None, *(day.year for day in days)]
+    return [
+        _day(day) + ("" if day.year == before else f"\n{day.year}") for day, before in zip(days, years, strict=False)
+    ]
+
+
+def _changes_much(values: "pd.Series[float]") -> bool:
+    span = values.max() - values.min()
+    return bool(span > LARGE_CHANGE * values.max() or values.max() < 3)
+
+
+def _scale(axis: Axes, values: "pd.Series[float]", from_zero: bool) -> None:
+    """Scale an axis of counts, and write the first and the last value at the line."""
     if values.notna().sum() == 0:
         return
-    if values.max() - values.min() > LARGE_CHANGE * values.max():
-        axis.set_ylim(bottom=0, top=1.08 * values.max())
-        return
-    axis.margins(y=0.25)
-    for position in {values.first_valid_index(), values.last_valid_index()}:
-        _write(axis, values[position], dates[position], values[position])
+    axis.margins(y=0.3)
+    if from_zero:
+        axis.set_ylim(bottom=0, top=max(1, 1.25 * values.max()))
+    ends = {values.first_valid_index(): "left", values.last_valid_index(): "right"}
+    for day, side in ends.items():
+        _write(axis, values[day], day, values[day], side=side)
 
 
-def _label_bars(axis: Axes, dates: "pd.Series[Any]", above: Any, below: Any, *, largest_only: bool) -> None:
-    """Write the number of each bar above or below it; only those of the largest where bars are narrow."""
+def _label_bars(axis: Axes, dates: "pd.Series[Any]", above: Any, below: Any) -> None:
+    """Write the number of each bar above or below it."""
     for day, up, down in zip(dates, above, below, strict=True):
-        if not largest_only or up == above.max():
-            _write(axis, up, day, up)
-        if not largest_only or down == below.max():
-            _write(axis, down, day, -down, upwards=False)
+        _write(axis, up, day, up)
+        _write(axis, down, day, -down, upwards=False)
 
 
-def _write(axis: Axes, value: float, x: Any, y: float, *, upwards: bool = True) -> None:
-    """Write a number, unless it is zero, above or below a place."""
+def _write(axis: Axes, value: float, x: Any, y: float, *, upwards: bool = True, side: Any = "center") -> None:
+    """Write a number, unless it is zero, above or below a place, so that it can be read on a line."""
     if value:
+        around = matplotlib.patheffects.withStroke(linewidth=2.5, foreground=mpl.rcParams["axes.facecolor"])
         axis.annotate(
             _number(value), (x, y), xytext=(0, 3 if upwards else -3), textcoords="offset points",
-            ha="center", va="bottom" if upwards else "top", fontsize=8,
+            ha=side, va="bottom" if upwards else "top", fontsize=8, path_effects=[around],
         )  # fmt: skip
 
 
@@ -389,32 +474,38 @@ def _growth_found(published: pd.DataFrame) -> str:
         return f"{now} on {_day(last['date'])}"
     difference = int(last["rows"] - first["rows"])
     words = f"{abs(difference):,} {'more' if difference > 0 else 'fewer'} than" if difference else "as many as"
-    year = f", {first['date'].year}" if first["date"].year != last["date"].year else ""
-    return f"{now}, {words} on {_day(first['date'])}{year}"
+    return f"{now}, {words} on {_day(first['date'], last['date'])}"
 
 
-def _changes_found(compared: pd.DataFrame, totals: Any) -> str:
+def _changes_found(compared: pd.DataFrame, totals: Any, newest: Any, *, weekly: bool) -> str:
     """Say when most has changed. A snapshot after a night without one has the changes of several days."""
-    if not totals.sum():
-        return "Nothing has changed"
-    most = _count(totals.max(), "change")
-    busiest = compared[totals == totals.max()]
-    if len(busiest) > 1:
-        return f"At most {most} between two snapshots, {len(busiest)} times"
-    day, before = busiest["date"].iloc[0], busiest["previous_date"].iloc[0]
+    most = _count(totals.max(), "collection")
+    top = compared[totals == totals.max()]
+    day = top["date"].iloc[0]
+    if weekly:
+        return (
+            f"{most} changed in the week from {_day(day, newest)}, the most"
+            if len(top) == 1
+            else (f"{most} changed in each of {len(top)} weeks, the most")
+        )
+    if len(top) > 1:
+        return f"{most} changed in each of {len(top)} snapshots, the most"
+    before = top["previous_date"].iloc[0]
     if day - before > timedelta(days=1):
-        return f"{most} from {_day(before)} to {_day(day)}, the most between two snapshots"
-    return f"{most} on {_day(day)}, the busiest day"
+        return f"{most} changed from {_day(before, newest)} to {_day(day, newest)}, the most between two snapshots"
+    return f"{most} changed in the snapshot of {_day(day, newest)}, the most"
 
 
-def _activity_found(totals: "pd.Series[int]") -> str:
-    most = _count(totals.max(), "change")
-    busiest = list(totals[totals == totals.max()].index)
+def _activity_found(totals: "pd.Series[int]", names: Mapping[str, str], since: Any) -> str:
+    owners = totals[[not owner.endswith(" others") or owner in names for owner in totals.index]]
+    most = f"changes since {_day(since)}: {owners.max():,}"
+    busiest = list(owners[owners == owners.max()].index)
     if len(busiest) > 1:
-        return f"{len(busiest)} owners have {most} each, the most"
+        return f"{len(busiest)} owners have the most {most} each"
     if busiest[0] == NO_OWNER:
-        return f"{most} of collections without an owner, the most"
-    return f"{_short(busiest[0], 30)} is the busiest owner: {most}"
+        return f"Collections without an owner have the most {most}"
+    name = _short(_owner_names(busiest, names)[0], 40)
+    return f"{name} has {'all' if len(totals) == 1 else 'the most'} {most}"
 
 
 def _pictures_found(pictures: Sequence[bytes | None]) -> str:
@@ -422,8 +513,10 @@ def _pictures_found(pictures: Sequence[bytes | None]) -> str:
     return f"{_count(len(pictures), 'collection')}, {missing or 'none'} without a picture"
 
 
-def _day(moment: Any) -> str:
-    return f"{moment:%b} {moment.day}"
+def _day(moment: Any, beside: Any = None) -> str:
+    """Return a day, with its year where that is another than that of a day beside it."""
+    year = f", {moment.year}" if beside is not None and beside.year != moment.year else ""
+    return f"{moment:%b} {moment.day}{year}"
 
 
 def _number(value: Any) -> str:

@@ -16,6 +16,7 @@ import pyarrow as pa
 from matplotlib.figure import Figure
 
 from scenario_etl import charts, thumbnails
+from scenario_etl.errors import ScenarioError
 from scenario_etl.lake_thumbnails import in_words, read_thumbnails
 from scenario_etl.publish import published
 from scenario_etl.redact import without_bidi_controls
@@ -33,7 +34,8 @@ from scenario_etl.thumbnails import fetch_or_explain
 
 WIDTHS = {"wide": charts.WIDTH, "narrow": 4.2}  # inches, for screens and for phones
 PICTURES = 48
-PICTURE_BYTES = 450_000  # all thumbnails of the page together
+MOST_BYTES = 900_000  # of charts and thumbnails; the page has at most 1 MB
+LEAST_SIDE = 32  # pixels of a thumbnail
 NO_THUMBNAIL = "no thumbnail"
 LONGEST_NAME = 200  # characters
 CHANGES = 25  # rows shown of the last changes
@@ -80,20 +82,25 @@ def _page(lake: str | os.PathLike[str], runs: list[dict[str, Any]]) -> str:
     names = project_names(footer)
     newest = collections.sort_values("updated_at", ascending=False, kind="stable").head(PICTURES)
     template = Path(__file__).with_name("report.html").read_text(encoding="utf-8")
+    drawn = _charts(told, changed, names)
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters |= {"number": _number, "name": _name, "outcome": _outcome}
+    environment.filters |= {"number": _number, "short": _short_number, "name": _name, "outcome": _outcome}
     return environment.from_string(template).render(
-        source=_source(footer, names),
+        source=_name(_source(footer, names)),
         lake=shown(lake),
         until=until,
         since=told["date"].min(),
         totals=_totals(collections, until.tz_localize("UTC")),
-        charts=_charts(told, changed, names),
+        charts=drawn,
         changes=[] if changed is None else changed.iloc[::-1].head(CHANGES).to_dict("records"),
         changes_in_all=0 if changed is None else len(changed),
-        thumbnails=_thumbnails(lake, newest),
+        changed_since=None if changed is None else compared.min(),
+        stopped=int(told["rejected"].sum()),
+        thumbnails=_thumbnails(
+            lake, newest, MOST_BYTES - sum(len(url) for each in drawn.values() for url in each.values())
+        ),
         runs=told.iloc[::-1].head(RUNS).to_dict("records"),
         runs_in_all=len(told),
     )
@@ -138,8 +145,8 @@ def _totals(collections: pd.DataFrame, until: pd.Timestamp) -> dict[str, int | N
 def _charts(told: pd.DataFrame, changed: pd.DataFrame | None, names: dict[str, str]) -> dict[str, dict[str, str]]:
     drawn: dict[str, Callable[..., Figure]] = {"Growth": partial(charts.growth, told)}
     if changed is not None:
-        named = changed.assign(owner_id=changed["owner_id"].map(lambda owner: names.get(owner, owner)))
-        drawn |= {"Changes": partial(charts.daily_changes, told), "Activity": partial(charts.activity, named)}
+        activity = partial(charts.activity, changed, names=names)
+        drawn |= {"Changes": partial(charts.daily_changes, told), "Activity": activity}
     found = {}
     for title, draw in drawn.items():
         found[title] = {"found": charts.title_of(draw())}
@@ -154,8 +161,8 @@ def _data_url(kind: str, content: bytes) -> str:
     return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
 
 
-def _thumbnails(lake: str | os.PathLike[str], collections: pd.DataFrame) -> list[dict[str, Any]]:
-    pictures = _within_bounds(_pictures(lake, collections))
+def _thumbnails(lake: str | os.PathLike[str], collections: pd.DataFrame, most_bytes: int) -> list[dict[str, Any]]:
+    pictures = _within_bounds(_pictures(lake, collections), most_bytes)
     return [
         {
             "name": name,
@@ -169,10 +176,15 @@ def _thumbnails(lake: str | os.PathLike[str], collections: pd.DataFrame) -> list
 
 def _pictures(lake: str | os.PathLike[str], collections: pd.DataFrame) -> list[bytes | str]:
     """Return the thumbnail of each collection, or why there is none: from the lake, otherwise by its URL."""
-    stored = read_thumbnails(lake, collections["thumbnail_asset_id"])
+    try:
+        stored = read_thumbnails(lake, collections["thumbnail_asset_id"])
+    except ScenarioError as error:
+        logger.warning("the thumbnails in the lake are not used: %s", error)
+        stored = {}
     rows = list(zip(collections["thumbnail_asset_id"], collections["thumbnail_url"], strict=True))
     fetched = fetch_or_explain(url for asset_id, url in rows if asset_id not in stored and isinstance(url, str))
-    pictures = [stored.get(asset_id) or fetched.get(url, NO_THUMBNAIL) for asset_id, url in rows]
+    small = {asset_id: thumbnails.small_or_explain(content, thumbnails.SIDE) for asset_id, content in stored.items()}
+    pictures = [small.get(asset_id) or fetched.get(url, NO_THUMBNAIL) for asset_id, url in rows]
     problems = Counter(each for each in pictures if isinstance(each, str) and each != NO_THUMBNAIL)
     if problems:
         logger.warning(
@@ -182,10 +194,10 @@ def _pictures(lake: str | os.PathLike[str], collections: pd.DataFrame) -> list[b
     return pictures
 
 
-def _within_bounds(pictures: list[bytes | str]) -> list[bytes | str]:
-    """Return the pictures, made smaller where all of them together are too large for the page."""
+def _within_bounds(pictures: list[bytes | str], most_bytes: int) -> list[bytes | str]:
+    """Return the pictures, made smaller where all of them together, in base64, have more bytes than that."""
     side = thumbnails.SIDE
-    while sum(len(each) for each in pictures if isinstance(each, bytes)) > PICTURE_BYTES:
+    while side > LEAST_SIDE and 4 / 3 * sum(len(each) for each in pictures if isinstance(each, bytes)) > most_bytes:
         side = side * 3 // 4
         pictures = [thumbnails.small(each, side) if isinstance(each, bytes) else each for each in pictures]
     return pictures
@@ -195,8 +207,17 @@ def _number(value: Any) -> str:
     return "-" if pd.isna(value) else f"{int(value):,}"
 
 
+def _short_number(value: Any) -> str:
+    """Return a number that fits a box: from ten millions on in millions or billions."""
+    for factor, unit in ((10**9, "bn"), (10**6, "M")):
+        if pd.notna(value) and abs(value) >= 10 * 10**6 and abs(value) >= factor:
+            return f"{value / factor:,.1f}{unit}"
+    return _number(value)
+
+
 def _name(value: Any) -> str:
     text = "(no name)" if pd.isna(value) or not value else without_bidi_controls(str(value))
+    text = text.encode("utf-8", "replace").decode()
     return text if len(text) <= LONGEST_NAME else text[: LONGEST_NAME - 1] + "…"
 
 

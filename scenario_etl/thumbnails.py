@@ -119,7 +119,7 @@ def fetch_or_explain(urls: Iterable[str], side: int = SIDE, deadline: float = 30
         with suppress(Empty):
             for _ in range(len(found)):
                 url, content = arrived.get(timeout=max(0.0, ends - monotonic()))
-                found[url] = content if isinstance(content, str) else _picture(content, side)
+                found[url] = content if isinstance(content, str) else small_or_explain(content, side)
     return found
 
 
@@ -127,7 +127,8 @@ class _NoPictureError(Exception):
     """There is no picture; the text says why, in a few words."""
 
 
-def _picture(content: bytes, side: int) -> bytes | str:
+def small_or_explain(content: bytes, side: int) -> bytes | str:
+    """Return a picture as `small` does, or why it cannot be, in a few words."""
     try:
         return small(content, side)
     except _NoPictureError as error:

@@ -50,17 +50,19 @@ def test_titles_say_the_finding() -> None:
     pictures = [None] * len(NAMES)
     assert charts.title_of(charts.largest(collections(), 2)) == "2 collections hold 85% of all items that are counted"
     assert charts.title_of(charts.growth(history())) == "113 collections, 13 more than on Nov 2"
-    assert charts.title_of(charts.daily_changes(history())) == "9 changes on Nov 10, the busiest day"
-    assert charts.title_of(charts.activity(changes())) == "proj_a is the busiest owner: 3 changes"
+    assert (
+        charts.title_of(charts.daily_changes(history())) == "9 collections changed in the snapshot of Nov 10, the most"
+    )
+    assert charts.title_of(charts.activity(changes())) == "proj_a has the most changes since Nov 2: 3"
     assert charts.title_of(charts.contact_sheet(collections(), pictures)) == "8 collections, 8 without a picture"
 
 
 @pytest.mark.parametrize(
     ("updated", "found"),
     [
-        ([0, 4, 0, None, 20, 0, 1, 0, 0], "24 changes from Nov 4 to Nov 6, the most between two snapshots"),
-        ([0, 8, 0, None, 2, 0, 1, 0, 0], "At most 9 changes between two snapshots, 2 times"),
-        ([0, 0, 0, None, 0, 0, 0, 0, 1], "10 changes on Nov 10, the busiest day"),
+        ([0, 4, 0, None, 20, 0, 1, 0, 0], "24 collections changed from Nov 4 to Nov 6, the most between two snapshots"),
+        ([0, 8, 0, None, 2, 0, 1, 0, 0], "9 collections changed in each of 2 snapshots, the most"),
+        ([0, 0, 0, None, 0, 0, 0, 0, 1], "10 collections changed in the snapshot of Nov 10, the most"),
     ],
 )
 def test_the_busiest_day_is_named_only_where_it_is_one_day_alone(updated: list, found: str) -> None:
@@ -70,8 +72,8 @@ def test_the_busiest_day_is_named_only_where_it_is_one_day_alone(updated: list, 
 @pytest.mark.parametrize(
     ("owners", "found"),
     [
-        (["a", "a", "b", "b", None], "2 owners have 2 changes each, the most"),
-        ([None, None, "b", "c", None], "3 changes of collections without an owner, the most"),
+        (["a", "a", "b", "b", None], "2 owners have the most changes since Nov 2: 2 each"),
+        ([None, None, "b", "c", None], "Collections without an owner have the most changes since Nov 2: 3"),
     ],
 )
 def test_no_owner_is_called_the_busiest_where_that_is_not_so(owners: list, found: str) -> None:
@@ -90,12 +92,15 @@ def test_no_line_leads_through_a_night_that_the_guard_stopped() -> None:
         assert [number for number, value in enumerate(axis.lines[0].get_ydata()) if np.isnan(value)] == [3]
 
 
-def test_an_axis_starts_at_zero_where_the_change_is_large_and_has_its_ends_labelled_otherwise() -> None:
-    little, much = charts.growth(history()).axes[0], charts.growth(history(rows=history()["rows"] - 90)).axes[0]
-    assert little.get_ylim()[0] > 90
-    assert sorted(text.get_text() for text in little.texts) == ["100", "113"]
-    assert much.get_ylim()[0] == 0
-    assert len(much.texts) == 0
+def test_both_axes_start_at_zero_where_a_change_is_large_and_say_so_otherwise() -> None:
+    little = charts.growth(history(items=history()["rows"] * 2)).axes
+    much = charts.growth(history(items=history()["rows"] - 90)).axes
+    assert [axis.get_ylim()[0] > 90 for axis in little] == [True, True]
+    assert [axis.get_ylim()[0] for axis in much] == [0, 0]
+    assert [axis.get_ylabel() for axis in little] == ["collections\n(not from zero)", "items\n(not from zero)"]
+    assert [axis.get_ylabel() for axis in much] == ["collections", "items"]
+    for axis in (little[0], much[0]):
+        assert sorted(text.get_text() for text in axis.texts) == ["100", "113"]
 
 
 @pytest.mark.parametrize("width", [charts.WIDTH, 4.2])
@@ -116,7 +121,7 @@ def test_a_new_year_is_named_at_its_first_date() -> None:
 def test_bars_have_their_numbers_and_narrow_ones_only_the_largest() -> None:
     wide, narrow = (charts.daily_changes(history(), width=width).axes[0].texts for width in (charts.WIDTH, 2.5))
     assert [text.get_text() for text in wide] == ["5", "3", "3", "6", "9"]
-    assert [text.get_text() for text in narrow] == ["3", "9"]
+    assert [text.get_text() for text in narrow] == ["9"]  # the number of the headline
     bars = charts.largest(collections()).axes[0]
     assert [text.get_text() for text in bars.texts if text.get_text()] == ["45", "40", "5", "4", "3", "2", "1"]
 
@@ -160,8 +165,11 @@ def test_a_year_apart_the_year_is_told() -> None:
 
 DRAWN = {
     "largest": (lambda width: charts.largest(collections(), width=width), {"items"}),
-    "growth": (lambda width: charts.growth(history(), width=width), {"collections", "items", "snapshot (UTC)"}),
-    "changes": (lambda width: charts.daily_changes(history(), width=width), {"collections", "snapshot (UTC)"}),
+    "growth": (
+        lambda width: charts.growth(history(items=history()["rows"] - 90), width=width),
+        {"collections", "items", "snapshot (UTC)"},
+    ),
+    "changes": (lambda width: charts.daily_changes(history(), width=width), {"changed collections", "snapshot (UTC)"}),
     "activity": (lambda width: charts.activity(changes(), width=width), {"changes in the week from"}),
     "sheet": (lambda width: charts.contact_sheet(collections(), [None] * len(NAMES), width=width), set()),
 }
@@ -185,7 +193,7 @@ def test_a_history_is_drawn_as_the_package_gives_it(tmp_path: Path) -> None:
             snapshot("collections", tmp_path / "lake", date=day, client=client)
     runs = scenario_etl.history(tmp_path / "lake", "collections").to_pandas()
     assert charts.title_of(charts.growth(runs)) == f"{len(api.collections)} collections, 4 more than on Nov 21"
-    assert "busiest day" in charts.title_of(charts.daily_changes(runs))
+    assert "changed in the snapshot of" in charts.title_of(charts.daily_changes(runs))
 
 
 def test_what_the_guard_stopped_is_marked() -> None:
@@ -196,7 +204,7 @@ def test_what_the_guard_stopped_is_marked() -> None:
 
 def test_the_heat_map_counts_by_owner_and_week_from_monday() -> None:
     axes = charts.activity(changes()).axes[0]
-    assert [label.get_text() for label in axes.get_xticklabels()] == ["Nov 2", "Nov 9"]
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["Nov 2\n2026", "Nov 9"]
     assert [label.get_text() for label in axes.get_yticklabels()] == ["proj_a", "no owner", "proj_b"]
     assert [text.get_text() for text in axes.texts] == ["2", "1", "0", "1", "0", "1"]
 
@@ -212,3 +220,41 @@ def test_pictures_and_placeholders_stand_in_order_above_names_and_counts() -> No
     assert texts[2] == "(no name)\n1 item"
     assert re.fullmatch(r"x{20}\nx{19}…\n4 items", texts[5])
     assert texts[7] == "tab and line\n45 items"
+
+
+def test_a_week_without_changes_is_a_column_of_zeros() -> None:
+    quiet = changes().assign(snapshot_date=["2026-11-02", "2026-11-02", "2026-11-17", "2026-11-17", "2026-11-17"])
+    axes = charts.activity(quiet).axes[0]
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["Nov 2\n2026", "Nov 9", "Nov 16"]
+    assert [text.get_text() for text in axes.texts[:3]] == ["2", "0", "1"]
+
+
+def test_two_owners_of_one_name_are_told_apart_and_one_called_no_owner_is_not_without_one() -> None:
+    names = {"proj_a": "Same", "proj_b": "Same"}
+    axes = charts.activity(changes(), names=names).axes[0]
+    labels = [label.get_text() for label in axes.get_yticklabels()]
+    assert labels == ["Same (proj_a)", "no owner", "Same (proj_b)"]
+    assert charts.title_of(charts.activity(changes(), names=names)).startswith("Same (proj_a) has the most changes")
+
+
+def test_owners_beyond_the_most_are_in_one_row() -> None:
+    owners = [f"proj_{number:02d}" for number in range(20)]
+    many = pd.DataFrame({"snapshot_date": ["2026-11-02"] * 20, "owner_id": owners})
+    labels = [label.get_text() for label in charts.activity(many).axes[0].get_yticklabels()]
+    assert (len(labels), labels[-1]) == (charts.MOST_OWNERS + 1, "5 others")
+
+
+def test_of_more_than_90_snapshots_weeks_are_drawn() -> None:
+    days = pd.date_range("2026-07-01", periods=100)
+    year = pd.DataFrame(
+        {"date": days, "previous_date": days - timedelta(days=1), "rows": 1, "added": 1, "updated": 0, "deleted": 0,
+         "rejected": False},
+    )  # fmt: skip
+    figure = charts.daily_changes(year)
+    assert figure.axes[0].get_ylabel() == "changed a week"
+    assert charts.title_of(figure) == "7 collections changed in each of 13 weeks, the most"
+
+
+def test_a_night_without_a_run_breaks_the_line_of_daily_snapshots() -> None:
+    gap = history().drop(index=[6])
+    assert np.isnan(charts.growth(gap).axes[0].lines[0].get_ydata()).tolist() == [n in (3, 6) for n in range(9)]

@@ -75,9 +75,9 @@ def words(page: str) -> str:
 
 def test_it_tells_totals_changes_and_runs(page: str, lake: Path) -> None:
     told = words(page)
-    assert "As of 2026-11-02 (UTC); 3 runs since 2026-11-01" in told
+    assert "Snapshot of 2026-11-02 (UTC). 2 snapshots since 2026-11-01 , 1 night stopped by the guard. Lake: " in told
     assert "collections 57" in told
-    assert re.search(r"2026-11-02 updated コレクション 🎮 &amp; Söhne asset_count, item_count 5,001", told)
+    assert re.search(r"2026-11-02 updated コレクション 🎮 &amp; Söhne 5,001 asset_count, item_count", told)
     assert told.count("2026-11-02 deleted") == 3
     assert "2026-11-03 stopped by the guard - - - - - - -" in told
     ninety_days_before = datetime(2026, 8, 4, tzinfo=UTC)
@@ -152,7 +152,7 @@ def test_one_snapshot_is_enough_and_an_empty_one_too(tmp_path: Path) -> None:
     write_report(tmp_path / "lake", tmp_path / "report.html")
     told = words((tmp_path / "report.html").read_text(encoding="utf-8"))
     assert "Nothing has changed yet." in told
-    assert "1 run since 2026-11-01" in told
+    assert "1 snapshot since 2026-11-01" in told
 
 
 def test_a_day_that_was_published_before_the_guard_stopped_a_later_run_says_both(tmp_path: Path) -> None:
@@ -209,16 +209,17 @@ def test_it_says_what_it_is_about_and_calls_owners_by_their_names(tmp_path: Path
             api.collections = [api._record(0), api._record(1) | {"name": "other", "ownerId": api.project_ids[0]}]
     write_report(tmp_path / "lake", tmp_path / "report.html")
     told = words((tmp_path / "report.html").read_text(encoding="utf-8"))
-    assert f"{api.url}, project Emberfall As of 2026-11-02 (UTC); 2 runs" in told
-    assert {owner for frame in drawn for owner in frame["owner_id"]} == {"Emberfall"}
+    assert f"{api.url}, project Emberfall Snapshot of 2026-11-02 (UTC). 2 snapshots" in told
+    assert {charts.title_of(figure) for _, figure in drawn} == {"Emberfall has all changes since Nov 2: 5"}
 
 
 def recorded(calls: list, function):
-    """The function, and the first argument of each call in a list."""
+    """The function, with the first argument and the result of each call in a list."""
 
     def record_and_call(first, **more):
-        calls.append(first)
-        return function(first, **more)
+        result = function(first, **more)
+        calls.append((first, result))
+        return result
 
     return record_and_call
 
@@ -231,8 +232,9 @@ def test_after_retention_growth_and_changes_have_all_dates(tmp_path: Path, monke
             if len(api.collections) > 2:
                 snapshot("collections", tmp_path / "lake", date=day, client=client, keep=1)
     write_report(tmp_path / "lake", tmp_path / "report.html")
-    assert len(drawn[0]) == 4
-    assert drawn[0][["rows", "items"]].notna().all(axis=None)
+    history, _ = drawn[0]
+    assert len(history) == 4
+    assert history[["rows", "items"]].notna().all(axis=None)
 
 
 def test_the_command_writes_it_or_says_what_is_missing(run, tmp_path: Path, lake: Path) -> None:
