@@ -251,6 +251,7 @@ def make_history(
         raise ConfigError(f"--date must be from {count} days after 1970-01-01 to tomorrow (UTC), got {last}")
     if snapshot_dates(lake, resource):
         raise ConfigError(f"{shown(lake)} has snapshots of {resource}; --days needs a lake without any")
+    stopped = 0
     for day in tqdm(
         api.days(count, last), total=count, unit=" days", disable=not arguments.pop("progress"), leave=False
     ):
@@ -259,7 +260,14 @@ def make_history(
         except GuardError as error:
             if day == last:
                 raise
+            stopped += 1
             logger.warning("%s: %s", day, error)
+    logger.info(
+        "%s: %s and %s; see them: scenario-etl changes %s %s; scenario-etl report %s report.html",
+        shown(lake), count_of(count - stopped, "snapshot", "snapshots"),
+        count_of(stopped, "night that the guard stopped", "nights that the guard stopped"),
+        resource, shown(lake), shown(lake),
+    )  # fmt: skip
     return facts
 
 

@@ -22,7 +22,7 @@ from scenario_etl.publish import published
 from scenario_etl.resources import resource_of
 from scenario_etl.schema import Reader, Resource
 from scenario_etl.signed_urls import SignedURLs, checked_form
-from scenario_etl.stores import shown
+from scenario_etl.stores import expanded, shown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -184,7 +184,7 @@ class Scan:
         _check_suffix(destination)
         with self.connected() as client, published(destination, deadline=client.deadline) as path:
             report = self.write(path, client)
-        self._report = replace(report, path=shown(destination), seconds=round(monotonic() - started, 3))
+        self._report = replace(report, path=shown(expanded(destination)), seconds=round(monotonic() - started, 3))
         return self._report
 
     def connected(self) -> AbstractContextManager[Client]:

@@ -25,7 +25,7 @@ from scenario_etl import parquet
 from scenario_etl.errors import DestinationError, SchemaError, TransientError
 from scenario_etl.redact import redact
 from scenario_etl.schema import with_pandas_types
-from scenario_etl.stores import call, call_again, failure, filesystem, join_uri, shown
+from scenario_etl.stores import call, call_again, expanded, failure, filesystem, join_uri, shown
 
 FILE_NAME = "part-0.parquet"
 FIRST_YEAR = 1970
@@ -175,7 +175,7 @@ class LakeTable:
     @classmethod
     def of(cls, lake: str | os.PathLike[str], name: str, schema: pa.Schema, deadline: float = 0.0) -> "LakeTable":
         """Return a table of a lake."""
-        return cls(*filesystem(lake), os.fspath(lake), name, schema, deadline)
+        return cls(*filesystem(lake), expanded(lake), name, schema, deadline)
 
     def uri(self, day: dt.date) -> str:
         """Return where the file of a date is."""

@@ -50,9 +50,7 @@ def filesystem(uri: str | os.PathLike[str]) -> tuple[fs.FileSystem, str]:
     text = _checked(uri)
     try:
         if "://" not in text:
-            return fs.LocalFileSystem(), os.path.realpath(
-                os.path.expanduser(text)
-            )  # a link stays a link: what it leads to is replaced
+            return fs.LocalFileSystem(), os.path.realpath(expanded(text))  # what a link leads to is replaced
         _check_uri(text)
         store, path = fs.FileSystem.from_uri(text)
         if "\0" in path:
@@ -64,6 +62,12 @@ def filesystem(uri: str | os.PathLike[str]) -> tuple[fs.FileSystem, str]:
     else:
         return _with_timeouts(store), path.rstrip("/")
     raise problem  # without the first error, which has the whole URI
+
+
+def expanded(uri: str | os.PathLike[str]) -> str:
+    """Return a path with `~` replaced by the home folder, as a shell does it; a URI as it is."""
+    text = os.fspath(uri)
+    return text if "://" in text else os.path.expanduser(text)
 
 
 def join_uri(uri: str | os.PathLike[str], relative: str) -> str:

@@ -226,6 +226,7 @@ def test_days_makes_a_history_with_nights_that_the_guard_stopped(run, tmp_path: 
     assert [str(run["date"]) for run in runs if run["rejected"]] == ["2026-11-04", "2026-11-17"]
     assert sum(run["deleted"] or 0 for run in runs) > 0
     assert "2026-11-04: the list is empty, but the last snapshot has 257 rows" in done.stderr
+    assert "lake: 28 snapshots and 2 nights that the guard stopped; see them: scenario-etl changes" in done.stderr
     again = run("snapshot", "collections", "lake", "--demo", "--days", "30")
     assert (again.returncode, again.stderr.count("\n")) == (78, 1)
     assert "lake has snapshots of collections; --days needs a lake without any" in again.stderr
@@ -528,7 +529,8 @@ def test_a_deleted_working_folder_is_said(api, tmp_path: Path) -> None:
 
 
 def test_a_home_folder_is_expanded_and_a_dash_is_refused(run, api, tmp_path: Path) -> None:
-    assert run("export", "collections", "~/c.parquet", api=api, HOME=str(tmp_path)).returncode == 0
+    done = run("export", "collections", "~/c.parquet", "--report", "-", api=api, HOME=str(tmp_path))
+    assert (done.returncode, json.loads(done.stdout)["path"]) == (0, str(tmp_path / "c.parquet"))
     assert (tmp_path / "c.parquet").exists()
     for command in (("export", "collections", "-"), ("snapshot", "collections", "-"), ("report", "lake", "-")):
         refused = run(*command, api=api)
