@@ -200,9 +200,9 @@ def export(resource: str, destination: str, **given: Any) -> None:
 @click.option(
     "--thumbnails/--no-thumbnails",
     default=None,
-    help="Store small pictures of the rows updated last, for `report`. Default: with --demo.",
+    help="Store small images of the most recently updated rows for `report`. Default: only with --demo.",
 )
-@click.option("--days", type=click.IntRange(1, MOST_DAYS), metavar="N", help="With --demo: make N days of history.")
+@click.option("--days", type=click.IntRange(1, MOST_DAYS), metavar="N", help="With --demo: simulate N days of history.")
 @signed_urls_option("public")
 @report_options
 @walk_options
