@@ -4,11 +4,14 @@ extract_collections() returns a DataFrame, export_collections(path) writes Parqu
 page at a time; snapshot("collections", lake) adds today's rows to a lake, and read_snapshot, changes and history read
 it. Client holds credentials and settings; Emulator serves a made-up team without an account.
 
-HTTP bytes -> Page(records, next_token)        client.py: pages, from token to token; transport.py: one request
-           -> RecordBatch, declared schema     schema.py: every value checked, every column typed
-           -> Scan -> DataFrame, Parquet, ...  extract.py: a Scan and its outputs
-           -> dated snapshots and changes      snapshots.py: what a scheduler calls
-           -> charts, one HTML page            report.py: the page of a lake
+Without an account:
+
+>>> import scenario_etl
+>>> api = scenario_etl.Emulator(collections=250).start()
+>>> client = scenario_etl.Client("demo", "demo", base_url=api.url)
+>>> df = scenario_etl.extract_collections(client=client)
+>>> len(df)
+250
 """
 
 from importlib import import_module

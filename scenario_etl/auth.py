@@ -107,7 +107,7 @@ def authorization(api_key: str | None, api_secret: str | None, bearer_token: Tok
     missing = [n for n, v in (("SCENARIO_SDK_API_KEY", key), ("SCENARIO_SDK_API_SECRET", secret)) if not v]
     raise ConfigError(
         f"no credentials: {' and '.join(missing)} not set; set SCENARIO_SDK_API_KEY and SCENARIO_SDK_API_SECRET (or "
-        "SCENARIO_SDK_JWT), or use the emulator, which needs no account (--demo)"
+        "SCENARIO_SDK_JWT), or use the emulator, which needs no account (--demo; in Python scenario_etl.Emulator)"
     )
 
 

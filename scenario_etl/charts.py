@@ -14,12 +14,13 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import timedelta
 from functools import cache, wraps
-from typing import Any, ParamSpec
+from typing import Any
 
 import matplotlib as mpl
 import matplotlib.patheffects
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap, to_hex, to_rgb
@@ -29,7 +30,10 @@ from matplotlib.font_manager import findfont, get_font, get_font_names
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 from PIL import Image
 
+from scenario_etl.errors import ConfigError
 from scenario_etl.redact import without_bidi_controls
+
+__all__ = ["activity", "as_png", "contact_sheet", "daily_changes", "dark", "growth", "largest", "title_of"]
 
 WIDTH = 9.0  # inches
 NARROW = 6.0  # inches; below it, a chart has fewer ticks
@@ -95,20 +99,28 @@ def dark() -> Iterator[None]:
         _theme.reset(token)
 
 
-Arguments = ParamSpec("Arguments")
+def _chart(*columns: str) -> Callable[[Callable[..., Figure]], Callable[..., Figure]]:
+    """Return a decorator of a function that draws a table with these columns, a DataFrame or a pyarrow.Table.
 
+    It draws in the style, and at once: matplotlib makes some parts only when they are drawn.
+    """
 
-def _styled(draw: Callable[Arguments, Figure]) -> Callable[Arguments, Figure]:
-    """Return a function that draws in the style, and at once: matplotlib makes some parts only when they are drawn."""
+    def decorate(draw: Callable[..., Figure]) -> Callable[..., Figure]:
+        @wraps(draw)
+        def drawn(table: Any, *others: Any, **options: Any) -> Figure:
+            frame = table.to_pandas() if isinstance(table, pa.Table) else table
+            if not isinstance(frame, pd.DataFrame):
+                raise ConfigError(f"{draw.__name__} draws a DataFrame, got a value of type {type(table).__name__}")
+            if missing := [name for name in columns if name not in frame]:
+                raise ConfigError(f"{draw.__name__} needs the column {missing[0]}, which the DataFrame does not have")
+            with mpl.rc_context(STYLE | _theme.get() | {"font.family": _fonts()}):
+                figure = draw(frame, *others, **options)
+                figure.draw_without_rendering()
+            return figure
 
-    @wraps(draw)
-    def styled(*positional: Arguments.args, **named: Arguments.kwargs) -> Figure:
-        with mpl.rc_context(STYLE | _theme.get() | {"font.family": _fonts()}):
-            figure = draw(*positional, **named)
-            figure.draw_without_rendering()
-        return figure
+        return drawn
 
-    return styled
+    return decorate
 
 
 @cache
@@ -124,7 +136,7 @@ def _drawable() -> set[int]:
     return {character for font in _fonts() for character in get_font(findfont(font)).get_charmap()}
 
 
-@_styled
+@_chart("name", "item_count")
 def largest(collections: pd.DataFrame, count: int = 10, *, width: float = WIDTH) -> Figure:
     """Draw the collections with the most items, as bars.
 
@@ -148,7 +160,7 @@ def largest(collections: pd.DataFrame, count: int = 10, *, width: float = WIDTH)
     return figure
 
 
-@_styled
+@_chart("date", "rows", "rejected")
 def growth(history: pd.DataFrame, *, width: float = WIDTH) -> Figure:
     """Draw how many collections and items there were at each snapshot, and when the guard stopped one.
 
@@ -187,7 +199,7 @@ def growth(history: pd.DataFrame, *, width: float = WIDTH) -> Figure:
     return figure
 
 
-@_styled
+@_chart("date", "previous_date", *CHANGES, "rejected")
 def daily_changes(history: pd.DataFrame, *, width: float = WIDTH) -> Figure:
     """Draw how many collections were added, updated and deleted with each snapshot; the first of all is left out.
 
@@ -232,7 +244,7 @@ def daily_changes(history: pd.DataFrame, *, width: float = WIDTH) -> Figure:
     return figure
 
 
-@_styled
+@_chart("snapshot_date", "owner_id")
 def activity(changes: pd.DataFrame, *, names: Mapping[str, str] | None = None, width: float = WIDTH) -> Figure:
     """Draw how many changes each owner's collections had in each week, as a heat map.
 
@@ -263,7 +275,7 @@ def activity(changes: pd.DataFrame, *, names: Mapping[str, str] | None = None, w
     return figure
 
 
-@_styled
+@_chart("name", "item_count")
 def contact_sheet(collections: pd.DataFrame, pictures: Sequence[bytes | None], *, width: float = WIDTH) -> Figure:
     """Draw the thumbnails of collections in a grid, each with its name and how many items it holds.
 
@@ -539,6 +551,11 @@ def _wrapped(name: Any, most: int) -> list[str]:
     """Return a name as two lines at most."""
     first, *others = textwrap.wrap(_short(name, 200), most) or [""]
     return [first, _short(" ".join(others), most)] if others else [first]
+
+
+def __dir__() -> list[str]:
+    """Return what is of use to a caller; completion shows it."""
+    return __all__
 
 
 _THOUSANDS = FuncFormatter(lambda value, _: f"{value:,.0f}")

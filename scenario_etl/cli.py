@@ -33,9 +33,11 @@ from scenario_etl.thumbnails import check_pillow
 
 if TYPE_CHECKING:
     import pandas as pd
+    import pyarrow as pa
 
 INTERRUPTED, BROKEN_PIPE, INTERNAL = 130, 141, 70
 SIGNALS = {"SIGTERM": 143, "SIGHUP": 129}  # the exit codes that a shell gives them
+CHANGES = ("added", "updated", "deleted")
 MOST_DAYS = 366  # of a made-up history
 CELL_CHARACTERS = 34  # of one value in the table of `head`
 PATIENCE = 20.0  # seconds for which a person waits for a host that cannot be reached
@@ -228,8 +230,8 @@ def add_snapshot(resource: str, lake: str, **given: Any) -> None:
         else:
             facts = scenario_etl.snapshot(resource, lake, date=given["date"], **arguments)
         tell(facts.to_dict())
-    counts = {name: getattr(facts, name) for name in ("added", "updated", "deleted", "recovered", "unverified")}
-    said = (f"{count:,} {name}" for name, count in counts.items() if count or name in ("added", "updated", "deleted"))
+    counts = {name: getattr(facts, name) for name in (*CHANGES, "recovered", "unverified")}
+    said = (f"{count:,} {name}" for name, count in counts.items() if count or name in CHANGES)
     changed = "; " + ", ".join(said)
     finish(summary(facts.scan) + changed, facts.to_dict(), given)
 
@@ -250,8 +252,11 @@ def make_history(
     if not date(1970, 1, 1) + timedelta(days=count) <= last <= today + timedelta(days=1):
         raise ConfigError(f"--date must be from {count} days after 1970-01-01 to tomorrow (UTC), got {last}")
     if snapshot_dates(lake, resource):
-        raise ConfigError(f"{shown(lake)} has snapshots of {resource}; --days needs a lake without any")
-    stopped = 0
+        raise ConfigError(
+            f"{shown(lake)} has snapshots of {resource}; --days needs a lake without any: use another folder"
+        )
+    stopped, level = 0, logger.level
+    logger.setLevel(max(level, logging.WARNING) if not given["verbose"] else level)  # no lines about each night
     for day in tqdm(
         api.days(count, last), total=count, unit=" days", disable=not arguments.pop("progress"), leave=False
     ):
@@ -261,7 +266,8 @@ def make_history(
             if day == last:
                 raise
             stopped += 1
-            logger.warning("%s: %s", day, error)
+            logger.warning("%s: stopped by the guard: %s", day, str(error).partition(". ")[0])
+    logger.setLevel(level)
     logger.info(
         "%s: %s and %s; see them: scenario-etl changes %s %s; scenario-etl report %s report.html",
         shown(lake), count_of(count - stopped, "snapshot", "snapshots"),
@@ -291,22 +297,44 @@ def wants_thumbnails(given: dict[str, Any]) -> bool:
 @verbose_option
 def show_changes(resource: str, lake: str, date: str | None, since: str | None, verbose: bool) -> None:
     """Tell how many rows of RESOURCE were added, updated and deleted with each snapshot in LAKE."""
-    from scenario_etl.snapshots import count_changes  # noqa: PLC0415 - imported where used: an export needs none
+    from scenario_etl.snapshots import as_date, read_history  # noqa: PLC0415 - imported where used
 
     start_logging("text", verbose)
-    if date is not None:
-        table = scenario_etl.changes(lake, resource, since=date, until=date)
-        if not table.num_rows:
-            echo(f"no changes on {date}")
-            return
-        names = [", ".join(filter(None, each or ())) for each in table["changed_columns"].to_pylist()]
-        show(table.to_pandas().assign(changed_columns=names))
+    first, last = as_date(date or since), as_date(date)
+    runs = [
+        run for run in read_history(lake, resource) if (first or run["date"]) <= run["date"] <= (last or run["date"])
+    ]
+    if not runs:
+        echo(f"no snapshot of {date}" if date else f"no snapshot since {since}")
+    elif date is None:
+        echo(f"{'date':10} {'added':>9} {'updated':>9} {'deleted':>9}")
+        for run in runs:
+            echo(f"{run['date']} {counts_of(run)}")
+    else:
+        show_rows(scenario_etl.changes(lake, resource, since=date, until=date), no_rows_of(date, runs[0]))
+
+
+def show_rows(changed: "pa.Table", otherwise: str) -> None:
+    """Print the rows of one date that changed; a line of text where there are none."""
+    if not changed.num_rows:
+        echo(otherwise)
         return
-    counted = count_changes(lake, resource, since)
-    echo(f"{'date':10} {'added':>9} {'updated':>9} {'deleted':>9}")
-    for day, told in counted.items():
-        counts = ("-" if told[name] is None else f"{told[name]:,}" for name in ("added", "updated", "deleted"))
-        echo(f"{day} " + " ".join(f"{count:>9}" for count in counts))
+    names = [", ".join(filter(None, each or ())) for each in changed["changed_columns"].to_pylist()]
+    frame = changed.to_pandas().assign(changed_columns=names).drop(columns="snapshot_date")
+    first = [name for name in ("change", "name", "changed_columns") if name in frame]
+    show(frame[[*first, *frame.columns.drop(first)]])
+
+
+def no_rows_of(date: str, run: dict[str, Any]) -> str:
+    """Return why there are no changed rows of a date."""
+    return f"{date}: {'no changes' if 'added' in run else counts_of(run).strip()}"
+
+
+def counts_of(run: dict[str, Any]) -> str:
+    """Return how many rows a run added, updated and deleted, or that the guard stopped it."""
+    if "added" not in run:
+        return "  stopped by the guard" if run["rejected"] else "  its changes are missing"
+    return " ".join(f"{'-' if run[name] is None else f'{run[name]:,}':>9}" for name in CHANGES)
 
 
 @cli.command(name="report", short_help="Show a lake of collections as an HTML page.")
@@ -326,8 +354,12 @@ def report_lake(lake: str, destination: str, verbose: bool) -> None:
     except ModuleNotFoundError as error:
         raise ConfigError(f"a report needs {error.name}; install it: {install_command('report')}") from error
     start_logging("text", verbose)
+    filesystem(destination)  # a wrong one is said first
+    if os.path.splitext(destination)[1].lower() not in {".html", ".htm"}:
+        raise ConfigError(f"the page is HTML, but {shown(destination)} does not end in .html")
+    logger.info("%s: drawing the page, which takes some seconds", shown(lake))
     runs = write_report(lake, destination)
-    logger.info("%s: %s of collections", shown(destination), count_of(runs, "run", "runs"))
+    logger.info("%s: %s of collections; open it in a browser", shown(destination), count_of(runs, "run", "runs"))
 
 
 @cli.command(short_help="Show the first rows of a resource.")
@@ -363,7 +395,7 @@ def show(frame: "pd.DataFrame") -> None:
     """Print a table that fits the terminal, without the queries of URLs; columns that do not fit are named."""
     cells = frame.astype(object).where(frame.notna(), "").map(lambda cell: redact(str(cell), CELL_CHARACTERS))
     columns, width = list(cells.columns), shutil.get_terminal_size().columns
-    lines = [" ".join(columns)]
+    lines = textwrap.wrap(" ".join(columns), width)
     while len(cells) and columns and max(map(len, lines := cells[columns].to_string(index=False).splitlines())) > width:
         columns.pop()
     echo("\n".join(lines))

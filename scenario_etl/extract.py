@@ -512,8 +512,8 @@ def _parameters(resource: Resource, filters: dict[str, str | None]) -> dict[str,
     unknown = filters.keys() - resource.filters.keys()
     if unknown:
         raise ConfigError(
-            f"there is no argument or filter {', '.join(sorted(unknown))}; {resource.name} can be filtered by "
-            f"{', '.join(resource.filters)}"
+            f"there is no argument or filter {', '.join(map(repr, sorted(unknown)))}; {resource.name} can be filtered "
+            f"by {', '.join(resource.filters)}"
         )
     return {resource.filters[name]: text(name, value) for name, value in filters.items() if value is not None}
 

@@ -381,15 +381,6 @@ def project_names(footer: dict[str, str]) -> dict[str, str]:
     return {key: name for key, name in _json(footer, "projects").items() if isinstance(name, str)}
 
 
-def count_changes(
-    lake: str | os.PathLike[str], resource: str, since: dt.date | str | None = None
-) -> dict[dt.date, dict[str, Any]]:
-    """Return by date, oldest first, what the files of changes say: previous_date, added, updated, deleted."""
-    first = as_date(since) or dt.date.min
-    runs = _runs(lake, resource_of(resource), first, dt.date.max)
-    return {day: _values(file, ("previous_date", *CHANGES)) for day, _, file in runs if file}
-
-
 _COUNTED = ("pages", "requests", "retries", "duplicates")
 HISTORY = pa.schema(
     [

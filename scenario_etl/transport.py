@@ -402,7 +402,8 @@ class Requests:
         document = _json_object(response.body)
         retry_after = seconds_asked(response.headers, document, time.time())
         words = self.quoted(_reason(document) or response.body)
-        message = f"{self.asked}: {status} {self.quoted(response.reason)}: {words}".rstrip(": ")
+        reason = self.quoted(response.reason)
+        message = f"{self.asked}: {status} {reason}: {'' if words == reason else words}".rstrip(": ")
         if is_retried(status):
             return FailedAttempt(TransientError(message, status=status, retry_after=retry_after), str(status))
         if status in {401, 403}:

@@ -191,7 +191,7 @@ def test_a_history_is_drawn_as_the_package_gives_it(tmp_path: Path) -> None:
     with Emulator(9) as api, Client("demo", "demo", base_url=api.url) as client:
         for day in api.days(4, date(2026, 11, 24)):
             snapshot("collections", tmp_path / "lake", date=day, client=client)
-    runs = scenario_etl.history(tmp_path / "lake", "collections").to_pandas()
+    runs = scenario_etl.history(tmp_path / "lake", "collections")
     assert charts.title_of(charts.growth(runs)) == f"{len(api.collections)} collections, 4 more than on Nov 21"
     assert "changed in the snapshot of" in charts.title_of(charts.daily_changes(runs))
 
@@ -258,3 +258,21 @@ def test_of_more_than_90_snapshots_weeks_are_drawn() -> None:
 def test_a_night_without_a_run_breaks_the_line_of_daily_snapshots() -> None:
     gap = history().drop(index=[6])
     assert np.isnan(charts.growth(gap).axes[0].lines[0].get_ydata()).tolist() == [n in (3, 6) for n in range(9)]
+
+
+@pytest.mark.parametrize(
+    ("draw", "table", "words"),
+    [
+        (charts.growth, [1], "growth draws a DataFrame, got a value of type list"),
+        (charts.growth, collections(), "growth needs the column date, which the DataFrame does not have"),
+        (charts.activity, collections(), "activity needs the column snapshot_date"),
+    ],
+)
+def test_what_cannot_be_drawn_is_a_config_error(draw, table, words: str) -> None:
+    with pytest.raises(scenario_etl.ConfigError, match=words):
+        draw(table)
+
+
+def test_completion_offers_the_charts_and_nothing_else() -> None:
+    assert dir(charts) == charts.__all__
+    assert {"activity", "contact_sheet", "daily_changes", "growth", "largest"} < set(charts.__all__)

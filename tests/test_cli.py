@@ -103,7 +103,7 @@ def test_what_is_wrong_is_known_before_any_request(run, api, arguments, code: in
 def test_a_wrong_key_is_one_request_exit_77_and_one_line_that_says_what_to_fix(run, api) -> None:
     done = run("export", "collections", "c.parquet", api=api, SCENARIO_SDK_API_SECRET="wr0ng")
     assert (done.returncode, len(api.requests), done.stderr.count("\n")) == (77, 1, 1)
-    assert "401 Unauthorized: Unauthorized; check SCENARIO_SDK_API_KEY and SCENARIO_SDK_API_SECRET" in done.stderr
+    assert "401 Unauthorized; check SCENARIO_SDK_API_KEY and SCENARIO_SDK_API_SECRET" in done.stderr
 
 
 def test_no_key_is_exit_78_and_names_the_variables(run) -> None:
@@ -225,7 +225,7 @@ def test_days_makes_a_history_with_nights_that_the_guard_stopped(run, tmp_path: 
     ]
     assert [str(run["date"]) for run in runs if run["rejected"]] == ["2026-11-04", "2026-11-17"]
     assert sum(run["deleted"] or 0 for run in runs) > 0
-    assert "2026-11-04: the list is empty, but the last snapshot has 257 rows" in done.stderr
+    assert "2026-11-04: stopped by the guard: the list is empty, but the last snapshot has 257 rows\n" in done.stderr
     assert "lake: 28 snapshots and 2 nights that the guard stopped; see them: scenario-etl changes" in done.stderr
     again = run("snapshot", "collections", "lake", "--demo", "--days", "30")
     assert (again.returncode, again.stderr.count("\n")) == (78, 1)
@@ -236,6 +236,20 @@ def test_days_makes_a_history_with_nights_that_the_guard_stopped(run, tmp_path: 
         "--days makes a history of the made-up team; use it with --demo"
         in run("snapshot", "collections", "x", "--days", "9").stderr
     )
+
+
+def test_changes_say_which_night_was_stopped_which_had_none_and_which_no_snapshot(run) -> None:
+    assert run("snapshot", "collections", "lake", "--demo", "--days", "30", "--date", "2026-11-23").returncode == 0
+
+    def shown(*arguments: str) -> str:
+        return run("changes", "collections", "lake", *arguments).stdout
+
+    assert "2026-11-04   stopped by the guard\n" in shown()
+    assert shown("--date", "2026-11-04") == "2026-11-04: stopped by the guard\n"
+    assert shown("--date", "2026-11-23") == "2026-11-23: no changes\n"
+    assert shown("--date", "2025-01-01") == "no snapshot of 2025-01-01\n"
+    assert shown("--since", "2027-01-01") == "no snapshot since 2027-01-01\n"
+    assert shown("--date", "2026-11-21").splitlines()[0].split()[:2] == ["change", "name"]
 
 
 @pytest.mark.parametrize(
@@ -549,7 +563,7 @@ def test_changes_can_begin_with_a_date_and_a_date_without_any_says_so(run, api) 
         assert run("snapshot", "collections", "lake", "--date", day, api=api).returncode == 0
     counted = run("changes", "collections", "lake", "--since", "2026-11-22").stdout
     assert ("2026-11-21" in counted, "2026-11-22" in counted) == (False, True)
-    assert run("changes", "collections", "lake", "--date", "2026-11-22").stdout == "no changes on 2026-11-22\n"
+    assert run("changes", "collections", "lake", "--date", "2026-11-22").stdout == "2026-11-22: no changes\n"
 
 
 def test_a_run_under_nohup_outlives_its_terminal(api, tmp_path: Path) -> None:

@@ -323,7 +323,7 @@ def test_to_batches_gives_one_batch_a_page_as_they_arrive() -> None:
         (
             "collections",
             {"colour": "red"},
-            "there is no argument or filter colour; collections can be",
+            "there is no argument or filter 'colour'; collections can be",
         ),
         ("collections", {"project_id": ""}, "project_id must be text of 1 to 1,000 printable characters, got ''"),
         ("collections", {"project_id": 7}, "project_id must be text of 1 to 1,000 printable characters, got 7"),

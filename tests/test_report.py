@@ -240,15 +240,22 @@ def test_after_retention_growth_and_changes_have_all_dates(tmp_path: Path, monke
 def test_the_command_writes_it_or_says_what_is_missing(run, tmp_path: Path, lake: Path) -> None:
     done = run("report", lake, "page.html")
     assert done.returncode == 0
-    missing, finished = said(done.stderr)
+    started, missing, finished = said(done.stderr)
+    assert started.endswith(": drawing the page, which takes some seconds")
     assert "thumbnails are missing: no response (45); `scenario-etl snapshot --thumbnails` stores them" in missing
-    assert finished == "page.html: 3 runs of collections"
+    assert finished == "page.html: 3 runs of collections; open it in a browser"
     assert (tmp_path / "page.html").stat().st_size > 10_000
     empty = run("report", tmp_path / "nothing", "page.html")
     assert empty.returncode == 78
     assert "has no snapshot of collections; check the path, or make one with `scenario-etl snapshot`" in empty.stderr
     assert run("report", lake, "missing/page.html").returncode == 74
     assert (tmp_path / "page.html").stat().st_size > 10_000
+
+
+def test_a_page_of_another_suffix_is_refused(run, tmp_path: Path, lake: Path) -> None:
+    done = run("report", lake, "page.pdf")
+    assert (done.returncode, list(tmp_path.glob("page*"))) == (78, [])
+    assert "the page is HTML, but page.pdf does not end in .html" in done.stderr
 
 
 def test_without_the_extra_the_error_says_how_to_install_it(tmp_path: Path, lake: Path, run) -> None:

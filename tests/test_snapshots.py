@@ -32,7 +32,7 @@ from scenario_etl.errors import (
 )
 from scenario_etl.parquet import key_values, opened
 from scenario_etl.resources import COLLECTIONS
-from scenario_etl.snapshots import count_changes, newest_footer, project_names, read_history
+from scenario_etl.snapshots import newest_footer, project_names, read_history
 from tests.faults.server import Exchange, FaultServer
 from tests.helpers import answering, environment, page, record
 from tests.lakes import API, DAYS, connected, take, told
@@ -467,7 +467,7 @@ def test_a_lake_without_changes_has_none_with_the_same_columns(lake: Path) -> No
     assert changes(lake, "collections").schema == empty.schema
 
 
-@pytest.mark.parametrize("read", [changes, history, count_changes])
+@pytest.mark.parametrize("read", [changes, history])
 def test_a_path_that_is_no_lake_is_an_error(tmp_path: Path, read) -> None:
     (tmp_path / "collections").mkdir()
     for path in (tmp_path, tmp_path / "nowhere"):

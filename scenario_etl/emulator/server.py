@@ -127,7 +127,7 @@ class Emulator:
         self.url = f"{self.origin}/v1"
 
     def __repr__(self) -> str:
-        return f"<scenario_etl.Emulator {self.url}>"
+        return f"<scenario_etl.Emulator {self.url}{'' if self._thread else ', not started'}>"
 
     def __enter__(self) -> Self:
         return self.start()
