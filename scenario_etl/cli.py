@@ -357,7 +357,6 @@ def report_lake(lake: str, destination: str, verbose: bool) -> None:
     filesystem(destination)  # a wrong one is said first
     if os.path.splitext(destination)[1].lower() not in {".html", ".htm"}:
         raise ConfigError(f"the page is HTML, but {shown(destination)} does not end in .html")
-    logger.info("%s: drawing the page, which takes some seconds", shown(lake))
     runs = write_report(lake, destination)
     logger.info("%s: %s of collections; open it in a browser", shown(destination), count_of(runs, "run", "runs"))
 

@@ -82,6 +82,7 @@ def _page(lake: str | os.PathLike[str], runs: list[dict[str, Any]]) -> str:
     names = project_names(footer)
     newest = collections.sort_values("updated_at", ascending=False, kind="stable").head(PICTURES)
     template = Path(__file__).with_name("report.html").read_text(encoding="utf-8")
+    logger.info("%s: drawing the page, which takes some seconds", shown(lake))
     drawn = _charts(told, changed, names)
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
