@@ -351,7 +351,8 @@ def _with_times(history: pd.DataFrame) -> pd.DataFrame:
 def _by_date(history: pd.DataFrame, name: str) -> "pd.Series[float]":
     """Return a column by date, NaN where there is no snapshot, so that no line leads through such a night."""
     values = history.set_index("date")[name].astype(float)
-    is_daily = history["date"].diff().median() == timedelta(days=1)
+    steps = history["date"].diff().dropna()
+    is_daily = len(steps) > 0 and steps.median() == timedelta(days=1)
     return values.asfreq("D") if is_daily else values
 
 
