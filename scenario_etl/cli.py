@@ -256,18 +256,19 @@ def make_history(
             f"{shown(lake)} has snapshots of {resource}; --days needs a lake without any: use another folder"
         )
     stopped, level = 0, logger.level
-    logger.setLevel(max(level, logging.WARNING) if not given["verbose"] else level)  # no lines about each night
-    for day in tqdm(
-        api.days(count, last), total=count, unit=" days", disable=not arguments.pop("progress"), leave=False
-    ):
-        try:
-            facts = scenario_etl.snapshot(resource, lake, date=day, **arguments)
-        except GuardError as error:
-            if day == last:
-                raise
-            stopped += 1
-            logger.warning("%s: stopped by the guard: %s", day, str(error).partition(". ")[0])
-    logger.setLevel(level)
+    logger.setLevel(level if given["verbose"] else logging.WARNING)  # no lines about each night
+    is_quiet = not arguments.pop("progress")
+    try:
+        for day in tqdm(api.days(count, last), total=count, unit=" days", disable=is_quiet, leave=False):
+            try:
+                facts = scenario_etl.snapshot(resource, lake, date=day, **arguments)
+            except GuardError as error:
+                if day == last:
+                    raise
+                stopped += 1
+                logger.warning("%s: stopped by the guard: %s", day, str(error).partition(". ")[0])
+    finally:
+        logger.setLevel(level)
     logger.info(
         "%s: %s and %s; see them: scenario-etl changes %s %s; scenario-etl report %s report.html",
         shown(lake), count_of(count - stopped, "snapshot", "snapshots"),

@@ -27,7 +27,6 @@ from scenario_etl.snapshots import (
     project_names,
     read_history,
     read_snapshot,
-    snapshot_dates,
 )
 from scenario_etl.stores import shown
 from scenario_etl.thumbnails import fetch_or_explain
@@ -76,7 +75,7 @@ def _page(lake: str | os.PathLike[str], runs: list[dict[str, Any]]) -> str:
     footer = newest_footer(lake, "collections")
     collections = _frame(read_snapshot(lake, "collections"))
     told = _history(runs)
-    until = pd.Timestamp(snapshot_dates(lake, "collections")[-1])
+    until = pd.Timestamp(footer["snapshot_date"])
     compared = told.loc[told["previous_date"].notna() & (told["date"] > until - CHANGED), "date"]
     changed = _frame(changes(lake, "collections", since=compared.min())) if len(compared) else None
     names = project_names(footer)

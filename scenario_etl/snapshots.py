@@ -361,7 +361,9 @@ def snapshot_dates(lake: str | os.PathLike[str], resource: str) -> list[dt.date]
 
 
 def newest_footer(lake: str | os.PathLike[str], resource: str) -> dict[str, str]:
-    """Return the facts in the footer of the newest snapshot, without their prefix `scenario_etl.`.
+    """Return the facts in the footer of the newest snapshot, without their prefix `scenario_etl.`, and its date.
+
+    The date is under `snapshot_date`, as YYYY-MM-DD.
 
     Raises:
         ConfigError: the lake has no snapshot of the resource.
@@ -373,7 +375,7 @@ def newest_footer(lake: str | os.PathLike[str], resource: str) -> dict[str, str]
     if not dates:
         raise _no_snapshot(lake, resource)
     with snapshots.open(dates[-1]) as file:
-        return file.footer
+        return file.footer | {"snapshot_date": str(dates[-1])}
 
 
 def project_names(footer: dict[str, str]) -> dict[str, str]:

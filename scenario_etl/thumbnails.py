@@ -165,7 +165,7 @@ def _body(session: requests.Session, url: str, ends: float) -> bytes:
         return content
 
 
-def small(content: bytes, side: int, quality: int = QUALITY) -> bytes:
+def small(content: bytes, side: int) -> bytes:
     """Return a picture as a JPEG whose sides are `side` pixels at most."""
     from PIL import Image  # noqa: PLC0415 - an extra
 
@@ -181,7 +181,7 @@ def small(content: bytes, side: int, quality: int = QUALITY) -> bytes:
         flat = Image.new("RGB", layer.size, BACKGROUND)
         flat.paste(layer, mask=layer)
         target = io.BytesIO()
-        flat.save(target, "JPEG", quality=quality)
+        flat.save(target, "JPEG", quality=QUALITY)
         return target.getvalue()
 
 

@@ -492,18 +492,17 @@ def test_closed_and_full_streams_change_nothing_but_what_cannot_be_said(
     assert pq.read_table(tmp_path / "c.parquet").num_rows == 250
 
 
+def in_shell(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command, shell=True, cwd=folder, env=environment(), capture_output=True, text=True, check=False
+    )
+
+
 @pytest.mark.parametrize("command", ["--help", "--version", "head collections --demo", "check --demo"])
 def test_output_that_cannot_be_written_is_exit_74_and_one_line(tmp_path: Path, command: str) -> None:
-    done = subprocess.run(
-        f"scenario-etl {command} > /dev/full",
-        shell=True,
-        cwd=tmp_path,
-        env=environment(),
-        capture_output=True,
-        check=False,
-    )
-    assert (done.returncode, done.stderr.count(b"\n")) == (74, 1), done.stderr
-    assert b"No space left on device" in done.stderr
+    done = in_shell(f"scenario-etl {command} > /dev/full", tmp_path)
+    assert (done.returncode, done.stderr.count("\n")) == (74, 1), done.stderr
+    assert "No space left on device" in done.stderr
 
 
 @pytest.mark.parametrize("command", ["--help", "head collections --demo", "check --demo"])
@@ -521,15 +520,7 @@ def test_a_reader_that_has_closed_stdout_is_exit_141_and_silent(command: str) ->
     "command", ["head collections --demo", "check --demo", "export collections c.parquet --demo --report -"]
 )
 def test_a_stdout_that_is_closed_from_the_start_is_exit_74(tmp_path: Path, command: str) -> None:
-    done = subprocess.run(
-        f"scenario-etl {command} >&-",
-        shell=True,
-        cwd=tmp_path,
-        env=environment(),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = in_shell(f"scenario-etl {command} >&-", tmp_path)
     assert (done.returncode, said(done.stderr)[-1]) == (74, "error: cannot write to stdout: it is closed")
 
 
