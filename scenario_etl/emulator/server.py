@@ -162,11 +162,15 @@ class Emulator:
         self._server.server_close()
 
     def days(self, count: int, last: date) -> Iterator[date]:
-        """Let the team work for some days: yield each date up to `last`, with the collections as they are at 03:17 UTC.
+        """Simulate some days of work: yield each date after setting `collections` and `now` to their state at 03:17 UTC.
 
-        From Monday to Friday some collections are filled, renamed, created and deleted. Of five days or more, there are
-        two nights on which the API lists too few collections, with status 200: none, and a tenth of them. The result is
-        the same for the same seed and dates.
+        From Monday to Friday some collections are filled, renamed, created and deleted. The result is the same for the
+        same seed and dates. If `count` is 5 or more, there are two nights on which the API returns an incomplete list
+        with status 200: an empty one, and 10% of the collections.
+
+        Args:
+            count: how many days.
+            last: the date of the last one, in UTC.
 
         >>> with Emulator(collections=9) as api:
         ...     for day in api.days(2, date(2026, 11, 24)):
