@@ -162,7 +162,7 @@ class Emulator:
         self._server.server_close()
 
     def days(self, count: int, last: date) -> Iterator[date]:
-        """Simulate some days of work: yield each date after setting `collections` and `now` to their state at 03:17 UTC.
+        """Simulate some days of work: yield each date after setting `collections` and `now` to 03:17 UTC of it.
 
         From Monday to Friday some collections are filled, renamed, created and deleted. The result is the same for the
         same seed and dates. If `count` is 5 or more, there are two nights on which the API returns an incomplete list
