@@ -7,7 +7,7 @@ from typing import Any
 from scenario_etl.errors import ConfigError
 from scenario_etl.redact import redact
 
-LONGEST_TEXT = 1000  # characters
+MAX_TEXT_LENGTH = 1000  # characters
 
 
 def whole_number(name: str, value: object, least: int, most: int | None = None) -> int:
@@ -48,8 +48,8 @@ def instance(name: str, value: object, kind: type) -> None:
 
 def text(name: str, value: object) -> str:
     """Return text that is not empty, without control characters."""
-    if not isinstance(value, str) or not value.isprintable() or not 0 < len(value) <= LONGEST_TEXT:
-        raise _wrong(name, f"text of 1 to {LONGEST_TEXT:,} printable characters", value)
+    if not isinstance(value, str) or not value.isprintable() or not 0 < len(value) <= MAX_TEXT_LENGTH:
+        raise _wrong(name, f"text of 1 to {MAX_TEXT_LENGTH:,} printable characters", value)
     return value
 
 

@@ -20,10 +20,10 @@ from scenario_etl.errors import ConfigError, TransientError
 
 HIDDEN = "***"
 WORD_CHARACTERS = 8  # a secret that is shorter is hidden only where it stands alone
-LEAST_CHARACTERS = 3  # one that is shorter is no secret, and part of too many words
+MIN_CHARACTERS = 3  # one that is shorter is no secret, and part of too many words
 PART_CHARACTERS = 10  # of a secret that give it away
 REMEMBERED_TOKENS = 100
-LONGEST_SECRET = 64 * 2**10  # bytes of a file; more is not read, as of /dev/zero
+MAX_SECRET_BYTES = 64 * 2**10  # bytes of a file; more is not read, as of /dev/zero
 
 Token = str | Callable[[], str]
 
@@ -137,7 +137,7 @@ class _Secrets:
     """Finds secrets in text: the long ones by their parts, the short ones as words."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
-        told = {secret for secret in secrets if len(secret) >= LEAST_CHARACTERS}
+        told = {secret for secret in secrets if len(secret) >= MIN_CHARACTERS}
         long = [secret for secret in told if len(secret) >= PART_CHARACTERS]
         self._parts = {part for secret in long for _, part in _parts(secret)}
         short = sorted(told.difference(long), key=len, reverse=True)
@@ -221,7 +221,7 @@ def _variable_or_file(name: str) -> str | None:
         return value
     try:
         with Path(path).open("rb") as file:
-            return file.read(LONGEST_SECRET).decode("utf-8-sig").strip()
+            return file.read(MAX_SECRET_BYTES).decode("utf-8-sig").strip()
     except (OSError, ValueError) as error:  # the path is not shown: it may be the secret, put into the wrong variable
         reason = getattr(error, "strerror", None) or "it is not text in UTF-8"
         problem = f"the file that {name}_FILE names cannot be read: {reason}. It takes a path, not the secret itself"

@@ -40,14 +40,14 @@ NARROW = 6.0  # inches; below it, a chart has fewer ticks
 PIXELS_AN_INCH = 100
 TITLE_CHARACTERS = 9.5  # an inch
 PICTURE_WIDTH = 1.4  # inches, at least, of a contact sheet
-MOST_OWNERS = 15  # of a heat map
+MAX_OWNERS = 15  # of a heat map
 NO_OWNER = "no owner"
 CHANGES = ("added", "updated", "deleted")
 LARGE_CHANGE = 0.3  # of the largest value; axes of counts that change by more start at zero
 BLANK = 0.5  # inches, the height of a chart that only says that there is nothing
 BAR_LABEL = 0.22  # inches; the number of a narrower bar would run into the next
-MOST_BARS = 90  # of days; of more, weeks are drawn
-MOST_MARKERS = 45
+MAX_BARS = 90  # of days; of more, weeks are drawn
+MAX_MARKERS = 45
 GREY = "#808080"
 BLUE, ORANGE, RED = range(3)  # positions in the colors of a theme
 GROWTH = {"rows": ("collections", BLUE), "items": ("items", ORANGE)}
@@ -181,7 +181,7 @@ def growth(history: pd.DataFrame, *, width: float = WIDTH) -> Figure:
     from_zero = any(map(_changes_much, drawn.values()))
     for axis, (name, values) in zip(np.atleast_1d(axes), drawn.items(), strict=True):
         label, color = GROWTH[name]
-        marker = "o" if len(values) <= MOST_MARKERS else ""
+        marker = "o" if len(values) <= MAX_MARKERS else ""
         axis.plot(values.index, values, color=_color(color), marker=marker, markersize=3)
         axis.set_ylabel(label if from_zero else f"{label}\n(not from zero)")
         axis.yaxis.set_major_formatter(_THOUSANDS)
@@ -217,7 +217,7 @@ def daily_changes(history: pd.DataFrame, *, width: float = WIDTH) -> Figure:
     if not compared[[*CHANGES]].to_numpy(float).sum():
         return _blank(figure, "Nothing has changed")
     days = 1
-    if len(compared) > MOST_BARS:
+    if len(compared) > MAX_BARS:
         days, compared = 7, compared.assign(date=_mondays(compared["date"])).groupby("date", as_index=False).sum(True)
     added, updated, deleted = (compared[name].to_numpy(float) for name in CHANGES)
     places = compared["date"] + timedelta(days=(days - 1) / 2)
@@ -365,7 +365,7 @@ def _mondays(days: "pd.Series[Any]") -> "pd.Series[Any]":
 def _by_owner_and_week(changes: pd.DataFrame) -> pd.DataFrame:
     """Return how many changes each owner has in each week, those without a change included; the busiest first.
 
-    What is beyond `MOST_OWNERS` owners is in one row, the last.
+    What is beyond `MAX_OWNERS` owners is in one row, the last.
     """
     weeks = _mondays(pd.to_datetime(changes["snapshot_date"]))
     counts = pd.crosstab(changes["owner_id"].fillna(NO_OWNER), weeks)
@@ -373,10 +373,10 @@ def _by_owner_and_week(changes: pd.DataFrame) -> pd.DataFrame:
         return counts
     counts = counts.reindex(columns=pd.date_range(weeks.min(), weeks.max(), freq="7D"), fill_value=0)
     counts = counts.loc[counts.sum(axis=1).sort_values(ascending=False, kind="stable").index]
-    others = counts.iloc[MOST_OWNERS:]
+    others = counts.iloc[MAX_OWNERS:]
     if len(others) < 2:
         return counts
-    return pd.concat([counts.iloc[:MOST_OWNERS], others.sum().to_frame(f"{len(others)} others").T])
+    return pd.concat([counts.iloc[:MAX_OWNERS], others.sum().to_frame(f"{len(others)} others").T])
 
 
 def _owner_names(owners: Iterable[str], names: Mapping[str, str]) -> list[str]:

@@ -24,11 +24,11 @@ from scenario_etl.client import MAX_PAGES, Client
 from scenario_etl.errors import ConfigError, DestinationError, GuardError, ScenarioError
 from scenario_etl.extract import ScanReport, scan
 from scenario_etl.extras import install_command
-from scenario_etl.publish import published
+from scenario_etl.publish import atomic_write
 from scenario_etl.redact import redact, without_credentials
 from scenario_etl.resources import RESOURCES
 from scenario_etl.signed_urls import SignedURLs
-from scenario_etl.stores import filesystem, has_unfinished_calls, shown
+from scenario_etl.stores import filesystem, has_unfinished_calls, redact_uri
 from scenario_etl.thumbnails import check_pillow
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 INTERRUPTED, BROKEN_PIPE, INTERNAL = 130, 141, 70
 SIGNALS = {"SIGTERM": 143, "SIGHUP": 129}  # the exit codes that a shell gives them
 CHANGES = ("added", "updated", "deleted")
-MOST_DAYS = 366  # of a made-up history
+MAX_DAYS = 366  # of a made-up history
 CELL_CHARACTERS = 34  # of one value in the table of `head`
 PATIENCE = 20.0  # seconds for which a person waits for a host that cannot be reached
 
@@ -87,7 +87,7 @@ connection_options = options(
     ),
     verbose_option,
 )  # fmt: skip
-walk_options = options(
+scan_options = options(
     click.option("--project-id", metavar="ID", help="Only this project. Default: what the key implies."),
     click.option("--page-size", type=int, metavar="N", help="Records a request. Default: the most the API gives."),
     click.option(
@@ -150,7 +150,7 @@ def cli() -> None:
 @click.argument("destination", type=PATH)
 @signed_urls_option("keep")
 @report_options
-@walk_options
+@scan_options
 @connection_options
 def export(resource: str, destination: str, **given: Any) -> None:
     """Write all of RESOURCE to the Parquet file DESTINATION, whole or not at all.
@@ -163,7 +163,7 @@ def export(resource: str, destination: str, **given: Any) -> None:
       scenario-etl export collections s3://bucket/collections.parquet --report -
     """
     with reporting(resource, given, destination) as tell, demo_team(given) as api, opened(given, api) as client:
-        facts = scan(resource, client=client, **walk_arguments(given)).to_parquet(destination)
+        facts = scan(resource, client=client, **scan_arguments(given)).to_parquet(destination)
         tell(facts.to_dict())
     finish(summary(facts), facts.to_dict(), given)
 
@@ -204,10 +204,10 @@ def export(resource: str, destination: str, **given: Any) -> None:
     default=None,
     help="Store small images of the most recently updated rows for `report`. Default: only with --demo.",
 )
-@click.option("--days", type=click.IntRange(1, MOST_DAYS), metavar="N", help="With --demo: simulate N days of history.")
+@click.option("--days", type=click.IntRange(1, MAX_DAYS), metavar="N", help="With --demo: simulate N days of history.")
 @signed_urls_option("public")
 @report_options
-@walk_options
+@scan_options
 @connection_options
 def add_snapshot(resource: str, lake: str, **given: Any) -> None:
     """Publish all of RESOURCE as today's snapshot in LAKE, and what changed since the one before.
@@ -223,7 +223,7 @@ def add_snapshot(resource: str, lake: str, **given: Any) -> None:
         raise click.UsageError("--days makes a history of the made-up team; use it with --demo")
     own = ("max_shrink", "accept_shrink", "accept_scope", "max_lookups", "keep", "lock_timeout")
     with reporting(resource, given) as tell, demo_team(given) as api, opened(given, api) as client:
-        arguments = walk_arguments(given) | {name: given[name] for name in own}
+        arguments = scan_arguments(given) | {name: given[name] for name in own}
         arguments |= {"client": client, "thumbnails": wants_thumbnails(given)}
         if api and given["days"]:
             facts = make_history(resource, lake, api, given, arguments)
@@ -253,7 +253,7 @@ def make_history(
         raise ConfigError(f"--date must be from {count} days after 1970-01-01 to tomorrow (UTC), got {last}")
     if snapshot_dates(lake, resource):
         raise ConfigError(
-            f"{shown(lake)} has snapshots of {resource}; --days needs a lake without any: use another folder"
+            f"{redact_uri(lake)} has snapshots of {resource}; --days needs a lake without any: use another folder"
         )
     stopped, level = 0, logger.level
     logger.setLevel(level if given["verbose"] else logging.WARNING)  # no lines about each night
@@ -271,9 +271,9 @@ def make_history(
         logger.setLevel(level)
     logger.info(
         "%s: %s and %s; see them: scenario-etl changes %s %s; scenario-etl report %s report.html",
-        shown(lake), count_of(count - stopped, "snapshot", "snapshots"),
+        redact_uri(lake), count_of(count - stopped, "snapshot", "snapshots"),
         count_of(stopped, "night that the guard stopped", "nights that the guard stopped"),
-        resource, shown(lake), shown(lake),
+        resource, redact_uri(lake), redact_uri(lake),
     )  # fmt: skip
     return facts
 
@@ -357,15 +357,15 @@ def report_lake(lake: str, destination: str, verbose: bool) -> None:
     start_logging("text", verbose)
     filesystem(destination)  # a wrong one is said first
     if os.path.splitext(destination)[1].lower() not in {".html", ".htm"}:
-        raise ConfigError(f"the page is HTML, but {shown(destination)} does not end in .html")
+        raise ConfigError(f"the page is HTML, but {redact_uri(destination)} does not end in .html")
     runs = write_report(lake, destination)
-    logger.info("%s: %s of collections; open it in a browser", shown(destination), count_of(runs, "run", "runs"))
+    logger.info("%s: %s of collections; open it in a browser", redact_uri(destination), count_of(runs, "run", "runs"))
 
 
 @cli.command(short_help="Show the first rows of a resource.")
 @click.argument("resource", type=click.Choice(tuple(RESOURCES)), metavar="RESOURCE")
 @click.option("-n", "--rows", type=click.IntRange(0), default=10, show_default=True, metavar="N", help="How many.")
-@walk_options
+@scan_options
 @connection_options
 def head(resource: str, rows: int, **given: Any) -> None:
     """Show the first rows of RESOURCE, with as few requests as it takes.
@@ -374,7 +374,7 @@ def head(resource: str, rows: int, **given: Any) -> None:
     """
     given["connect_deadline"] = PATIENCE if is_default("attempts", "deadline") else None
     with demo_team(given) as api, opened(given, api) as client:
-        frame = scan(resource, client=client, **walk_arguments(given)).head(rows)
+        frame = scan(resource, client=client, **scan_arguments(given)).head(rows)
     show(frame)
 
 
@@ -474,7 +474,7 @@ def opened(given: dict[str, Any], api: "scenario_etl.Emulator | None") -> Genera
         yield client
 
 
-def walk_arguments(given: dict[str, Any]) -> dict[str, Any]:
+def scan_arguments(given: dict[str, Any]) -> dict[str, Any]:
     """Return the options that `scan` takes."""
     names = ("project_id", "page_size", "max_pages", "strict", "signed_urls")
     return {name: given[name] for name in names if name in given} | {"progress": shows_progress(given)}
@@ -508,16 +508,16 @@ def reporting(
     names = [name for name in (destination, given["report"], given["metrics_file"]) if name not in (None, "-")]
     places = [filesystem(name)[1] for name in names]
     if twice := [name for name, place in zip(names, places, strict=True) if places.count(place) > 1]:
-        raise ConfigError(f"the outputs must be different files, got {', '.join(map(shown, twice))}")
+        raise ConfigError(f"the outputs must be different files, got {', '.join(map(redact_uri, twice))}")
     try:
         with ExitStack() as stack:
-            paths = {name: stack.enter_context(published(name)) for name in names if name != destination}
+            paths = {name: stack.enter_context(atomic_write(name)) for name in names if name != destination}
             yield lambda facts: write_facts(paths, {"succeeded": True} | facts, given)
     except ScenarioError as error:
         message = without_credentials(str(error))
         facts = {"succeeded": False, "resource": resource, "exit_code": error.exit_code, "message": message}
         with suppress(ScenarioError), ExitStack() as stack:  # the first error counts
-            paths = {name: stack.enter_context(published(name)) for name in names if name != destination}
+            paths = {name: stack.enter_context(atomic_write(name)) for name in names if name != destination}
             write_facts(paths, facts, given)
         if given["report"] == "-" and sys.stdout:
             echo(as_json(facts), newline=False)

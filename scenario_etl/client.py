@@ -21,11 +21,11 @@ from scenario_etl.retry import Waiting
 from scenario_etl.transport import Requests, Transport
 
 BASE_URL = "https://api.cloud.scenario.com/v1"
-MOST_EMPTY_PAGES = 10
+MAX_EMPTY_PAGES = 10
 MAX_PAGES = 100_000
 SECONDS = 0.001, 1_000_000  # the least and the most of timeout and deadline
-MOST_ATTEMPTS = 1_000_000
-MOST_REQUESTS_PER_MINUTE = 1_000_000
+MAX_ATTEMPTS = 1_000_000
+MAX_REQUESTS_PER_MINUTE = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,18 +108,18 @@ class Client:
             "requests_per_minute",
             0 if requests_per_minute is None else requests_per_minute,
             0,
-            MOST_REQUESTS_PER_MINUTE,
+            MAX_REQUESTS_PER_MINUTE,
         )
         self._transport = Transport(
             self.base_url,
             credentials,
             timeout=number("timeout", timeout, *SECONDS),
-            attempts=whole_number("attempts", attempts, 1, MOST_ATTEMPTS),
+            attempts=whole_number("attempts", attempts, 1, MAX_ATTEMPTS),
             deadline=number("deadline", deadline, *SECONDS),
             connect_deadline=number(
                 "connect_deadline", deadline if connect_deadline is None else connect_deadline, *SECONDS
             ),
-            requests_per_minute=pace and number("requests_per_minute", pace, 0.001, MOST_REQUESTS_PER_MINUTE),
+            requests_per_minute=pace and number("requests_per_minute", pace, 0.001, MAX_REQUESTS_PER_MINUTE),
             session=session,
             sleep=sleep,
             clock=clock,
@@ -147,9 +147,9 @@ class Client:
     def __reduce__(self) -> NoReturn:
         raise ConfigError("a Client holds credentials, so it cannot be pickled or copied: make one where it is used")
 
-    def shown(self, value: object) -> str:
+    def redact(self, value: object) -> str:
         """Return a value of the API as it may be shown: one short line, without URL queries and credentials."""
-        return self._transport.shown(value)
+        return self._transport.redact(value)
 
     def close(self) -> None:
         """Close the connections, unless the session is your own."""
@@ -191,7 +191,7 @@ class Client:
                 counts["seconds_waited"] += sent.seconds_waited  # type: ignore[assignment] # a Counter holds any number
         return found
 
-    def walk(
+    def pages(
         self,
         path: str,
         records_key: str,
@@ -201,7 +201,7 @@ class Client:
         max_pages: int = MAX_PAGES,
         attempts: int | None = None,
         seconds: float | None = None,
-    ) -> "Walk":
+    ) -> "Pages":
         """Return a Walk over the pages of a listing.
 
         Args:
@@ -214,13 +214,13 @@ class Client:
             seconds: for one response, headers included; None is ten times the client's timeout.
 
         """
-        return Walk(
+        return Pages(
             self._transport, path, records_key, parameters, on_wait,
             max_pages=max_pages, attempts=attempts, seconds=seconds,
         )  # fmt: skip
 
 
-class Walk:
+class Pages:
     """One pass over the pages of a listing. Iterating over it makes the requests.
 
     Only an absent, null or empty token ends it. One request is retried, never the whole.
@@ -296,7 +296,7 @@ class Walk:
                 f"{self._requests.url}: page {self.pages} gave the token {self._requests.quoted(token)!r} a second "
                 "time; the listing goes in a circle; report it to the vendor"
             )
-        if empty_pages >= MOST_EMPTY_PAGES:
+        if empty_pages >= MAX_EMPTY_PAGES:
             raise PaginationError(
                 f"{self._requests.url}: {empty_pages} consecutive empty pages, up to page {self.pages}, each with a "
                 "token for one more; report it to the vendor"
@@ -320,7 +320,7 @@ class Walk:
         if isinstance(token, str) and not re.search("[\ud800-\udfff]", token):
             return token
         raise PaginationError(
-            f"{self._requests.asked}: nextPaginationToken is {self._transport.shown(token)}, expected text; report it "
+            f"{self._requests.asked}: nextPaginationToken is {self._transport.redact(token)}, expected text; report it "
             "to the vendor"
         )
 

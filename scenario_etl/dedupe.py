@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-NEWEST_KEYS = 2**14  # keys that Keys holds in a set before it sorts them in with the others
-SORTED_KEYS = 2**18  # in one array, so that sorting more in takes little memory
+MAX_NEW_KEYS = 2**14  # keys that Keys holds in a set before it sorts them in with the others
+MAX_SORTED_KEYS = 2**18  # in one array, so that sorting more in takes little memory
 
 
 class Keys:
@@ -27,7 +27,7 @@ class Keys:
         self._newest: set[int] = set()
         self._sorted: list[Any] = []  # numpy arrays
 
-    def without_repeated(self, batch: pa.RecordBatch, keys: list[Any]) -> pa.RecordBatch:
+    def drop_duplicates(self, batch: pa.RecordBatch, keys: list[Any]) -> pa.RecordBatch:
         """Return the batch without the rows whose key has come before, in it or in an earlier one."""
         hashes = _digests(keys)
         fresh = set(hashes)
@@ -36,9 +36,9 @@ class Keys:
             batch = batch.take(_positions_of_first(hashes, known))
         self.repeated += len(hashes) - batch.num_rows
         self._newest |= fresh
-        if len(self._newest) > NEWEST_KEYS:
+        if len(self._newest) > MAX_NEW_KEYS:
             newest = np.sort(np.fromiter(self._newest, np.int64, len(self._newest)))
-            if self._sorted and self._sorted[-1].size < SORTED_KEYS:
+            if self._sorted and self._sorted[-1].size < MAX_SORTED_KEYS:
                 newest = np.sort(np.concatenate([self._sorted.pop(), newest]), kind="stable")  # merges, in linear time
             self._sorted.append(newest)
             self._newest.clear()

@@ -15,14 +15,14 @@ import pyarrow as pa
 
 from scenario_etl import parquet
 from scenario_etl.arguments import choice, flag, instance, text, whole_number
-from scenario_etl.client import MAX_PAGES, MOST_EMPTY_PAGES, Client, Page
+from scenario_etl.client import MAX_EMPTY_PAGES, MAX_PAGES, Client, Page
 from scenario_etl.dedupe import Keys
 from scenario_etl.errors import ConfigError, PaginationError
-from scenario_etl.publish import published
+from scenario_etl.publish import atomic_write
 from scenario_etl.resources import resource_of
 from scenario_etl.schema import Reader, Resource
 from scenario_etl.signed_urls import SignedURLs, checked_form
-from scenario_etl.stores import expanded, shown
+from scenario_etl.stores import expanded, redact_uri
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -182,9 +182,9 @@ class Scan:
         """
         started = monotonic()
         _check_suffix(destination)
-        with self.connected() as client, published(destination, deadline=client.deadline) as path:
+        with self.connected() as client, atomic_write(destination, deadline=client.deadline) as path:
             report = self.write(path, client)
-        self._report = replace(report, path=shown(expanded(destination)), seconds=round(monotonic() - started, 3))
+        self._report = replace(report, path=redact_uri(expanded(destination)), seconds=round(monotonic() - started, 3))
         return self._report
 
     def connected(self) -> AbstractContextManager[Client]:
@@ -259,10 +259,10 @@ class Scan:
     def _walk(self, client: Client, page_size: int, least_rows: int) -> Generator[pa.RecordBatch]:
         """Yield one RecordBatch for each page, or for as many as have `least_rows` records together."""
         extracted_at, started = datetime.now(UTC), monotonic()
-        reader = Reader(self.resource, strict=self._strict, signed_urls=self._signed_urls, show=client.shown)
+        reader = Reader(self.resource, strict=self._strict, signed_urls=self._signed_urls, show=client.redact)
         keys, rows = Keys(), 0
         with _progress_bar(self.resource.name, self._progress) as bar:
-            walk = client.walk(
+            walk = client.pages(
                 self.resource.path,
                 self.resource.records_key,
                 {**self.parameters, "pageSize": page_size},
@@ -273,7 +273,7 @@ class Scan:
             for records in _gathered(walk, least_rows, bar.add_page):
                 self._check_progress(last_page, last_new_page)
                 last_page = walk.pages
-                batch = keys.without_repeated(reader.read(records), reader.keys(records))
+                batch = keys.drop_duplicates(reader.read(records), reader.keys(records))
                 rows += batch.num_rows
                 last_new_page = last_page if batch.num_rows else last_new_page
                 yield batch
@@ -295,7 +295,7 @@ class Scan:
         )
 
     def _check_progress(self, pages: int, last_new_page: int) -> None:
-        if pages - last_new_page >= MOST_EMPTY_PAGES:
+        if pages - last_new_page >= MAX_EMPTY_PAGES:
             raise PaginationError(
                 f"{self.resource.name}: no record of the last {pages - last_new_page} pages, up to page {pages}, is "
                 "new; the listing does not end; report it to the vendor"
@@ -435,11 +435,12 @@ def _check_suffix(destination: object) -> None:
     stem, suffix = os.path.splitext(name)
     if suffix.lower() not in OTHER_SUFFIXES:
         return
-    parquet_name = shown(f"{stem}.parquet")
-    convert = OTHER_SUFFIXES[suffix.lower()].format(shown(name))
+    parquet_name = redact_uri(f"{stem}.parquet")
+    convert = OTHER_SUFFIXES[suffix.lower()].format(redact_uri(name))
     how = f": python -c \"import pandas; pandas.read_parquet('{parquet_name}').{convert}\"" if convert else ""
     raise ConfigError(
-        f"the file is written as Parquet, but {shown(name)} ends in {suffix}; use {parquet_name}, and convert it{how}"
+        f"the file is written as Parquet, but {redact_uri(name)} ends in {suffix}; use {parquet_name}, and convert it"
+        f"{how}"
     )
 
 

@@ -25,7 +25,7 @@ from scenario_etl import parquet
 from scenario_etl.errors import DestinationError, SchemaError, TransientError
 from scenario_etl.redact import redact
 from scenario_etl.schema import with_pandas_types
-from scenario_etl.stores import call, call_again, expanded, failure, filesystem, join_uri, shown
+from scenario_etl.stores import call, call_again, expanded, failure, filesystem, join_uri, redact_uri
 
 FILE_NAME = "part-0.parquet"
 FIRST_YEAR = 1970
@@ -214,12 +214,12 @@ class LakeTable:
 
         """
         with ExitStack() as stack:
-            with _read_errors(shown(self.uri(day))):
+            with _read_errors(redact_uri(self.uri(day))):
                 path = f"{self.root}/{self.name}/snapshot_date={day}/{FILE_NAME}"
                 source = stack.enter_context(self._call(self.store.open_input_file, path))
                 file = stack.enter_context(self._call(parquet.opened, source))
             read = _directly if self._is_local else partial(call_again, deadline=self.deadline)
-            yield LakeFile(shown(self.uri(day)), file, self.schema, read)
+            yield LakeFile(redact_uri(self.uri(day)), file, self.schema, read)
 
     @contextmanager
     def open_if_there(self, day: dt.date) -> Iterator[LakeFile | None]:
@@ -256,7 +256,7 @@ class LakeTable:
 
     @property
     def _shown(self) -> str:
-        return shown(join_uri(self.lake, self.name))
+        return redact_uri(join_uri(self.lake, self.name))
 
     @property
     def _is_local(self) -> bool:

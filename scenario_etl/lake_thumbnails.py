@@ -10,17 +10,17 @@ from time import monotonic
 import pyarrow as pa
 from pyarrow import fs
 
-from scenario_etl.publish import published
+from scenario_etl.publish import atomic_write
 from scenario_etl.redact import redact
-from scenario_etl.stores import call, failure, filesystem, join_uri, shown
+from scenario_etl.stores import call, failure, filesystem, join_uri, redact_uri
 from scenario_etl.thumbnails import TIMED_OUT, fetch_or_explain
 
 COLUMNS = ("updated_at", "thumbnail_asset_id", "thumbnail_url")
-MOST_ROWS = 200  # updated last, of which one run stores the thumbnails
+MAX_ROWS = 200  # updated last, of which one run stores the thumbnails
 SECONDS = 60.0  # for all of a run
 FETCH_SECONDS = 40.0  # of them, until what has come is stored
-LEAST_FREE = 64 * 2**20  # bytes on a disk; what is left is for snapshots
-LARGEST_FILE = 2**20  # bytes; one of ours has some thousand
+MIN_FREE = 64 * 2**20  # bytes on a disk; what is left is for snapshots
+MAX_FILE_BYTES = 2**20  # bytes; one of ours has some thousand
 FOLDER = ".thumbnails"
 JPEG = b"\xff\xd8\xff"
 
@@ -48,7 +48,7 @@ def store_thumbnails(lake: str | os.PathLike[str], rows: pa.Table) -> tuple[int,
 
 def _store(lake: str | os.PathLike[str], rows: pa.Table, ends: float) -> "tuple[int, Counter[str]]":
     """Return how many thumbnails were stored, and for how many there is which reason against it."""
-    newest = rows.select(COLUMNS).sort_by([("updated_at", "descending")]).slice(0, MOST_ROWS).to_pylist()
+    newest = rows.select(COLUMNS).sort_by([("updated_at", "descending")]).slice(0, MAX_ROWS).to_pylist()
     wanted = {
         row["thumbnail_url"]: row["thumbnail_asset_id"] for row in newest if _is_usable(row["thumbnail_asset_id"])
     }
@@ -79,10 +79,10 @@ def read_thumbnails(lake: str | os.PathLike[str], asset_ids: Iterable[object]) -
     try:
         for asset_id in _stored(store, root, ends).intersection(filter(_is_usable, asset_ids)):
             content = call(_read, store, f"{root}/{_name(asset_id)}", seconds=_left(ends))
-            if content.startswith(JPEG) and len(content) <= LARGEST_FILE:
+            if content.startswith(JPEG) and len(content) <= MAX_FILE_BYTES:
                 found[asset_id] = content
     except (OSError, pa.ArrowException) as error:
-        place = shown(join_uri(lake, FOLDER))
+        place = redact_uri(join_uri(lake, FOLDER))
         raise failure(lake, f"cannot read {place}: {redact(str(error), 200)}", error, "; check its rights") from error
     return found
 
@@ -118,7 +118,7 @@ def _left(ends: float) -> float:
 
 def _read(store: fs.FileSystem, path: str) -> bytes:
     with store.open_input_stream(path) as stream:
-        content: bytes = stream.read(LARGEST_FILE + 1)
+        content: bytes = stream.read(MAX_FILE_BYTES + 1)
     return content
 
 
@@ -135,9 +135,9 @@ def _put(store: fs.FileSystem, path: str, content: bytes, ends: float) -> str:
     folder = os.path.dirname(path)
     if os.path.islink(folder) or os.path.lexists(path):
         return "a link in their place"
-    if shutil.disk_usage(os.path.dirname(folder)).free < LEAST_FREE:
-        return f"less than {LEAST_FREE // 2**20} MiB free on the disk"
-    with published(path, staging=os.path.dirname(folder)) as temporary:
+    if shutil.disk_usage(os.path.dirname(folder)).free < MIN_FREE:
+        return f"less than {MIN_FREE // 2**20} MiB free on the disk"
+    with atomic_write(path, staging=os.path.dirname(folder)) as temporary:
         temporary.write_bytes(content)
     return ""
 

@@ -22,15 +22,15 @@ from pyarrow import fs
 
 from scenario_etl.errors import DestinationError, ScenarioError, TransientError
 from scenario_etl.redact import redact
-from scenario_etl.retry import FailedAttempt, Retry
-from scenario_etl.stores import CALL_TIMEOUT, call, ends_with_slash, failure, filesystem, is_transient, shown
+from scenario_etl.retry import Retry, RetryableError
+from scenario_etl.stores import CALL_TIMEOUT, call, ends_with_slash, failure, filesystem, is_transient, redact_uri
 
 ABANDONED_AFTER = 24 * 3600  # seconds; the age at which a temporary file of another machine is debris
 UPLOAD_BYTES = 8 * 2**20  # bytes that are read at once
 UPLOAD_DEADLINE = 300.0  # seconds
-LEAST_SPEED = 100_000  # bytes a second; an upload that is slower is given up
+MIN_SPEED = 100_000  # bytes a second; an upload that is slower is given up
 CLEANING_SECONDS = 5.0  # a run that was stopped waits so long for its temporary object to go
-LONGEST_NAME = 255  # bytes, on the filesystems of Linux, macOS and Windows
+MAX_NAME_LENGTH = 255  # bytes, on the filesystems of Linux, macOS and Windows
 
 _TEMPORARY = re.compile(r"\..*\.(\d+)-[0-9a-f]{8}@(.*)\.partial")
 
@@ -39,7 +39,7 @@ _own: set[str] = set()
 logger = logging.getLogger("scenario_etl")
 
 
-def published(
+def atomic_write(
     destination: str | os.PathLike[str],
     *,
     staging: str | os.PathLike[str] | None = None,
@@ -66,11 +66,11 @@ def published(
     """
     store, path = filesystem(destination)
     if ends_with_slash(destination):
-        raise DestinationError(f"cannot write {shown(destination)}: it is a folder; name a file")
+        raise DestinationError(f"cannot write {redact_uri(destination)}: it is a folder; name a file")
     folder = filesystem(staging)[1] if staging is not None else os.path.dirname(path)
     if isinstance(store, fs.LocalFileSystem):
         return _with_clear_errors(destination, _renamed(Path(path), Path(folder)))
-    return _with_clear_errors(destination, _uploaded(store, path, folder, deadline, shown(destination)))
+    return _with_clear_errors(destination, _uploaded(store, path, folder, deadline, redact_uri(destination)))
 
 
 @contextmanager
@@ -88,7 +88,7 @@ def _unwritten(destination: str | os.PathLike[str], error: BaseException) -> Sce
     number = getattr(error, "errno", None)
     reason = getattr(error, "strerror", None) or redact(str(error), 300)
     advice = f"; {_ADVICE[number]}" if number in _ADVICE else ""
-    return failure(destination, f"cannot write {shown(destination)}: {reason}", error, advice)
+    return failure(destination, f"cannot write {redact_uri(destination)}: {reason}", error, advice)
 
 
 @contextmanager
@@ -124,7 +124,7 @@ def _uploaded(store: fs.FileSystem, key: str, folder: str, deadline: float, plac
             _remove_old_uploads(store, folder)
             yield temporary
             retry = Retry(math.inf, deadline, on_retry=lambda failed, wait: _log_retry(place, failed.reason, wait))
-            seconds = CALL_TIMEOUT + temporary.stat().st_size / LEAST_SPEED
+            seconds = CALL_TIMEOUT + temporary.stat().st_size / MIN_SPEED
             retry(lambda: _in_time(seconds, _attempt, store, key, upload, temporary, place))
         finally:
             _remove_upload(store, upload)
@@ -135,11 +135,11 @@ def _in_time(seconds: float, attempt: Callable[..., None], *arguments: Any) -> N
         call(attempt, *arguments, seconds=seconds)
     except TimeoutError as error:
         reason = str(error) or f"not complete after {seconds:,.0f} s"
-        raise FailedAttempt(TransientError(f"cannot write {arguments[-1]}: {reason}"), reason) from error
+        raise RetryableError(TransientError(f"cannot write {arguments[-1]}: {reason}"), reason) from error
 
 
 def _attempt(store: fs.FileSystem, key: str, upload: str, source: Path, place: str) -> None:
-    """Upload a file and copy it to its key; raise FailedAttempt where another attempt may help.
+    """Upload a file and copy it to its key; raise RetryableError where another attempt may help.
 
     What the store says of a copy is not believed, either way: the object is looked at.
     """
@@ -157,7 +157,7 @@ def _attempt(store: fs.FileSystem, key: str, upload: str, source: Path, place: s
             raise
         if not _is_there(store, key, source):
             reason = redact(str(error), 300)
-            raise FailedAttempt(TransientError(f"cannot write {place}: {reason}"), reason) from error
+            raise RetryableError(TransientError(f"cannot write {place}: {reason}"), reason) from error
 
 
 def _put(store: fs.FileSystem, key: str, source: Path | None = None, kind: str = "application/octet-stream") -> None:
@@ -208,7 +208,7 @@ def _temporary(folder: Path, name: str, mode: int) -> Iterator[Path]:
     """Make an empty file whose name tells its process, after removing those whose process is gone."""
     _remove_debris(folder)
     suffix = f".{os.getpid()}-{secrets.token_hex(4)}@{_host()}.partial"
-    start = name.encode()[: LONGEST_NAME - 1 - len(suffix)].decode(errors="ignore")
+    start = name.encode()[: MAX_NAME_LENGTH - 1 - len(suffix)].decode(errors="ignore")
     temporary = folder / f".{start}{suffix}"
     _own.add(temporary.name)
     try:

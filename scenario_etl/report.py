@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 from scenario_etl import charts, thumbnails
 from scenario_etl.errors import ScenarioError
 from scenario_etl.lake_thumbnails import in_words, read_thumbnails
-from scenario_etl.publish import published
+from scenario_etl.publish import atomic_write
 from scenario_etl.redact import without_bidi_controls
 from scenario_etl.snapshots import (
     HISTORY,
@@ -28,15 +28,15 @@ from scenario_etl.snapshots import (
     read_history,
     read_snapshot,
 )
-from scenario_etl.stores import shown
+from scenario_etl.stores import redact_uri
 from scenario_etl.thumbnails import fetch_or_explain
 
 WIDTHS = {"wide": charts.WIDTH, "narrow": 4.2}  # inches, for screens and for phones
 PICTURES = 48
-MOST_BYTES = 900_000  # of charts and thumbnails; the page has at most 1 MB
-LEAST_SIDE = 32  # pixels of a thumbnail
+MAX_BYTES = 900_000  # of charts and thumbnails; the page has at most 1 MB
+MIN_SIDE = 32  # pixels of a thumbnail
 NO_THUMBNAIL = "no thumbnail"
-LONGEST_NAME = 200  # characters
+MAX_NAME_LENGTH = 200  # characters
 CHANGES = 25  # rows shown of the last changes
 RUNS = 14  # dates shown of the last runs
 CHANGED = timedelta(weeks=12)  # before the newest snapshot; changes are never removed from a lake
@@ -65,7 +65,7 @@ def write_report(lake: str | os.PathLike[str], destination: str | os.PathLike[st
         DestinationError: the lake cannot be read, or the page not be written.
 
     """
-    with published(destination) as path:
+    with atomic_write(destination) as path:
         runs = read_history(lake, "collections", total="item_count")
         path.write_text(_page(lake, runs), encoding="utf-8")
     return len(runs)
@@ -81,7 +81,7 @@ def _page(lake: str | os.PathLike[str], runs: list[dict[str, Any]]) -> str:
     names = project_names(footer)
     newest = collections.sort_values("updated_at", ascending=False, kind="stable").head(PICTURES)
     template = Path(__file__).with_name("report.html").read_text(encoding="utf-8")
-    logger.info("%s: drawing the page, which takes some seconds", shown(lake))
+    logger.info("%s: drawing the page, which takes some seconds", redact_uri(lake))
     drawn = _charts(told, changed, names)
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
@@ -89,7 +89,7 @@ def _page(lake: str | os.PathLike[str], runs: list[dict[str, Any]]) -> str:
     environment.filters |= {"number": _number, "short": _short_number, "name": _name, "outcome": _outcome}
     return environment.from_string(template).render(
         source=_name(_source(footer, names)),
-        lake=shown(lake),
+        lake=redact_uri(lake),
         until=until,
         since=told["date"].min(),
         totals=_totals(collections, until.tz_localize("UTC")),
@@ -99,7 +99,7 @@ def _page(lake: str | os.PathLike[str], runs: list[dict[str, Any]]) -> str:
         changed_since=None if changed is None else compared.min(),
         stopped=int(told["rejected"].sum()),
         thumbnails=_thumbnails(
-            lake, newest, MOST_BYTES - sum(len(url) for each in drawn.values() for url in each.values())
+            lake, newest, MAX_BYTES - sum(len(url) for each in drawn.values() for url in each.values())
         ),
         runs=told.iloc[::-1].head(RUNS).to_dict("records"),
         runs_in_all=len(told),
@@ -197,7 +197,7 @@ def _pictures(lake: str | os.PathLike[str], collections: pd.DataFrame) -> list[b
 def _within_bounds(pictures: list[bytes | str], most_bytes: int) -> list[bytes | str]:
     """Return the pictures, made smaller where all of them together, in base64, have more bytes than that."""
     side = thumbnails.SIDE
-    while side > LEAST_SIDE and 4 / 3 * sum(len(each) for each in pictures if isinstance(each, bytes)) > most_bytes:
+    while side > MIN_SIDE and 4 / 3 * sum(len(each) for each in pictures if isinstance(each, bytes)) > most_bytes:
         side = side * 3 // 4
         pictures = [thumbnails.small(each, side) if isinstance(each, bytes) else each for each in pictures]
     return pictures
@@ -218,7 +218,7 @@ def _short_number(value: Any) -> str:
 def _name(value: Any) -> str:
     text = "(no name)" if pd.isna(value) or not value else without_bidi_controls(str(value))
     text = text.encode("utf-8", "replace").decode()
-    return text if len(text) <= LONGEST_NAME else text[: LONGEST_NAME - 1] + "…"
+    return text if len(text) <= MAX_NAME_LENGTH else text[: MAX_NAME_LENGTH - 1] + "…"
 
 
 def _outcome(run: dict[str, Any]) -> str:

@@ -12,14 +12,14 @@ import tenacity
 from scenario_etl.errors import APIError
 
 FIRST_WAIT = 1.0  # seconds
-LONGEST_WAIT = 60.0  # seconds; the documented limit counts requests in windows of a minute
+MAX_WAIT = 60.0  # seconds; the documented limit counts requests in windows of a minute
 BURST = 100  # requests that may go at once: the documented limit of one minute
 
 Waiting = Callable[[str, float], None]
 Result = TypeVar("Result")
 
 
-class FailedAttempt(Exception):  # noqa: N818 - a signal, no error: it never leaves this package
+class RetryableError(Exception):
     """One attempt failed in a way that may pass.
 
     Attributes:
@@ -40,12 +40,12 @@ class FailedAttempt(Exception):  # noqa: N818 - a signal, no error: it never lea
         self.connected = connected
 
 
-def is_retried(status: int) -> bool:
+def is_retryable(status: int) -> bool:
     """Whether an HTTP status may pass by itself (RFC 9110 for 408 and 5xx, RFC 8470 for 425, RFC 6585 for 429)."""
     return status in {408, 425, 429} or 500 <= status <= 599
 
 
-def seconds_asked(headers: Mapping[str, str], body: object, now: float) -> float | None:
+def retry_after_of(headers: Mapping[str, str], body: object, now: float) -> float | None:
     """Return the seconds that the server asks to wait, None where it asks nothing that can be read.
 
     `Retry-After` as seconds or a date (RFC 9110, 10.2.3), or `remainingSeconds` in the JSON body, at the top or under
@@ -78,7 +78,7 @@ def _number(value: object) -> float | None:
 
 
 class Retry:
-    """Runs one request at a time, again and again while it raises FailedAttempt and time is left.
+    """Runs one request at a time, again and again while it raises RetryableError and time is left.
 
     Before each new attempt it waits for the longer of what the server asked and an exponential backoff with jitter
     (1 s to 60 s), so that eight attempts outlast two of the API's one-minute windows. It stops after `attempts`, or
@@ -97,7 +97,7 @@ class Retry:
         deadline: float,
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
-        on_retry: Callable[[FailedAttempt, float], None] = lambda *_: None,
+        on_retry: Callable[[RetryableError, float], None] = lambda *_: None,
         *,
         connect_deadline: float = math.inf,
     ) -> None:
@@ -109,9 +109,9 @@ class Retry:
         self._clock = clock
         self._started = clock()
         self._on_retry = on_retry
-        self._backoff = tenacity.wait_exponential_jitter(initial=FIRST_WAIT, max=LONGEST_WAIT)
+        self._backoff = tenacity.wait_exponential_jitter(initial=FIRST_WAIT, max=MAX_WAIT)
         self._retrying = tenacity.Retrying(
-            retry=tenacity.retry_if_exception_type(FailedAttempt),
+            retry=tenacity.retry_if_exception_type(RetryableError),
             wait=self._wait,
             stop=lambda state: state.attempt_number >= attempts or self._is_past_deadline(state),
             sleep=sleep,
@@ -152,9 +152,9 @@ class Retry:
         ) from failure.__cause__
 
 
-def _failure(state: tenacity.RetryCallState) -> FailedAttempt:
+def _failure(state: tenacity.RetryCallState) -> RetryableError:
     failure = state.outcome.exception() if state.outcome else None
-    assert isinstance(failure, FailedAttempt)  # noqa: S101 - the only exception that is retried
+    assert isinstance(failure, RetryableError)  # noqa: S101 - the only exception that is retried
     return failure
 
 

@@ -22,10 +22,10 @@ STRING = pa.string()
 INTEGER = pa.int64()
 TIMESTAMP = pa.timestamp("us", tz="UTC")
 
-LARGEST_EXACT_FLOAT = 2**53  # from it on a JSON number with a point may no longer be the one that was written
+MAX_EXACT_FLOAT = 2**53  # from it on a JSON number with a point may no longer be the one that was written
 MIN_TIMESTAMP = -62_135_596_800_000_000  # microseconds since 1970: the start of year 1; Python knows no other years
 MAX_TIMESTAMP = 253_402_300_799_999_999  # the end of year 9999
-MOST_UNKNOWN_FIELDS = 1000  # names that the report keeps; what comes after is warned of no more
+MAX_UNKNOWN_FIELDS = 1000  # names that the report keeps; what comes after is warned of no more
 
 logger = logging.getLogger("scenario_etl")
 
@@ -251,7 +251,7 @@ class Reader:
 
     def _count(self, counter: Counter[str], name: str, times: int, what: str) -> None:
         if name not in counter:
-            if len(counter) >= MOST_UNKNOWN_FIELDS:
+            if len(counter) >= MAX_UNKNOWN_FIELDS:
                 return
             logger.warning("%s: field %s %s", self._resource.name, name, what)
         counter[name] += times
@@ -280,7 +280,7 @@ def _integers(values: Sequence[Any]) -> pa.Array:
 
 
 def _whole(value: float | None) -> int:
-    if isinstance(value, float) and not (value.is_integer() and abs(value) < LARGEST_EXACT_FLOAT):
+    if isinstance(value, float) and not (value.is_integer() and abs(value) < MAX_EXACT_FLOAT):
         raise ValueError
     return int(value or 0)
 

@@ -32,19 +32,19 @@ from scenario_etl.extract import Scan, ScanReport, scan
 from scenario_etl.lake import FIRST_YEAR, LakeFile, LakeTable, locked
 from scenario_etl.lake_thumbnails import COLUMNS as THUMBNAIL_COLUMNS
 from scenario_etl.lake_thumbnails import store_thumbnails
-from scenario_etl.publish import published
+from scenario_etl.publish import atomic_write
 from scenario_etl.redact import redact
 from scenario_etl.resources import resource_of
 from scenario_etl.schema import Reader, Resource
 from scenario_etl.signed_urls import SignedURLs
-from scenario_etl.stores import shown
+from scenario_etl.stores import redact_uri
 from scenario_etl.thumbnails import check_pillow
 
 MAX_LOOKUPS = 200
-MOST_DIGITS = 18  # of a number in a footer
-LARGEST_TOTAL = 10**38  # of a column, in a footer
+MAX_DIGITS = 18  # of a number in a footer
+MAX_TOTAL = 10**38  # of a column, in a footer
 NAMES_SECONDS = 10.0  # for the names of projects
-LONGEST_NAME = 200  # characters of a project's name or id
+MAX_NAME_LENGTH = 200  # characters of a project's name or id
 COUNTED_REQUESTS = ("requests", "retries", "seconds_waited")
 MAX_LOCK_TIMEOUT = 7 * 24 * 3600  # seconds
 
@@ -186,8 +186,8 @@ def snapshot(
         run_id = uuid4().hex
         # Of the two, the snapshot is published first: what changed can be made again from it, but not the reverse.
         with (
-            published(changed.uri(day), staging=lake, deadline=connected.deadline) as changes_path,
-            published(snapshots.uri(day), staging=lake, deadline=connected.deadline) as path,
+            atomic_write(changed.uri(day), staging=lake, deadline=connected.deadline) as changes_path,
+            atomic_write(snapshots.uri(day), staging=lake, deadline=connected.deadline) as path,
             ExitStack() as stack,
         ):
             counts: Counter[str] = Counter()
@@ -201,7 +201,7 @@ def snapshot(
                 of_one_project=bool(scope["project_id"]),
                 look_up=_looking_up(described, connected, counts),
                 read_again=again.to_batches,
-                reader=Reader(described.resource, signed_urls=signed_urls, show=connected.shown),
+                reader=Reader(described.resource, signed_urls=signed_urls, show=connected.redact),
                 is_plausible=lambda before, gone, left: accept_shrink or _is_plausible(before, gone, left, max_shrink),
                 max_lookups=max_lookups,
             )
@@ -228,7 +228,7 @@ def snapshot(
             _write_changes(changes_path, diff, previous, new)
             newest = new.table(THUMBNAIL_COLUMNS) if thumbnails else None
             if snapshots.dates() != dates:  # an object store has no locks
-                raise TransientError(f"another run has published in {shown(lake)} meanwhile; run again later")
+                raise TransientError(f"another run has published in {redact_uri(lake)} meanwhile; run again later")
         removed, warnings = _tidy(snapshots, day, dates, keep)
         stored, problem = store_thumbnails(lake, newest) if newest else (0, "")
         if problem:
@@ -238,7 +238,7 @@ def snapshot(
         return SnapshotReport(
             scan=replace(
                 read,
-                path=shown(snapshots.uri(day)),
+                path=redact_uri(snapshots.uri(day)),
                 seconds=round(monotonic() - started, 3),
                 **_added(read, again.report, counts),
             ),
@@ -246,7 +246,7 @@ def snapshot(
             previous_date=previous,
             **diff.counts,
             **_counts_of(missing),
-            changes_path=shown(changed.uri(day)),
+            changes_path=redact_uri(changed.uri(day)),
             thumbnails=stored,
             removed_dates=tuple(removed),
             warnings=tuple(warnings),
@@ -277,7 +277,7 @@ def read_snapshot(
     dates = snapshots.dates()
     day = as_date(date) or (dates[-1] if dates else None)
     if day is None or day not in dates:
-        raise ConfigError(f"{shown(lake)} has no snapshot of {resource}{f' for {day}' if day else ''}")
+        raise ConfigError(f"{redact_uri(lake)} has no snapshot of {resource}{f' for {day}' if day else ''}")
     with snapshots.open(day) as file:
         return file.table(names)
 
@@ -439,7 +439,7 @@ def _runs(
 
 def _no_snapshot(lake: str | os.PathLike[str], resource: str) -> ConfigError:
     return ConfigError(
-        f"{shown(lake)} has no snapshot of {resource}; check the path, or make one with `scenario-etl snapshot`"
+        f"{redact_uri(lake)} has no snapshot of {resource}; check the path, or make one with `scenario-etl snapshot`"
     )
 
 
@@ -474,7 +474,7 @@ def _values(file: LakeFile, names: Iterable[str]) -> dict[str, int | dt.date | N
 
 
 def _number_of(text: str) -> int | None:
-    return int(text) if re.fullmatch(rf"[0-9]{{1,{MOST_DIGITS}}}", text) else None
+    return int(text) if re.fullmatch(rf"[0-9]{{1,{MAX_DIGITS}}}", text) else None
 
 
 def _date_of(text: str) -> dt.date | None:
@@ -487,7 +487,7 @@ def _date_of(text: str) -> dt.date | None:
 def _totals(changed: LakeFile) -> dict[str, int | None]:
     """Return the totals of columns in the footer of changes."""
     found = _json(changed.footer, "totals")
-    return {name: total for name, total in found.items() if type(total) is int and abs(total) < LARGEST_TOTAL}
+    return {name: total for name, total in found.items() if type(total) is int and abs(total) < MAX_TOTAL}
 
 
 def _json(footer: dict[str, str], name: str) -> dict[str, Any]:
@@ -510,7 +510,7 @@ def _check_date(
     if dates and dates[-1] > tomorrow:
         raise ConfigError(
             f"the newest snapshot is of {dates[-1]}, which lies in the future, so none can be made for {day}; remove "
-            f"{shown(snapshots.folder_uri(dates[-1]))} and {shown(changed.folder_uri(dates[-1]))}"
+            f"{redact_uri(snapshots.folder_uri(dates[-1]))} and {redact_uri(changed.folder_uri(dates[-1]))}"
         )
     if dates and day < dates[-1]:
         raise ConfigError(
@@ -524,8 +524,8 @@ def _previous(day: dt.date, dates: Sequence[dt.date], changed: LakeTable) -> dt.
     for later in changed.dates():
         if later > newest and later != day and dates:
             raise SchemaError(
-                f"{shown(changed.folder_uri(later))} has the changes of a snapshot that is gone; restore the snapshot, "
-                "or remove its changes, too"
+                f"{redact_uri(changed.folder_uri(later))} has the changes of a snapshot that is gone; restore the "
+                "snapshot, or remove its changes, too"
             )
     previous = max((earlier for earlier in dates if earlier < day), default=None)
     if previous is None and any(earlier < day for earlier in changed.dates()):
@@ -596,13 +596,13 @@ def _projects(client: Client, counts: "Counter[str]") -> str:
 
     There is one request, without retries and for a few seconds: names are not worth a wait.
     """
-    walk = client.walk("/projects", "projects", {"pageSize": 100}, attempts=1, seconds=NAMES_SECONDS)
+    walk = client.pages("/projects", "projects", {"pageSize": 100}, attempts=1, seconds=NAMES_SECONDS)
     names: dict[str, str] = {}
     try:
         records = [record for record in next(iter(walk)).records[:100] if isinstance(record, dict)]
         pairs = [(record.get("id"), record.get("name")) for record in records]
         texts = [(key, name) for key, name in pairs if isinstance(key, str) and isinstance(name, str) and name]
-        names = {key: redact(name, LONGEST_NAME) for key, name in texts if len(key) <= LONGEST_NAME}
+        names = {key: redact(name, MAX_NAME_LENGTH) for key, name in texts if len(key) <= MAX_NAME_LENGTH}
     except ScenarioError as error:
         logger.info("the names of projects are not stored: %s", error)
     for name in COUNTED_REQUESTS:
@@ -649,9 +649,9 @@ def _shrinkage(name: str, before: int, gone: int, left: int, max_shrink: float) 
 def _refuse(reason: str, path: Path, rejected: str, more: str, deadline: float) -> NoReturn:
     """Refuse a snapshot in which too many rows are gone, and keep it where it can be looked at."""
     try:
-        with published(rejected, deadline=deadline) as kept:
+        with atomic_write(rejected, deadline=deadline) as kept:
             copyfile(path, kept)
-        advice = f"check {shown(rejected)}, a Parquet file"
+        advice = f"check {redact_uri(rejected)}, a Parquet file"
     except (ScenarioError, OSError) as error:
         advice = f"the new rows could not be kept: {redact(str(error), 500)}"
     raise GuardError(
@@ -704,7 +704,7 @@ def _complete(dates: Sequence[dt.date], snapshots: LakeTable, changed: LakeTable
                 f"{_before(newest, changes_dates)} is gone; restore both files of one run, or use another lake"
             )
         old = stack.enter_context(snapshots.open(previous)) if previous else None
-        with published(changed.uri(newest), staging=snapshots.lake, deadline=deadline) as path:
+        with atomic_write(changed.uri(newest), staging=snapshots.lake, deadline=deadline) as path:
             _write_changes(path, compare(resource_of(snapshots.name), old, new), previous, new)
 
 
@@ -721,7 +721,7 @@ def _tidy(
             remove(each)
         except (ScenarioError, OSError, pa.ArrowException) as error:
             reason = getattr(error, "strerror", None) or redact(str(error), 300)
-            warnings.append(f"cannot remove {shown(uri)}: {reason}")
+            warnings.append(f"cannot remove {redact_uri(uri)}: {reason}")
         else:
             removed += [each] if each in old else []
     return removed, warnings

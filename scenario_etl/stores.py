@@ -13,7 +13,7 @@ from pyarrow import fs
 
 from scenario_etl.errors import ConfigError, DestinationError, TransientError
 from scenario_etl.redact import redact
-from scenario_etl.retry import FIRST_WAIT, LONGEST_WAIT
+from scenario_etl.retry import FIRST_WAIT, MAX_WAIT
 
 REQUEST_TIMEOUT = 60.0  # seconds of silence; a copy inside an object store says nothing until it is done
 CONNECT_TIMEOUT = 5.0  # seconds
@@ -56,9 +56,9 @@ def filesystem(uri: str | os.PathLike[str]) -> tuple[fs.FileSystem, str]:
         if "\0" in path:
             raise ValueError("a path has no NUL character")
     except (ValueError, OSError) as error:  # an ArrowException is one of them
-        reason = redact(str(error).replace(text, shown(text)), 200)
+        reason = redact(str(error).replace(text, redact_uri(text)), 200)
         reason = reason if "://" in text else "the current folder is gone; change to another"
-        problem = failure(text, f"cannot open {shown(text)}: {reason}", error)
+        problem = failure(text, f"cannot open {redact_uri(text)}: {reason}", error)
     else:
         return _with_timeouts(store), path.rstrip("/")
     raise problem  # without the first error, which has the whole URI
@@ -83,10 +83,10 @@ def ends_with_slash(uri: str | os.PathLike[str]) -> bool:
     return (text.partition("?")[0] if "://" in text else text).endswith(("/", os.sep))
 
 
-def shown(uri: str | os.PathLike[str]) -> str:
+def redact_uri(uri: str | os.PathLike[str]) -> str:
     """Return a path or URI as it may be shown: without the credentials and the query of a URI, on one line.
 
-    >>> shown("s3://KEY:SECRET@bucket/lake?region=eu-west-1")
+    >>> redact_uri("s3://KEY:SECRET@bucket/lake?region=eu-west-1")
     's3://bucket/lake'
     """
     text = os.fspath(uri)
@@ -156,7 +156,7 @@ def call_again(function: Callable[..., Result], *arguments: Any, deadline: float
     """As `call`, and again while the failure is transient, until `deadline` seconds are over."""
     retrying = tenacity.Retrying(
         retry=tenacity.retry_if_exception(is_transient),
-        wait=tenacity.wait_exponential_jitter(initial=FIRST_WAIT, max=LONGEST_WAIT),
+        wait=tenacity.wait_exponential_jitter(initial=FIRST_WAIT, max=MAX_WAIT),
         stop=tenacity.stop_before_delay(deadline),
         reraise=True,
     )
@@ -195,7 +195,7 @@ def _check_uri(text: str) -> None:
     reason = None
     if scheme.lower() not in SCHEMES:
         raise DestinationError(
-            f"{shown(text)}: the scheme {redact(scheme)!r} is not supported; use a path, file://, s3://, gs:// or abfss://"
+            f"{redact_uri(text)}: the scheme {redact(scheme)!r} is not supported; use a path, file://, s3://, gs:// or abfss://"
         )
     if "#" in rest:
         reason = "has a fragment; write # as %23"
@@ -206,7 +206,7 @@ def _check_uri(text: str) -> None:
     elif query and scheme in {"file", "hdfs"}:
         reason = "has a query, which file:// and hdfs:// do not support; remove it"
     if reason:
-        raise ConfigError(f"{shown(text)} {reason}")
+        raise ConfigError(f"{redact_uri(text)} {reason}")
 
 
 def _with_timeouts(store: fs.FileSystem) -> fs.FileSystem:

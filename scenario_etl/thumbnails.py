@@ -23,11 +23,11 @@ from scenario_etl.redact import redact
 if TYPE_CHECKING:
     from PIL import Image
 
-LARGEST_PICTURE = 10 * 2**20  # bytes, as served
+MAX_IMAGE_BYTES = 10 * 2**20  # bytes, as served
 SIDE = 160  # pixels, the longer side of what is returned
-MOST_SIDE = 4096
-LONGEST_DEADLINE = 24 * 3600  # seconds
-MOST_PIXELS = 16_000_000  # of a picture, decoded
+MAX_SIDE = 4096
+MAX_DEADLINE = 24 * 3600  # seconds
+MAX_PIXELS = 16_000_000  # of a picture, decoded
 READ_SIZE = 64 * 2**10  # bytes
 CONNECTIONS = 8  # at once
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
@@ -75,8 +75,8 @@ def fetch_thumbnails(urls: Iterable[object], *, side: int = SIDE, deadline: floa
 
     """
     check_pillow()
-    side = whole_number("side", side, 1, MOST_SIDE)
-    deadline = number("deadline", deadline, 0, LONGEST_DEADLINE)
+    side = whole_number("side", side, 1, MAX_SIDE)
+    deadline = number("deadline", deadline, 0, MAX_DEADLINE)
     if isinstance(urls, str):
         raise ConfigError(f"urls must be an iterable of URLs, got {redact(repr(urls))}")
     try:
@@ -158,8 +158,8 @@ def _body(session: requests.Session, url: str, ends: float) -> bytes:
         content = b""
         while chunk := response.raw.read1(READ_SIZE, decode_content=True):
             content += chunk
-            if len(content) > LARGEST_PICTURE:
-                raise _NoPictureError(f"more than {LARGEST_PICTURE // 2**20} MiB")
+            if len(content) > MAX_IMAGE_BYTES:
+                raise _NoPictureError(f"more than {MAX_IMAGE_BYTES // 2**20} MiB")
             if monotonic() > ends:
                 raise _NoPictureError(TIMED_OUT)
         return content
@@ -173,8 +173,8 @@ def small(content: bytes, side: int) -> bytes:
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the bound below is lower
         picture = Image.open(io.BytesIO(content), formats=FORMATS)
     with picture:
-        if picture.width * picture.height > MOST_PIXELS:
-            raise _NoPictureError(f"more than {MOST_PIXELS // 10**6} million pixels")
+        if picture.width * picture.height > MAX_PIXELS:
+            raise _NoPictureError(f"more than {MAX_PIXELS // 10**6} million pixels")
         picture.draft("RGB", (side, side))  # a large JPEG is decoded small
         layer = _eight_bits(picture).convert("RGBA")
         layer.thumbnail((side, side))

@@ -20,15 +20,15 @@ from requests.adapters import BaseAdapter, HTTPAdapter
 from scenario_etl.auth import BasicAuth, BearerAuth, hide
 from scenario_etl.errors import APIError, AuthError, ConfigError, TransientError
 from scenario_etl.redact import redact
-from scenario_etl.retry import FailedAttempt, Retry, TokenBucket, Waiting, is_retried, seconds_asked
+from scenario_etl.retry import Retry, RetryableError, TokenBucket, Waiting, is_retryable, retry_after_of
 from scenario_etl.watchdog import Watch, watch_connections
 
 CONNECT_TIMEOUT = 5.0  # seconds
 ANSWER_TIMEOUTS = 10  # an answer as a whole may take this many times the timeout on silence
-LARGEST_BODY = 32 * 2**20  # bytes, decompressed; the API's own gateway ends at 6 MB
-LARGEST_ERROR_BODY = 64 * 2**10  # bytes
+MAX_BODY = 32 * 2**20  # bytes, decompressed; the API's own gateway ends at 6 MB
+MAX_ERROR_BODY = 64 * 2**10  # bytes
 READ_SIZE = 256 * 2**10  # bytes
-MOST_REDIRECTS = 5
+MAX_REDIRECTS = 5
 QUOTED_CHARACTERS = 200  # of the server's words in an error
 LONG_WAIT = 5.0  # seconds; a longer one is a warning, so that a program without logging shows it
 HEADERS = {"Accept": "application/json", "Accept-Encoding": "gzip", "User-Agent": "scenario-etl"}
@@ -151,12 +151,12 @@ class Transport:
         key = None if project is None else str(project)
         return self._buckets.setdefault(key, TokenBucket(self._requests_per_minute, self.clock))
 
-    def shown(self, value: object) -> str:
+    def redact(self, value: object) -> str:
         """Return a value of the server as it may be shown: one short line, without URL queries and secrets."""
         return redact(self._without_secrets(value if isinstance(value, str) else redact(value, QUOTED_CHARACTERS)))
 
     def _without_secrets(self, text: str) -> str:
-        return hide(text[:LARGEST_ERROR_BODY], [*self.authorization.secrets, *self._proxy_secrets])
+        return hide(text[:MAX_ERROR_BODY], [*self.authorization.secrets, *self._proxy_secrets])
 
     def quoted(self, words: str | bytes | None) -> str:
         """Return words of the server as they may be shown: one bounded line, without tags, URL queries and secrets."""
@@ -166,7 +166,7 @@ class Transport:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Response:
     """What came in the body of a 200.
 
     Attributes:
@@ -247,7 +247,7 @@ class Requests:
         """The time waited, for retries and pacing."""
         return self._retry.seconds_waited + self._seconds_paced
 
-    def get(self, key: str, kind: type, url: str | None = None) -> Answer:
+    def get(self, key: str, kind: type, url: str | None = None) -> Response:
         """Return what a 200 has under a key, which must be of this kind (list or dict).
 
         Raises:
@@ -258,10 +258,10 @@ class Requests:
         self._is_paced = True
         return self._retry(lambda: self._attempt(key, kind, url or self.url))
 
-    def _attempt(self, key: str, kind: type, url: str) -> Answer:
+    def _attempt(self, key: str, kind: type, url: str) -> Response:
         """Return the answer at `url`, following redirects within the origin and refreshing a bearer token once."""
         refreshed = False
-        for _ in range(MOST_REDIRECTS + 1):
+        for _ in range(MAX_REDIRECTS + 1):
             self._pace()
             response = self._sent(url)
             if isinstance(response, Exception):  # raised here, as the errors of requests hold the credentials
@@ -276,7 +276,7 @@ class Requests:
                 refreshed = True
             else:
                 raise self._failure(response)
-        raise APIError(f"{self.asked}: more than {MOST_REDIRECTS} redirects; check the base URL")
+        raise APIError(f"{self.asked}: more than {MAX_REDIRECTS} redirects; check the base URL")
 
     def _pace(self) -> None:
         seconds = self._bucket.take() if self._bucket and not self._is_paced else 0.0
@@ -286,7 +286,7 @@ class Requests:
             self._announce(logging.DEBUG, "pacing", "waiting", seconds)
             self._transport.sleep(seconds)
 
-    def _announce_retry(self, failure: FailedAttempt, seconds: float) -> None:
+    def _announce_retry(self, failure: RetryableError, seconds: float) -> None:
         is_warning = seconds > LONG_WAIT or not failure.connected  # the base URL may be wrong
         self._announce(logging.WARNING if is_warning else logging.INFO, failure.reason, "retrying in", seconds)
 
@@ -306,7 +306,7 @@ class Requests:
         try:
             self._transport.authorization(self._request)
         except TransientError as error:
-            return FailedAttempt(TransientError(f"{self.asked}: {error}"), "no token")
+            return RetryableError(TransientError(f"{self.asked}: {error}"), "no token")
         seconds = self._seconds
         status = None
         with Watch(seconds) as watch:
@@ -327,7 +327,7 @@ class Requests:
         A page must be whole; of the words in an error whatever came is enough.
         """
         whole = response.status_code == 200
-        limit = LARGEST_BODY if whole else LARGEST_ERROR_BODY
+        limit = MAX_BODY if whole else MAX_ERROR_BODY
         chunks, size = [], 0
         try:
             while size <= limit and (chunk := response.raw.read1(READ_SIZE, decode_content=True)):
@@ -370,42 +370,41 @@ class Requests:
         wanted, found = (parse_qsl(urlsplit(url).query) for url in (str(self._request.url), target))
         return next((name for name, value in wanted if name != "pageSize" and (name, value) not in found), "")
 
-    def _decode(self, body: bytes, key: str, kind: type) -> Answer:
+    def _decode(self, body: bytes, key: str, kind: type) -> Response:
         """Return what the body of a 200 has under a key; nothing but a JSON object that has it is right."""
-        if len(body) > LARGEST_BODY:
+        if len(body) > MAX_BODY:
             raise APIError(
-                f"{self.asked}: the answer is larger than {LARGEST_BODY // 2**20} MiB; ask for smaller pages "
-                "(page_size)",
+                f"{self.asked}: the answer is larger than {MAX_BODY // 2**20} MiB; ask for smaller pages (page_size)",
                 status=200,
             )
         try:
             document = _decoded(body)
         except DuplicateKeyError as error:
             message = f"{self.asked}: 200, but its JSON has the key {self.quoted(str(error))} twice"
-            raise FailedAttempt(APIError(message, status=200), "a duplicate key", "report it to the vendor") from None
+            raise RetryableError(APIError(message, status=200), "a duplicate key", "report it to the vendor") from None
         except (ValueError, RecursionError):
             document = _NO_JSON
         if document is _NO_JSON:  # raised here, as the first error has the whole body
             message = f"{self.asked}: 200, but its body is no JSON: {self.quoted(body)!r}"
-            raise FailedAttempt(TransientError(message, status=200), "no JSON")
+            raise RetryableError(TransientError(message, status=200), "no JSON")
         value = document.get(key) if isinstance(document, dict) else None
         if not isinstance(value, kind):
             message = f"{self.asked}: 200, but without {_KINDS[kind]} {key!r}: {self.quoted(body)}"
             advice = "check the base URL, or report it to the vendor"
-            raise FailedAttempt(APIError(message, status=200), f"no {key}", advice)
-        return Answer(value, document, len(body))
+            raise RetryableError(APIError(message, status=200), f"no {key}", advice)
+        return Response(value, document, len(body))
 
     def _failure(self, response: _Response) -> Exception:
         """Return what to raise for an answer that is no page."""
         status = response.status
         self.is_web_page = response.body.lstrip().startswith(b"<")
         document = _json_object(response.body)
-        retry_after = seconds_asked(response.headers, document, time.time())
+        retry_after = retry_after_of(response.headers, document, time.time())
         words = self.quoted(_reason(document) or response.body)
         reason = self.quoted(response.reason)
         message = f"{self.asked}: {status} {reason}: {'' if words == reason else words}".rstrip(": ")
-        if is_retried(status):
-            return FailedAttempt(TransientError(message, status=status, retry_after=retry_after), str(status))
+        if is_retryable(status):
+            return RetryableError(TransientError(message, status=status, retry_after=retry_after), str(status))
         if status in {401, 403}:
             return AuthError(f"{message}; {self._transport.authorization.advice}", status=status)
         advice = "; check the base URL" if status == 404 else ""
@@ -425,9 +424,9 @@ class Requests:
             return APIError(message, status=status)
         if isinstance(cause, urllib3.exceptions.ConnectTimeoutError):  # or a kind of it, such as NameResolutionError
             return self._unconnected(cause, isinstance(error, requests.exceptions.ProxyError))
-        return FailedAttempt(TransientError(message, status=status), type(cause).__name__)
+        return RetryableError(TransientError(message, status=status), type(cause).__name__)
 
-    def _unconnected(self, cause: BaseException, by_proxy: bool) -> FailedAttempt:
+    def _unconnected(self, cause: BaseException, by_proxy: bool) -> RetryableError:
         """Return what to raise where a name was not resolved, or a connection was refused or timed out."""
         where, checked = (" to the proxy", "HTTPS_PROXY") if by_proxy else ("", "the base URL")
         failure = cause.__cause__ or cause  # the system's own words
@@ -435,7 +434,7 @@ class Requests:
         message = f"{self.asked}: no connection{where}: {words}"
         reason = getattr(failure, "strerror", None) or words
         advice = f"check {checked} and the network, or run again later"
-        return FailedAttempt(TransientError(message), reason, advice, connected=False)
+        return RetryableError(TransientError(message), reason, advice, connected=False)
 
     def quoted(self, words: str | bytes | None) -> str:
         """Return words of the server as they may be shown."""

@@ -138,7 +138,7 @@ def said(stderr: str) -> list[str]:
 
 def pages(client: Client, **parameters: Any) -> list[Page]:
     """All pages of the collections."""
-    return list(client.walk("/collections", "collections", parameters or {"pageSize": 100}))
+    return list(client.pages("/collections", "collections", parameters or {"pageSize": 100}))
 
 
 def failure(*answers: Any, **arguments: Any) -> ScenarioError:

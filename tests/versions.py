@@ -16,8 +16,8 @@ MATPLOTLIB_3_10 = mpl.__version_info__ < (3, 11)
 PANDAS_3_DTYPES = {STRING: "str", INTEGER: "Int64", TIMESTAMP: "datetime64[us, UTC]"}
 DTYPES = PANDAS_3_DTYPES | ({STRING: "object"} if PANDAS_2 else {})
 
-MOST_DIFFERENCE = 25.0 if MATPLOTLIB_3_10 else 2.0  # between two pictures, of 255 on average: 3.11 places text anew
-MOST_PIXELS = 1 if MATPLOTLIB_3_10 else 0  # between their heights
+MAX_DIFFERENCE = 25.0 if MATPLOTLIB_3_10 else 2.0  # between two pictures, of 255 on average: 3.11 places text anew
+MAX_PIXELS = 1 if MATPLOTLIB_3_10 else 0  # between their heights
 
 # newer patch releases of Python count what comes before an answer
 INTERIM_END = "more than 100 interim" if hasattr(http.client, "_MAXINTERIMRESPONSES") else "not complete after 0.5 s"

@@ -3,6 +3,6 @@
 server.py answers requests, with faults; team.py makes up what it serves, and what a day of work changes.
 """
 
-from scenario_etl.emulator.server import HTML, Answer, Emulator, Fault
+from scenario_etl.emulator.server import HTML, Emulator, Fault, Response
 
-__all__ = ["HTML", "Answer", "Emulator", "Fault"]
+__all__ = ["HTML", "Emulator", "Fault", "Response"]

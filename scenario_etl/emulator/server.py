@@ -27,7 +27,7 @@ from scenario_etl.emulator import team
 
 PAGE_SIZES = {"collections": (10, 1, 100), "projects": (10, 1, 100)}  # default, least, most
 SATURDAY = 5  # as `date.weekday` counts
-LONGEST_BODY = 2**20  # bytes of a request
+MAX_BODY_BYTES = 2**20  # bytes of a request
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ HTML = Fault(
 
 
 @dataclass
-class Answer:
+class Response:
     """A status, headers, and a body: what JSON can hold, or bytes."""
 
     status: int
@@ -187,7 +187,7 @@ class Emulator:
             if number and yesterday.weekday() < SATURDAY:
                 team.work(self._seed, self.collections, yesterday)
             self.now = datetime(day.year, day.month, day.day, 3, 17, tzinfo=UTC)
-            listed = bad_nights.get(number, 1.0) if count >= team.FEWEST_DAYS else 1.0
+            listed = bad_nights.get(number, 1.0) if count >= team.MIN_DAYS else 1.0
             everything = self.collections
             try:
                 if listed < 1:
@@ -196,8 +196,8 @@ class Emulator:
             finally:
                 self.collections = everything
 
-    def answer(self, method: str, target: str, authorization: str | None, body: bytes) -> Answer:
-        """Answer one request to the API, faults aside."""
+    def answer(self, method: str, target: str, authorization: str | None, body: bytes) -> Response:
+        """Response one request to the API, faults aside."""
         parts = urlsplit(target)
         query = dict(parse_qsl(parts.query, keep_blank_values=True))
         if authorization not in self._accepted:
@@ -217,14 +217,14 @@ class Emulator:
         """The ids of the team's projects; collections have one of them as their owner."""
         return team.project_ids(self._seed)
 
-    def list_collections(self, query: dict[str, str], body: bytes) -> Answer:
+    def list_collections(self, query: dict[str, str], body: bytes) -> Response:
         project = query.get("projectId")
         rows = self.collections
         if project is not None:
             rows = [row for row in rows if self._record(row, signed=False).get("ownerId") == project]
         return self._page("collections", rows, query, self._record)
 
-    def create_collection(self, query: dict[str, str], body: bytes) -> Answer:
+    def create_collection(self, query: dict[str, str], body: bytes) -> Response:
         document = _json_object(body)
         name = document.get("name")
         if not isinstance(name, str) or not name:
@@ -241,15 +241,15 @@ class Emulator:
             "updatedAt": team.iso(self._time()),
         }
         self.collections.append(record)
-        return Answer(200, {"collection": record})
+        return Response(200, {"collection": record})
 
-    def retrieve_collection(self, identifier: str, query: dict[str, str], body: bytes) -> Answer:
+    def retrieve_collection(self, identifier: str, query: dict[str, str], body: bytes) -> Response:
         position = self._position(identifier)
         if position is None:
             return _refusal(404, "Collection not found")
-        return Answer(200, {"collection": self._record(self.collections[position])})
+        return Response(200, {"collection": self._record(self.collections[position])})
 
-    def update_collection(self, identifier: str, query: dict[str, str], body: bytes) -> Answer:
+    def update_collection(self, identifier: str, query: dict[str, str], body: bytes) -> Response:
         position = self._position(identifier)
         if position is None:
             return _refusal(404, "Collection not found")
@@ -265,16 +265,16 @@ class Emulator:
                 record["thumbnail"] = {"assetId": str(changes["thumbnail"])}
         record["updatedAt"] = team.iso(self._time())
         self.collections[position] = record
-        return Answer(200, {"collection": self._record(record)})
+        return Response(200, {"collection": self._record(record)})
 
-    def delete_collection(self, identifier: str, query: dict[str, str], body: bytes) -> Answer:
+    def delete_collection(self, identifier: str, query: dict[str, str], body: bytes) -> Response:
         position = self._position(identifier)
         if position is None:
             return _refusal(404, "Collection not found")
         del self.collections[position]
-        return Answer(200, {})
+        return Response(200, {})
 
-    def list_teams(self, query: dict[str, str], body: bytes) -> Answer:
+    def list_teams(self, query: dict[str, str], body: bytes) -> Response:
         projects = [{k: v for k, v in p.items() if k not in {"users", "keys"}} for p in team.projects(self._seed)]
         studio = {
             "id": team.TEAM_ID,
@@ -286,18 +286,18 @@ class Emulator:
             "context": {"userRole": "key", "usersCount": 1, "keysCount": 1, "invitationsCount": 0},
             "projects": projects,
         }
-        return Answer(200, {"teams": [studio]})
+        return Response(200, {"teams": [studio]})
 
-    def list_projects(self, query: dict[str, str], body: bytes) -> Answer:
+    def list_projects(self, query: dict[str, str], body: bytes) -> Response:
         return self._page("projects", team.projects(self._seed), query, lambda project: project)
 
-    def picture(self, asset: str, query: dict[str, str]) -> Answer:
+    def picture(self, asset: str, query: dict[str, str]) -> Response:
         """Serve an asset's PNG; a signed URL that has expired is refused, as CloudFront does."""
         if "Policy" in query and _expiry(query["Policy"]) < self._time().timestamp():
-            return Answer(403, b"<Error><Code>AccessDenied</Code></Error>", {"Content-Type": "application/xml"})
-        return Answer(200, _png(asset), {"Content-Type": "image/png"})
+            return Response(403, b"<Error><Code>AccessDenied</Code></Error>", {"Content-Type": "application/xml"})
+        return Response(200, _png(asset), {"Content-Type": "image/png"})
 
-    def _page(self, name: str, rows: list[Any], query: dict[str, str], record: Callable[[Any], Any]) -> Answer:
+    def _page(self, name: str, rows: list[Any], query: dict[str, str], record: Callable[[Any], Any]) -> Response:
         default, least, most = PAGE_SIZES[name]
         text = query.get("pageSize", str(default))
         if not re.fullmatch(r"[0-9]{1,4}", text) or not least <= int(text) <= most:
@@ -311,7 +311,7 @@ class Emulator:
         body: dict[str, Any] = {name: [record(row) for row in rows[offset : offset + size]]}
         if offset + size < len(rows):
             body["nextPaginationToken"] = self._token(offset + size, size)
-        return Answer(200, body)
+        return Response(200, body)
 
     def _token(self, offset: int, limit: int) -> str:
         """Return an opaque token; as a captured real one, it holds an offset, in base64 with its `+`, `/` and `=`."""
@@ -354,7 +354,7 @@ class Emulator:
         return self.now or datetime.now(UTC)
 
 
-_ROUTES: tuple[tuple[str, str, Callable[..., Answer]], ...] = (
+_ROUTES: tuple[tuple[str, str, Callable[..., Response]], ...] = (
     ("GET", "/v1/collections", Emulator.list_collections),
     ("POST", "/v1/collections", Emulator.create_collection),
     ("GET", "/v1/collections/([^/]+)", Emulator.retrieve_collection),
@@ -401,7 +401,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def _handle(self) -> None:
         emulator = self.server.emulator
-        body = self.rfile.read(min(int(self.headers.get("Content-Length") or 0), LONGEST_BODY))
+        body = self.rfile.read(min(int(self.headers.get("Content-Length") or 0), MAX_BODY_BYTES))
         parts = urlsplit(self.path)
         picture = re.fullmatch("/(?:thumbnails|assets-transform)/([^/]+)", parts.path)
         if picture:
@@ -414,7 +414,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self._reset()
             return
         if fault.status is not None:
-            self._send(Answer(fault.status, b"" if fault.body is None else fault.body), fault)
+            self._send(Response(fault.status, b"" if fault.body is None else fault.body), fault)
             return
         answer = emulator.answer(self.command, self.path, self.headers.get("Authorization"), body)
         if fault.token is not None and answer.status == 200:
@@ -425,7 +425,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     do_GET = do_POST = do_PUT = do_DELETE = _handle
 
-    def _send(self, answer: Answer, fault: Fault) -> None:
+    def _send(self, answer: Response, fault: Fault) -> None:
         body = answer.body.encode() if isinstance(answer.body, str) else answer.body
         if not isinstance(body, bytes):
             body = json.dumps(body, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "surrogatepass")
@@ -450,8 +450,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         """Say nothing: `Emulator.requests` tells."""
 
 
-def _refusal(status: int, reason: str, **more: Any) -> Answer:
-    return Answer(status, {"reason": reason, **more})
+def _refusal(status: int, reason: str, **more: Any) -> Response:
+    return Response(status, {"reason": reason, **more})
 
 
 def _json_object(body: bytes) -> dict[str, Any]:

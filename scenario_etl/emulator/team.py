@@ -11,7 +11,7 @@ PROJECTS = ("Emberfall", "Skyward Isles", "Neon Harbor", "Live Ops")
 PROJECT_WEIGHTS = (8, 5, 3, 2)  # how the collections are distributed over the projects
 TEAM_ID = "team_GTrL3mq4SXWyMxkOHRxlpw"
 BAD_NIGHTS = {0.35: 0.0, 0.77: 0.1}  # after this share of the days, the API lists this share of the collections
-FEWEST_DAYS = 5  # with bad nights
+MIN_DAYS = 5  # with bad nights
 
 SUBJECTS = (
     "Armor Sets", "Boss Concepts", "Card Frames", "Character Portraits", "Creature Sheets", "Dungeon Tiles", "Foliage",

@@ -1,4 +1,0 @@
-"""Every way that we know an API to fail, one at a time, and what a program makes of each.
-
-`python -m tests.faults` runs this package and what people use instead through all modes, and prints the README's table.
-"""

@@ -1,0 +1,513 @@
+import contextlib
+import json
+import logging
+import re
+import subprocess
+import sys
+import traceback
+from datetime import UTC, datetime
+from inspect import Parameter, signature
+from pathlib import Path
+
+import duckdb
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from scenario_etl import (
+    Client,
+    Emulator,
+    changes,
+    export_collections,
+    extract_collections,
+    read_snapshot,
+    scan,
+    snapshot,
+)
+from scenario_etl.client import Page
+from scenario_etl.dedupe import MAX_NEW_KEYS, Keys
+from scenario_etl.emulator import HTML, Fault
+from scenario_etl.errors import (
+    ConfigError,
+    DestinationError,
+    PaginationError,
+    ScenarioError,
+    SchemaError,
+    TransientError,
+)
+from scenario_etl.extract import GATHERED_PAGES, _gathered
+from scenario_etl.parquet import key_values, opened
+from scenario_etl.resources import COLLECTIONS
+from tests.helpers import FakeAdapter, FakeClock, answering, page, record
+from tests.versions import DTYPES, from_arrow
+
+TYPES = [DTYPES[column.type] for column in COLLECTIONS.columns]
+
+
+def records(count: int) -> list[dict]:
+    return [record(id=f"c{number}", assetCount=number) for number in range(count)]
+
+
+def split(rows: list, sizes: list[int]) -> list[dict]:
+    """Bodies of pages of these sizes, empty ones included, and of the rest."""
+    bodies = []
+    for number, size in enumerate(sizes):
+        bodies.append(page(*rows[:size], token=f"t{number}"))
+        rows = rows[size:]
+    return [*bodies, page(*rows)]
+
+
+@given(st.lists(st.integers(0, 5), max_size=9))
+def test_any_split_of_records_into_pages_gives_every_record_once_in_order(sizes) -> None:
+    frame = extract_collections(client=answering(*split(records(20), sizes))[0])
+    assert frame["id"].tolist() == [f"c{number}" for number in range(20)]
+
+
+@given(st.lists(st.integers(0, 5), max_size=30), st.integers(0, 12))
+def test_pages_are_gathered_in_order_into_batches_of_enough_records(sizes, least: int) -> None:
+    numbers = iter(range(1000))
+    pages = [Page([next(numbers) for _ in range(size)], "t", 1) for size in sizes]
+    shown: list[int] = []
+    batches = list(_gathered(pages, least, shown.append))
+    assert [number for batch in batches for number in batch] == list(range(sum(sizes)))
+    assert shown == sizes
+    if least == 0:
+        assert [len(batch) for batch in batches] == sizes
+    assert all(len(batch) < least + 5 or least == 0 for batch in batches)
+
+
+def test_batches_of_large_records_end_at_eight_mebibytes_of_json() -> None:
+    pages = [Page([number], "t", 2**20) for number in range(20)]
+    assert [len(batch) for batch in _gathered(pages, 2000, lambda _: None)] == [8, 8, 4]
+
+
+transient = st.sampled_from(
+    [Fault(status=503), Fault(status=429, headers={"Retry-After": "2"}), Fault(reset=True), Fault(cut=20), HTML]
+)
+
+
+@settings(max_examples=40)
+@given(st.lists(st.none() | transient, max_size=7))
+def test_any_script_of_transient_faults_gives_the_same_table_as_none(faults) -> None:
+    clock = FakeClock()
+    with (
+        Emulator(30, faults=faults) as api,
+        Client("demo", "demo", base_url=api.url, sleep=clock.sleep, clock=clock) as client,
+    ):
+        described = scan("collections", client=client, page_size=10)
+        table = described.to_arrow()
+        api.faults.clear()
+        assert table.equals(described.to_arrow())
+
+
+anything = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    max_leaves=8,
+)
+pages = st.fixed_dictionaries(
+    {}, optional={"collections": anything | st.lists(st.just(record()) | anything), "nextPaginationToken": anything}
+)
+
+
+@given(anything | pages)
+def test_any_json_as_a_page_gives_the_declared_schema_or_a_scenario_error(body) -> None:
+    try:
+        table = scan("collections", client=answering((200, {}, body), page())[0]).to_arrow()
+    except ScenarioError:
+        return
+    assert table.schema == COLLECTIONS.schema
+
+
+@given(st.binary() | st.binary().map(lambda noise: json.dumps(page(record())).encode() + noise))
+def test_any_bytes_as_a_page_give_a_table_or_a_scenario_error(body) -> None:
+    with contextlib.suppress(ScenarioError):
+        scan("collections", client=answering((200, {}, body))[0]).to_arrow()
+
+
+FAILURES = [
+    (404, {}, b""),
+    (503, {}, b""),
+    (200, {}, b"<html>"),
+    page(record(assetCount=1.5)),
+    page(1),
+    page(token="t0"),
+]
+
+
+@given(st.sampled_from(FAILURES), st.integers(0, 4))
+def test_a_failure_anywhere_leaves_the_old_file_byte_for_byte(tmp_path_factory, failure, position: int) -> None:
+    folder = tmp_path_factory.mktemp("failure")
+    old = folder / "collections.parquet"
+    old.write_bytes(b"yesterday")
+    good = [page(record(id=f"c{i}"), token=f"t{i}") for i in range(position)]
+    client, _ = answering(*good, failure)
+    try:
+        export_collections(old, client=client)
+    except ScenarioError:
+        assert old.read_bytes() == b"yesterday"
+    else:
+        assert failure == page(token="t0")
+        assert position == 0
+    assert [path.name for path in folder.iterdir()] == ["collections.parquet"]
+
+
+def test_the_frame_has_real_types_with_and_without_nulls(connect) -> None:
+    with Emulator(250) as api:
+        frame = extract_collections(client=connect(api))
+    assert [str(kind) for kind in frame.dtypes] == TYPES
+    assert frame["thumbnail_url"].isna().any()
+    nulls = answering(page({"id": "c1"}))[0]
+    assert [str(kind) for kind in extract_collections(client=nulls).dtypes] == TYPES
+
+
+def test_an_empty_team_has_the_same_columns(connect) -> None:
+    with Emulator(0) as api:
+        frame = extract_collections(client=connect(api))
+    assert [str(kind) for kind in frame.dtypes] == TYPES
+    assert frame.shape == (0, 10)
+
+
+@pytest.mark.parametrize(
+    ("backend", "kind"), [("pyarrow", "int64[pyarrow]"), ("numpy_nullable", "Int64"), (None, "Int64")]
+)
+def test_the_dtype_backend_is_as_in_pandas(backend, kind: str) -> None:
+    frame = scan("collections", client=answering(page(record()))[0]).to_pandas(dtype_backend=backend)
+    assert str(frame["asset_count"].dtype) == kind
+
+
+def test_the_file_holds_the_table_and_tells_where_it_comes_from(connect, tmp_path: Path) -> None:
+    with Emulator(250) as api:
+        client = connect(api)
+        described = scan("collections", client=client, project_id=api.project_ids[1])
+        report = described.to_parquet(tmp_path / "c.parquet")
+        assert pq.read_table(tmp_path / "c.parquet").equals(described.to_arrow())
+    told = key_values(opened(tmp_path / "c.parquet"))
+    assert told == {
+        "scenario_etl.version": "0.1.0",
+        "scenario_etl.resource": "collections",
+        "scenario_etl.extracted_at": report.extracted_at.isoformat(),
+        "scenario_etl.base_url": api.url,
+        "scenario_etl.project_id": api.project_ids[1],
+        "scenario_etl.filters": "{}",
+        "scenario_etl.rows": str(report.rows),
+        "scenario_etl.pages": "1",
+        "scenario_etl.requests": "1",
+        "scenario_etl.retries": "0",
+        "scenario_etl.duplicates": "0",
+        "scenario_etl.tokens_sha256": report.tokens_sha256,
+        "scenario_etl.complete": "true",
+    }
+    assert (report.path, report.bytes) == (str(tmp_path / "c.parquet"), (tmp_path / "c.parquet").stat().st_size)
+
+
+def test_a_repeated_record_is_dropped_the_first_kept_and_counted() -> None:
+    client, _ = answering(page(record(), record(name="other"), token="t"), page(record(id="c2"), record(name="third")))
+    described = scan("collections", client=client)
+    assert described.to_pandas()["name"].tolist() == ["Key Art", "Key Art"]
+    assert (described.report.rows, described.report.duplicates) == (2, 2)
+
+
+@given(st.lists(st.lists(st.integers(0, 50), max_size=8), max_size=20), st.integers(0, 20), st.integers(1, 20))
+def test_keys_keep_the_first_of_each(monkeypatch_limits, pages, newest: int, most_sorted: int) -> None:
+    monkeypatch_limits(newest, most_sorted)
+    keys, got = Keys(), []
+    for values in pages:
+        batch = keys.drop_duplicates(pa.record_batch({"k": pa.array(values, pa.int64())}), values)
+        got += batch["k"].to_pylist()
+    assert got == list(dict.fromkeys(value for values in pages for value in values))
+    assert keys.repeated == sum(map(len, pages)) - len(got)
+
+
+@pytest.fixture(scope="module")
+def monkeypatch_limits():
+    with pytest.MonkeyPatch.context() as patch:
+
+        def limit(newest: int, most_sorted: int) -> None:
+            patch.setattr("scenario_etl.dedupe.MAX_NEW_KEYS", newest)
+            patch.setattr("scenario_etl.dedupe.MAX_SORTED_KEYS", most_sorted)
+
+        yield limit
+
+
+@pytest.mark.parametrize(
+    "ids", [["ab", "\u6261"], ["abcd", "\u6261\u6463"], ["abcd", "\U00016463"], ["\xe4\xe4", "\ue4e4"], ["1", "01"]]
+)
+def test_two_ids_that_python_hashes_alike_are_two_rows(ids: list[str]) -> None:
+    client, _ = answering(page(*(record(id=key) for key in ids), token="t"), page(record(id=ids[0])))
+    described = scan("collections", client=client)
+    assert described.to_arrow()["id"].to_pylist() == ids
+    assert described.report.duplicates == 1
+
+
+@given(st.lists(st.tuples(st.text("ab'\\,", max_size=3), st.text("ab'\\,", max_size=3)), unique=True))
+def test_composite_keys_are_the_same_only_where_every_part_is(keys) -> None:
+    batch = pa.record_batch({"k": pa.array(range(len(keys)), pa.int64())})
+    assert Keys().drop_duplicates(batch, keys).num_rows == len(keys)
+
+
+def test_keys_take_few_bytes_each() -> None:
+    keys = Keys()
+    for start in range(0, 200_000, 1000):
+        values = np.arange(start, start + 1000)
+        keys.drop_duplicates(pa.record_batch({"k": values}), [f"key {value}" for value in values])
+    assert len(keys._newest) <= MAX_NEW_KEYS
+    assert sum(keys.nbytes for keys in keys._sorted) <= 8 * 200_000
+    assert keys.repeated == 0
+
+
+def test_head_takes_as_few_requests_as_it_needs_and_never_passes_for_the_whole(connect) -> None:
+    with Emulator(250) as api:
+        described = scan("collections", client=connect(api))
+        assert described.head(3).shape == (3, 10)
+        assert api.requests == [("GET", "/v1/collections?pageSize=3")]
+        assert described.head(150).shape == (150, 10)
+        assert len(api.requests) == 3
+        assert described.head(0).shape == (0, 10)
+        assert len(api.requests) == 3
+    with Emulator(2) as api:
+        small = scan("collections", client=connect(api))
+        assert small.head(10).shape == (2, 10)
+    assert small.report is described.report is None
+    with pytest.raises(ConfigError):
+        described.head(-1)
+
+
+def test_head_goes_on_over_short_and_empty_pages() -> None:
+    client, _ = answering(*split(records(9), [1, 0, 2]))
+    assert len(scan("collections", client=client).head(5)) == 5
+
+
+def test_each_use_of_a_scan_is_a_fresh_walk(connect) -> None:
+    with Emulator(5) as api:
+        described = scan("collections", client=connect(api))
+        assert described.report is None
+        assert described.to_arrow().equals(described.to_arrow())
+        assert len(api.requests) == 2
+
+
+def test_a_stream_that_fails_raises_and_leaves_no_report() -> None:
+    client, _ = answering(page(record(), token="t"), (404, {}, {"reason": "gone"}))
+    described = scan("collections", client=client)
+    with pytest.raises(pa.ArrowInvalid, match=r"404.*gone"):
+        pa.RecordBatchReader.from_stream(described).read_all()
+    assert described.report is None
+
+
+def test_other_libraries_take_a_scan_as_it_is(connect) -> None:
+    with Emulator(250) as api:
+        described = scan("collections", client=connect(api))
+        total = described.to_arrow()["item_count"].to_numpy().sum()
+        assert duckdb.sql("SELECT sum(item_count) FROM described").fetchall() == [(total,)]
+        assert pl.DataFrame(described)["item_count"].sum() == total
+        assert pa.table(described)["item_count"].to_numpy().sum() == total
+        assert from_arrow(described)["item_count"].sum() == total
+
+
+def test_to_batches_gives_one_batch_a_page_as_they_arrive() -> None:
+    client, adapter = answering(*split(records(6), [2, 0]))
+    batches = scan("collections", client=client).to_batches()
+    assert (next(batches).num_rows, len(adapter.requests)) == (2, 1)
+    assert [batch.num_rows for batch in batches] == [0, 4]
+
+
+@pytest.mark.parametrize(
+    ("resource", "arguments", "words"),
+    [
+        ("asset", {}, "there is no resource 'asset'; choose collections"),
+        (
+            "collections",
+            {"colour": "red"},
+            "there is no argument or filter 'colour'; collections can be",
+        ),
+        ("collections", {"project_id": ""}, "project_id must be text of 1 to 1,000 printable characters, got ''"),
+        ("collections", {"project_id": 7}, "project_id must be text of 1 to 1,000 printable characters, got 7"),
+        ("collections", {"page_size": 0}, "page_size must be between 1 and 100, got 0"),
+        ("collections", {"page_size": 101}, "page_size must be between 1 and 100, got 101"),
+        ("collections", {"page_size": "10"}, "page_size must be a whole number, got '10'"),
+        ("collections", {"page_size": True}, "page_size must be a whole number, got True"),
+    ],
+)
+def test_a_wrong_argument_is_refused_when_the_scan_is_described(resource, arguments, words) -> None:
+    with pytest.raises(ConfigError, match=words):
+        scan(resource, **arguments)
+
+
+def test_the_functions_for_collections_name_their_arguments(connect) -> None:
+    with Emulator(3) as api:
+        frame = extract_collections(client=connect(api), dtype_backend="pyarrow", project_id=api.project_ids[0])
+    assert "pyarrow" in str(frame["asset_count"].dtype)
+    for function in (extract_collections, export_collections):
+        parameters = signature(function).parameters.values()
+        assert "project_id" in signature(function).parameters
+        assert not [each for each in parameters if each.kind is Parameter.VAR_KEYWORD]
+
+
+@pytest.mark.parametrize("name", ["c.csv", "c.CSV", "c.json", "deep/c.xlsx", "s3://bucket/c.tsv", Path("c.ndjson")])
+def test_the_name_of_another_kind_of_file_is_refused_before_any_request(name) -> None:
+    client, adapter = answering(page())
+    with pytest.raises(ConfigError, match=r"written as Parquet, but .* ends in \..*; use .*c\.parquet, and convert it"):
+        export_collections(name, client=client)
+    assert adapter.requests == []
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".tsv", ".json", ".jsonl"])
+def test_the_advice_of_how_to_convert_works(tmp_path: Path, monkeypatch, suffix: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    client, _ = answering(page(record()))
+    with pytest.raises(ConfigError) as caught:
+        export_collections(f"c{suffix}", client=client)
+    export_collections("c.parquet", client=client)
+    command = re.search(r"convert it: (python -c .*)", str(caught.value))[1]
+    subprocess.run(command.replace("python", sys.executable, 1), shell=True, check=True)
+    assert "Key Art" in Path(f"c{suffix}").read_text()
+
+
+def test_a_wrong_dtype_backend_is_refused_before_any_request() -> None:
+    client, adapter = answering(page())
+    with pytest.raises(ConfigError, match="numpy_nullable"):
+        scan("collections", client=client).to_pandas(dtype_backend="numpy")
+    assert adapter.requests == []
+
+
+def test_config_comes_before_destination_and_both_before_any_request(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no credentials"):
+        export_collections(tmp_path / "missing" / "c.parquet")
+    client, adapter = answering(page())
+    with pytest.raises(DestinationError):
+        export_collections(tmp_path / "missing" / "c.parquet", client=client)
+    assert adapter.requests == []
+
+
+def test_without_a_client_one_is_made_from_the_environment(monkeypatch) -> None:
+    with Emulator(3) as api:
+        monkeypatch.setenv("SCENARIO_BASE_URL", api.url)
+        monkeypatch.setenv("SCENARIO_SDK_API_KEY", "demo")
+        monkeypatch.setenv("SCENARIO_SDK_API_SECRET", "demo")
+        assert len(extract_collections()) == 3
+
+
+def test_the_report_tells_what_happened(connect) -> None:
+    with Emulator(250, faults=[None, Fault(status=429, headers={"Retry-After": "12"})]) as api:
+        described = scan("collections", client=connect(api))
+        described.to_arrow()
+    report = described.report
+    assert (report.rows, report.pages, report.requests, report.retries) == (250, 3, 4, 1)
+    assert report.seconds_waited == 12
+    assert abs((datetime.now(UTC) - report.extracted_at).total_seconds()) < 60
+    assert json.loads(json.dumps(report.to_dict()))["rows"] == 250
+
+
+def test_strict_reaches_the_records() -> None:
+    client, _ = answering(page(record(colour="red")))
+    with pytest.raises(SchemaError, match="strict"):
+        extract_collections(client=client, strict=True)
+
+
+def test_the_bar_shows_pages_records_and_why_it_waits(connect, capsys) -> None:
+    with Emulator(250, faults=[None, Fault(status=429, headers={"Retry-After": "12"})]) as api:
+        extract_collections(client=connect(api), progress=True)
+    shown = capsys.readouterr().err
+    assert "1 pages; 429, waiting 12 s" in shown
+    assert "250 records" in shown
+    assert "records/s" in shown
+    assert "3 pages" in shown
+
+
+def test_a_failure_logs_and_shows_no_secret(caplog) -> None:
+    caplog.set_level(logging.DEBUG)
+    client, _ = answering((500, {}, {"reason": "secret-of-mine a2V5LW9mLW1pbmU6c2VjcmV0LW9mLW1pbmU="}))
+    described = scan("collections", client=client)
+    with pytest.raises(TransientError) as caught:
+        described.to_arrow()
+    text = caplog.text + repr(described) + repr(client) + "".join(traceback.format_exception(caught.value))
+    assert "secret-of-mine" not in text
+    assert "a2V5LW9mLW1pbmU6" not in text
+
+
+def endless(grows: bool):
+    """Pages with a fresh token each, without end: of the same records, or of new ones."""
+    number = 0
+    while True:
+        number += 1
+        yield page(*(record(id=f"c{i + 100 * number * grows}") for i in range(100)), token=f"t{number}")
+
+
+class Endless(FakeAdapter):
+    def __init__(self, pages) -> None:
+        super().__init__([])
+        self.pages = pages
+
+    def send(self, request, *arguments, **settings):
+        self.answers = [(200, {}, next(self.pages))]
+        return super().send(request, *arguments, **settings)
+
+
+def endless_client(grows: bool) -> tuple[Client, Endless]:
+    client, _ = answering({})
+    adapter = Endless(endless(grows))
+    client._transport._adapter = adapter
+    return client, adapter
+
+
+@pytest.mark.parametrize("use", ["to_batches", "to_arrow", "to_parquet"])
+def test_an_api_that_ignores_the_token_is_a_pagination_error(tmp_path: Path, use: str) -> None:
+    client, adapter = endless_client(grows=False)
+    described = scan("collections", client=client)
+    with pytest.raises(PaginationError, match=r"no record of the last [0-9]+ pages.* is new"):
+        list(getattr(described, use)(*([tmp_path / "c.parquet"] if use == "to_parquet" else [])))
+    assert 10 < len(adapter.requests) <= 3 * GATHERED_PAGES
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_pages_of_repeated_records_are_passed_over_up_to_nine() -> None:
+    pages = [page(record(), token=f"t{number}") for number in range(10)]
+    client, _ = answering(*pages, page(record(id="c2")))
+    assert scan("collections", client=client).to_arrow()["id"].to_pylist() == ["c1", "c2"]
+    client, _ = answering(*pages, page(record(), token="t10"), page(record(id="c2")))
+    with pytest.raises(PaginationError):
+        list(scan("collections", client=client).to_batches())
+
+
+def test_an_api_that_grows_for_ever_ends_with_max_pages(tmp_path: Path) -> None:
+    client, adapter = endless_client(grows=True)
+    with pytest.raises(PaginationError, match=r"page 50 has a token for one more, but max_pages is 50.*--max-pages"):
+        export_collections(tmp_path / "c.parquet", client=client, max_pages=50)
+    assert len(adapter.requests) == 50
+    assert len(extract_collections(client=answering(page(record()))[0], max_pages=1)) == 1
+
+
+@pytest.mark.parametrize("max_pages", [0, -1, 1.5, "10", True, None])
+def test_max_pages_is_a_whole_number_from_1(max_pages) -> None:
+    with pytest.raises(ConfigError, match=r"max_pages must be (at least 1|a whole number), got "):
+        scan("collections", client=answering({})[0], max_pages=max_pages)
+
+
+@pytest.mark.parametrize("rows", [[], [{}], [{"assetCount": None, "name": None, "thumbnail": None, "createdAt": None}]])
+@pytest.mark.parametrize("times", [1, 2])
+def test_the_dtypes_are_the_same_by_every_route_with_and_without_nulls(tmp_path: Path, rows, times: int) -> None:
+    records = [record(id=f"c{number}", **row) for number, row in enumerate(rows * times)] + [record(id="x")] * len(rows)
+    described = scan("collections", client=answering(page(*records))[0])
+    described.to_parquet(tmp_path / "c.parquet")
+    lake = tmp_path / "lake"
+    client, _ = answering(page(*records))
+    snapshot("collections", lake, client=client, date="2026-11-01", signed_urls="keep")
+    frames = [
+        described.to_pandas(),
+        described.to_arrow().to_pandas(),
+        pd.read_parquet(tmp_path / "c.parquet"),
+        pq.read_table(tmp_path / "c.parquet").to_pandas(),
+        read_snapshot(lake, "collections").to_pandas(),
+        pd.read_parquet(lake / "collections").drop(columns="snapshot_date"),
+        changes(lake, "collections").to_pandas().drop(columns=["snapshot_date", "change", "changed_columns"]),
+    ]
+    for frame in frames:
+        assert [str(dtype) for dtype in frame.dtypes] == TYPES
+        pd.testing.assert_frame_equal(frame, frames[0])
+    counts = pd.read_parquet(tmp_path / "c.parquet", columns=["asset_count"])
+    assert [str(dtype) for dtype in counts.dtypes] == ["Int64"]

@@ -1,0 +1,271 @@
+"""`python -m tests.tools.mutations`: break each rule of a trustworthy walk in turn, and see that a test notices.
+
+Each mutation is made in a copy of the checkout, so that the working tree stays as it is. The tests of its own module
+run first, then all others. Takes about an hour.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+ROOT = Path(__file__).parents[2]
+MAX_SECONDS = 600  # of a suite
+
+
+def tests_of(*modules: str) -> list[str]:
+    """Return the paths of the tests of modules; the last part of a path is the module's name."""
+    return [str(path.relative_to(ROOT)) for name in modules for path in (ROOT / "tests").glob(f"*/test_{name}.py")]
+
+
+SUITES = (
+    tests_of(
+        "retry", "schema", "signed_urls", "parquet", "publish", "auth", "transport", "client", "extract", "deletions",
+        "lake", "watchdog", "forks", "wrong_arguments", "cli",
+    ),
+    ["tests/system/faults"],
+    tests_of("thumbnails", "report", "snapshots", "stores", "completion"),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Mutation:
+    """An edit that breaks a rule: `old` stands once in the module, `new` in its place is wrong."""
+
+    rule: str
+    module: str
+    old: str
+    new: str
+
+
+MUTATIONS = [
+    Mutation("asset ids are safe names", "lake_thumbnails", 're.fullmatch(r"[A-Za-z0-9_-]{1,200}", asset_id)', "asset_id"),
+    Mutation("stored thumbnails are not fetched again", "lake_thumbnails", " if url and asset_id not in there", " if url"),
+    Mutation("thumbnails of the rows updated last", "lake_thumbnails", '"descending"', '"ascending"'),
+    Mutation("what is no JPEG is not read", "lake_thumbnails", "if content.startswith(JPEG) and len(content) <= MAX_FILE_BYTES:", "if content:"),
+    Mutation("no picture fails a run", "lake_thumbnails", "    except Exception as error:  # noqa: BLE001", "    except KeyError as error:  # noqa: BLE001"),
+    Mutation("what came is stored in time", "lake_thumbnails", "deadline=FETCH_SECONDS", "deadline=SECONDS"),
+    Mutation("a link in the place of a thumbnail stays", "lake_thumbnails", "os.path.islink(folder) or os.path.lexists(path)", "False"),
+    Mutation("totals of a snapshot that is there are read", "snapshots", "file.total(total) if file else", ""),
+    Mutation("metrics of another resource do not count", "cli", '{{resource="{resource}"\\}}', '{{[^}}]*\\}}'),
+    Mutation("names are asked for once", "snapshots", "attempts=1, seconds=NAMES_SECONDS", "seconds=NAMES_SECONDS"),
+    Mutation("names are asked for some seconds", "snapshots", "attempts=1, seconds=NAMES_SECONDS", "attempts=1"),
+    Mutation("names cost no run", "snapshots", '    except ScenarioError as error:\n        logger.info("the names', '    except KeyError as error:\n        logger.info("the names'),
+    Mutation("history survives retention", "snapshots", '"snapshot_rows": new.rows, ', ""),
+    Mutation("totals survive retention", "snapshots", "if file else totals.get(total)", "if file else None"),
+    Mutation("no line through a guarded night", "charts", 'axis.plot(values.index, values,', 'axis.plot(published["date"], published[name].astype(float),'),
+    Mutation("an axis starts at zero", "charts", "axis.set_ylim(bottom=0, ", "axis.set_ylim("),
+    Mutation("a tie is no busiest day", "charts", "    if len(top) > 1:", "    if False:"),
+    Mutation("a bar of two days is no day", "charts", "if day - before > timedelta(days=1):", "if False:"),
+    Mutation("the page has at most 1 MB", "report", "side = side * 3 // 4", "break"),
+    Mutation("thumbnails of the lake are used", "report", "small.get(asset_id) or fetched", "fetched"),
+    Mutation("--days needs an empty lake", "cli", "    if snapshot_dates(lake, resource):", "    if False:"),
+    Mutation("batches hold all their pages", "extract", "records += page.records", "records = page.records"),
+    Mutation("batches are bounded in bytes", "extract", " or size >= GATHERED_BYTES", ""),
+    Mutation("the last batch counts", "extract", "    if records:\n        yield records\n", ""),
+    Mutation("4 sorted keys are all asked", "dedupe", "for keys in self._sorted:", "for keys in self._sorted[-1:]:"),
+    Mutation("names on the page are escaped", "report", "autoescape=True", "autoescape=False"),
+    Mutation("what the guard stopped is told", "snapshots", '"rejected": day in rejected', '"rejected": False'),
+    Mutation("thumbnails end with the deadline", "thumbnails", "arrived.get(timeout=max(0.0, ends - monotonic()))", "arrived.get()"),
+    Mutation("thumbnails follow no redirect", "thumbnails", "allow_redirects=False, ", ""),
+    Mutation("thumbnails log no signature", "thumbnails", "redact(record.getMessage(), 1000), ()", "record.getMessage(), ()"),
+    Mutation("a closed client forgets its connections", "transport", "        self._pool = None\n        super().close()", "        super().close()"),
+    Mutation("thumbnails are bounded", "thumbnails", "if len(content) > MAX_IMAGE_BYTES:", "if False:"),
+    Mutation("thumbnails get no credentials", "thumbnails", "        session.auth = _anonymous\n", ""),
+    Mutation("1 a failed request is retried", "retry", "retry_if_exception_type(RetryableError)", "retry_never"),
+    Mutation("1 408 is retried", "retry", "{408, 425, 429}", "{425, 429}"),
+    Mutation("1 every 5xx is retried", "retry", "500 <= status <= 599", "500 <= status <= 504"),
+    Mutation("1 at most so many attempts", "retry", "state.attempt_number >= attempts or ", ""),
+    Mutation("1 the deadline ends it", "retry", " or self._is_past_deadline(state)", ""),
+    Mutation("the time of a log line is in UTC", "cli", "        self.converter = gmtime\n", ""),
+    Mutation("completion ends with 0", "cli", "BROKEN_PIPE if error.code == 1 else error.code", "BROKEN_PIPE"),
+    Mutation("files of options complete", "cli", '"--report", type=PATH, ', '"--report", '),
+    Mutation("nobody waits long for a wrong host", "cli", 'PATIENCE if is_default("attempts", "deadline") else None', "None"),
+    Mutation("a longer deadline can be asked for", "cli", 'PATIENCE if is_default("attempts", "deadline") else None', "PATIENCE"),
+    Mutation("a wrong host is a warning at once", "transport", "seconds > LONG_WAIT or not failure.connected", "seconds > LONG_WAIT"),
+    Mutation("a host that answered has the whole deadline", "retry", "self._connected |= _failure(state).connected", "pass"),
+    Mutation("1 never sooner than asked", "retry", "max(_failure(state).error.retry_after or 0.0, self._backoff(state))",
+             "self._backoff(state)"),
+    Mutation("1 the backoff holds", "retry", "max(_failure(state).error.retry_after or 0.0, self._backoff(state))",
+             "_failure(state).error.retry_after or self._backoff(state)"),
+    Mutation("1 remainingSeconds counts", "retry", 'place.get("remainingSeconds")', 'place.get("remaining")'),
+    Mutation("2 a page is a 200", "transport", "if response.status == 200:", "if 200 <= response.status < 300:"),
+    Mutation("2 a body that is no JSON is retried", "transport", 'raise RetryableError(TransientError(message, status=200), "no JSON")',
+             "raise TransientError(message, status=200)"),
+    Mutation("2 no list is no page", "transport", "if not isinstance(value, kind):", "value = value or kind()\n        if False:"),
+    Mutation("2 an empty page is not made of null", "transport", "if not isinstance(value, kind):",
+             "value = kind() if value is None else value\n        if not isinstance(value, kind):"),
+    Mutation("2 a broken answer is no page", "transport", "            if whole:\n                raise", "            if False:\n                raise"),
+    Mutation("2 redirects stay in the origin", "transport",
+             "        if not stays:", "        if not location:"),
+    Mutation("2 redirects end", "transport", "MAX_REDIRECTS = 5", "MAX_REDIRECTS = 50"),
+    Mutation("3 an empty string ends the walk", "client", 'if token is None or token == "":', "if token is None:"),
+    Mutation("3 zero does not end it", "client", 'if token is None or token == "":', "if not token:"),
+    Mutation("3 an empty page does not end it", "client", "            if page.next_token is None:",
+             "            if page.next_token is None or not page.records:"),
+    Mutation("3 a token comes once", "client", "        if token in seen:", "        if False:"),
+    Mutation("3 ten empty pages are enough", "client", "if empty_pages >= MAX_EMPTY_PAGES:", "if False:"),
+    Mutation("3 not nine", "client", "MAX_EMPTY_PAGES = 10", "MAX_EMPTY_PAGES = 9"),
+    Mutation("3 only running ones count", "client", "empty_pages = 0 if page.records else empty_pages + 1",
+             "empty_pages += not page.records"),
+    Mutation("3 tokens are percent-encoded", "client", "{quote(token, safe='')}", "{token}"),
+    Mutation("4 a repeated key is dropped", "dedupe", "if known or len(fresh) < len(hashes):", "if known:"),
+    Mutation("4 also of an earlier page", "dedupe", "known = self._newest.intersection(hashes)", "known: set[int] = set()"),
+    Mutation("4 also of long ago", "dedupe", "        if not self._sorted:", "        if True:"),
+    Mutation("4 the first is kept", "dedupe", "first.setdefault(value, position)", "first[value] = position"),
+    Mutation("4 and counted", "dedupe", "self.repeated += len(hashes) - batch.num_rows", "pass"),
+    Mutation("5 a fraction is no count", "schema", "value.is_integer() and ", ""),
+    Mutation("5 true is no count", "schema", "if not types <= {int, float, type(None)}:", "if not types <= {int, float, bool, type(None)}:"),
+    Mutation("5 a float is exact up to 2^53", "schema", " and abs(value) < MAX_EXACT_FLOAT", ""),
+    Mutation("5 a number is no name", "schema", "    if not types <= {str, type(None)}:\n        raise ValueError",
+             "    values = [value if value is None else str(value) for value in values]"),
+    Mutation("5 a key is never missing", "schema", 'if not column.nullable and (nulls or "" in values):', 'if not column.nullable and "" in values:'),
+    Mutation("5 a key is never empty", "schema", 'if not column.nullable and (nulls or "" in values):', "if not column.nullable and nulls:"),
+    Mutation("5 a record is an object", "schema", '        self._check_objects("", records, records, {dict})', "        records = [r for r in records if type(r) is dict]"),
+    Mutation("5 a thumbnail is an object", "schema", "            self._check_objects(name, objects[name], records, {dict, type(None)})",
+             "            objects[name] = [o if type(o) is dict else None for o in objects[name]]"),
+    Mutation("5 nulls stand where they were", "schema", "map(is_not, values, repeat(None))", "map(is_not, reversed(values), repeat(None))"),
+    Mutation("5 text is measured in bytes", "schema", "if len(encoded) == len(joined) else (len(text.encode()) for text in texts)", "if True else ()"),
+    Mutation("5 missing fields are counted", "schema", "        if nulls and column.nullable:", "        if False:"),
+    Mutation("5 unknown fields are counted", "schema", "            self._count_unknown(parent, values, records)", "            pass"),
+    Mutation("5 a shown value is short", "redact", "line[: limit - 3] + \"...\"", "line"),
+    Mutation("6 the file appears at the end",
+        "publish",
+        "        yield temporary\n        _flush(temporary)\n",
+        "        os.replace(temporary, final)\n        yield final\n        os.replace(final, temporary)\n",
+    ),
+    Mutation("6 a failure leaves no debris", "publish", "            temporary.unlink(missing_ok=True)", "            pass"),
+    Mutation("6 what is written is read back", "parquet", "    _read_back(path, rows)\n", ""),
+    Mutation("6 with its checksums", "parquet", "page_checksum_verification=True", "page_checksum_verification=False"),
+    Mutation("6 a stream that fails raises", "extract", "        with self.connected() as client:\n            yield from self._walk(client, self._page_size, 0)",
+             "        with self.connected() as client:\n            try:\n                yield from self._walk(client, self._page_size, 0)\n            except Exception:\n                return"),
+    Mutation("7 secrets are taken out of the server's words", "transport",
+             "hide(text[:MAX_ERROR_BODY], [*self.authorization.secrets, *self._proxy_secrets])", "text"),
+    Mutation("7 URLs are shown without their query", "redact", 'r"\\1?..."', 'r"\\g<0>"'),
+    Mutation("7 plain http is for loopback", "client", 'if parts.scheme == "http" and not _is_loopback(parts.hostname or ""):', "if False:"),
+    Mutation("7 .netrc never replaces the credentials", "auth", 'request.headers["Authorization"] = f"Basic {self._encoded}"', 'request.headers.setdefault("Authorization", f"Basic {self._encoded}")'),
+    Mutation("7 a bearer token is asked anew", "auth", "        if callable(self._token):\n", "        if callable(self._token) and not self._used:\n"),
+    Mutation("a body is bounded", "transport", "while size <= limit and ", "while "),
+    Mutation("an answer's time is bounded", "transport", "if self._transport.clock() > ends:", "if False:"),
+    Mutation("requests are paced", "transport", "seconds = self._bucket.take() if self._bucket and not self._is_paced else 0.0", "seconds = 0.0"),
+    Mutation("2 a key comes once", "transport", "        if key in found:", "        if False:"),
+    Mutation("2 the time is up, so it is no page", "transport", "if watch.is_over and status == 200:", "if False:"),
+    Mutation("drips end", "watchdog", "                    if watch.ends <= now:", "                    if False:"),
+    Mutation("drips of a proxy end", "watchdog", "            raise TimeoutError  # half", "            pass  # half"),
+    Mutation("interim answers are passed over", "watchdog", "while 101 < self.status < 200:", "while False:"),
+    Mutation("a fork has a watchdog of its own", "watchdog", "    _watchdog = _Watchdog()\n\n\nif", "    pass\n\n\nif"),
+    Mutation("connections belong to their process", "transport", "if self._process != os.getpid():", "if False:"),
+    Mutation("3 a list brings something new", "extract", "if pages - last_new_page >= MAX_EMPTY_PAGES:", "if False:"),
+    Mutation("3 a list ends", "client", "if self.pages >= self._max_pages:", "if False:"),
+    Mutation("4 keys are told apart by their UTF-8", "dedupe", "found: list[int] = np.frombuffer(digests, np.int64).tolist()", "found: list[int] = [hash(text) for text in texts]"),
+    Mutation("7 a secret is found in base64", "auth", "    (re.compile(r\"[A-Za-z0-9+/_-]{4,}={0,2}\"), _from_base64),\n", ""),
+    Mutation("7 a secret is found escaped", "auth", "for _ in range(4):", "for _ in range(1):"),
+    Mutation("7 a short secret is a word", "auth", 'if len(secret) >= WORD_CHARACTERS else rf"(?<!\\w){re.escape(secret)}(?!\\w)"', 'if True else ""'),
+    Mutation("7 earlier tokens are hidden", "auth", "REMEMBERED_TOKENS = 100", "REMEMBERED_TOKENS = 1"),
+    Mutation("7 a client is not pickled", "client", "    def __reduce__(self) -> NoReturn:", "    def _reduce(self) -> NoReturn:"),
+    Mutation("7 a path that may be a secret is not shown", "auth", "    raise ConfigError(problem)", "    raise ConfigError(problem + path)"),
+    Mutation("7 a proxy's password is hidden", "transport", ", *self._proxy_secrets]", "]"),
+    Mutation("7 keys in a URI are not shown", "stores", 'text = _UNFINISHED.sub(r"\\1...", _USER.sub(r"\\1", text).partition("?")[0])', "pass"),
+    Mutation("7 what waits for its upload is private", "publish", "os.path.basename(key), 0o600)", "os.path.basename(key), 0o666)"),
+    Mutation("7 tracebacks have no credentials", "cli", "return without_credentials(super().formatException(ei))", "return super().formatException(ei)"),
+    Mutation("a URI is taken whole", "stores", '    if "#" in rest:', "    if False:"),
+    Mutation("a URI has a path", "stores", 'elif not path.strip("/"):', "elif False:"),
+    Mutation("a transient failure of a store is told apart", "stores", "if is_remote(uri) and is_transient(error):", "if False:"),
+    Mutation("a refusal of a store does not pass", "publish", "        if not is_transient(error):\n            raise\n", ""),
+    Mutation("an upload is tried again", "publish", "            raise RetryableError(TransientError(f\"cannot write {place}: {reason}\"), reason) from error", "            raise TransientError(reason) from error"),
+    Mutation("an unclear answer is looked into", "publish", "        if not _is_there(store, key, source):", "        if True:"),
+    Mutation("an object of the same size is compared", "publish", "return _digest(found) == _digest(wanted)", "return True"),
+    Mutation("a store is waited for", "stores", '"request_timeout": REQUEST_TIMEOUT, ', ""),
+    Mutation("what a copy answers is not believed", "publish", "if (after.size, after.mtime) == (before.size, before.mtime) or after.size != source.stat().st_size:", "if False:"),
+    Mutation("an upload that is not there is noticed", "publish", "if store.get_file_info(upload).size != source.stat().st_size:", "if False:"),
+    Mutation("each snapshot has its own scope", "deletions", "in_scope.append(np.full(tables[-1].num_rows, is_same_scope))", "in_scope.append(np.full(tables[-1].num_rows, True))"),
+    Mutation("rows of another scope do not stay", "deletions", "if self.of_one_project and not is_same_scope and OWNER in rows.column_names:", "if False:"),
+    Mutation("look-ups that fail end", "deletions", " or error.attempts > 1:", ":"),
+    Mutation("changes follow each other", "snapshots", "return before is None or not changed.footer or _date_of(changed.footer.get(\"previous_date\", \"\")) == before", "return True"),
+    Mutation("a snapshot has changes beside it", "snapshots", "if needs_changes and file and not changes_file:", "if False:"),
+    Mutation("changes without a snapshot are told", "snapshots", "if later > newest and later != day and dates:", "if False:"),
+    Mutation("changes are not made from nothing", "snapshots", "if previous is None and _before(newest, changes_dates):", "if False:"),
+    Mutation("a file with a row more is rewritten", "lake", 'if self.footer.get("rows", str(self.rows)) != str(self.rows):', "if False:"),
+    Mutation("a redirect keeps the query", "transport", "if stays and self._lost(target):", "if False:"),
+    Mutation("a filesystem without locks is said to", "lake", "return error.errno not in {errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK}", "return True"),
+    Mutation("7 a part of a secret is hidden", "auth", "PART_CHARACTERS = 10", "PART_CHARACTERS = 30"),
+    Mutation("7 a divided secret is hidden", "auth", "return HIDDEN if is_divided else text", "return text"),
+    Mutation("7 names of fields hide secrets", "extract", ", show=client.redact", ""),
+    Mutation("a lake is read again", "lake", "else partial(call_again, deadline=self.deadline)", "else call"),
+    Mutation("a stalled store is left", "publish", "call(attempt, *arguments, seconds=seconds)", "attempt(*arguments)"),
+    Mutation("a stalled store is not waited for at exit", "cli", "    if has_unfinished_calls():", "    if False:"),
+    Mutation("SIGHUP cleans up", "cli", '"SIGTERM": 143, "SIGHUP": 129', '"SIGTERM": 143'),
+    Mutation("nohup is heeded", "cli", " and signal.getsignal(number) is not signal.SIG_IGN:", ":"),
+    Mutation("stdout that is full is exit 74", "cli", "        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())\n", ""),
+    Mutation("a missing row is asked for", "deletions", "        if missing.num_rows:\n            yield from self._verified(missing, in_scope)", "        pass"),
+    Mutation("a row in the trash is deleted", "deletions", ' or record.get("deletedAt"):', ":"),
+    Mutation("a row that was moved is deleted", "deletions", "return found if self._is_in_scope(found, owner, is_same_scope) else None", "return found"),
+    Mutation("what was not verified stays", "deletions", "        yield from missing.filter(to_arrow(is_unverified)).combine_chunks().to_batches()", "        yield from ()"),
+    Mutation("many missing rows are read again", "deletions", "if missing.num_rows > self.max_lookups:", "if False:"),
+    Mutation("another record is no answer", "deletions", "if _keys(self.resource, found)[0].as_py() != key:", "if False:"),
+    Mutation("another scope is refused", "snapshots", "return not file.footer or _normalized(_scope_of(file, scope)) == _normalized(scope)", "return True"),
+    Mutation("a snapshot that is replaced is guarded", "snapshots", "for name, file in known.items():", "for name, file in [*known.items()][1:]:"),
+    Mutation("a date in the future is refused", "snapshots", "    if day > tomorrow:", "    if False:"),
+    Mutation("two files of two runs are told", "snapshots", "return not (file.run_id and changed.run_id) or file.run_id == changed.run_id", "return True"),
+    Mutation("retention that fails is a warning", "snapshots", "        except (ScenarioError, OSError, pa.ArrowException) as error:\n            reason", "        except ZeroDivisionError as error:\n            reason"),
+    Mutation("only exact names are dates", "lake", "map(pattern.fullmatch, paths)", "map(pattern.search, paths)"),
+    Mutation("names do not turn the direction", "redact", '    return _DIRECTION.sub("", text)', "    return text"),
+    Mutation("an argument is bounded", "arguments", "    if not (least <= value and (most is None or value <= most)):", "    if False:"),
+    Mutation("True is no number", "arguments", "    if not isinstance(value, Integral) or isinstance(value, bool):", "    if not isinstance(value, Integral):"),
+    Mutation("the bucket has a bottom", "retry", "self._tokens + (now - self._filled) * self._per_second) - 1", "self._tokens + (now - self._filled) * self._per_second)"),
+]  # fmt: skip
+
+
+def notices(mutation: Mutation, copy: Path) -> bool:
+    """Whether a suite fails with the mutation in place; the copy is as it was afterwards."""
+    path = copy / "scenario_etl" / f"{mutation.module}.py"
+    right = path.read_text()
+    if right.count(mutation.old) != 1:
+        raise click.ClickException(f"{mutation.rule}: stands {right.count(mutation.old)} times in {mutation.module}.py")
+    path.write_text(right.replace(mutation.old, mutation.new))
+    try:
+        suites = filter(None, [tests_of(mutation.module), *SUITES])
+        return any(failure(suite, copy) for suite in suites)
+    finally:
+        path.write_text(right)
+
+
+def failure(suite: list[str], copy: Path) -> str | None:
+    """Return what a suite says where it fails, or never ends; None where it passes."""
+    environment = os.environ | {"PYTHONPATH": str(copy), "PYTHONDONTWRITEBYTECODE": "1"}
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "-n0", "-p", "no:cacheprovider", *suite]
+    try:
+        done = subprocess.run(
+            command, cwd=copy, env=environment, capture_output=True, text=True, timeout=MAX_SECONDS, check=False
+        )
+    except subprocess.TimeoutExpired:
+        return f"{suite} did not end within {MAX_SECONDS} s"
+    return done.stdout if done.returncode else None
+
+
+@click.command()
+@click.argument("words", default="")
+def main(words: str) -> None:
+    """Make every mutation whose rule has WORDS in it; exits with 1 where one goes unnoticed."""
+    chosen = [mutation for mutation in MUTATIONS if words in mutation.rule]
+    unnoticed = 0
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / "copy"
+        shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(".git", ".venv", "*cache*", "__pycache__"))
+        if said := next(filter(None, (failure(suite, copy) for suite in SUITES)), None):
+            raise click.ClickException(f"a suite fails without any mutation:\n{said}")
+        for mutation in chosen:
+            noticed = notices(mutation, copy)
+            unnoticed += not noticed
+            click.echo(f"{'noticed' if noticed else 'UNNOTICED':10} {mutation.rule} ({mutation.module}.py)")
+    click.echo(f"{len(chosen) - unnoticed} of {len(chosen)} mutations noticed")
+    sys.exit(bool(unnoticed))
+
+
+if __name__ == "__main__":
+    main()
