@@ -33,7 +33,8 @@ if TYPE_CHECKING:
         SchemaError,
         TransientError,
     )
-    from scenario_etl.extract import Scan, ScanReport, export_collections, extract_collections, scan
+    from scenario_etl.extract import Scan, export_collections, extract_collections, scan
+    from scenario_etl.run import ScanReport
     from scenario_etl.signed_urls import signed_url_expiry
     from scenario_etl.snapshots import SnapshotReport, changes, history, read_snapshot, snapshot
     from scenario_etl.thumbnails import fetch_thumbnails
@@ -105,7 +106,8 @@ _HOMES = {
         "SchemaError",
         "TransientError",
     ),
-    "extract": ("Scan", "ScanReport", "export_collections", "extract_collections", "scan"),
+    "extract": ("Scan", "export_collections", "extract_collections", "scan"),
+    "run": ("ScanReport",),
     "signed_urls": ("signed_url_expiry",),
     "snapshots": ("SnapshotReport", "changes", "history", "read_snapshot", "snapshot"),
     "thumbnails": ("fetch_thumbnails",),

@@ -6,36 +6,36 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-MAX_NEW_KEYS = 2**14  # keys that Keys holds in a set before it sorts them in with the others
+MAX_NEW_KEYS = 2**14  # keys that are held in a set before they are sorted in with the others
 MAX_SORTED_KEYS = 2**18  # in one array, so that sorting more in takes little memory
 
 
-class Keys:
+class SeenKeys:
     r"""Remembers the keys of a run by 64 bits of their BLAKE2b digest, in about 9 bytes each.
 
     Python's own hash() would not do: it takes the bytes that a str has in memory, so that "ab" and "\u6261" are alike
     whatever the seed. With the digest, two different keys of a million meet once in 37 million runs (n**2 / 2**65); the
-    later row would then be taken for a repeated one, and counted as such.
+    later row would then be dropped, and counted as a duplicate.
 
     Attributes:
-        repeated: how many keys had come before.
+        duplicates: how many keys had come before.
 
     """
 
     def __init__(self) -> None:
-        self.repeated = 0
+        self.duplicates = 0
         self._newest: set[int] = set()
         self._sorted: list[Any] = []  # numpy arrays
 
     def drop_duplicates(self, batch: pa.RecordBatch, keys: list[Any]) -> pa.RecordBatch:
         """Return the batch without the rows whose key has come before, in it or in an earlier one."""
         hashes = _digests(keys)
-        fresh = set(hashes)
+        unique = set(hashes)
         known = self._known(hashes)
-        if known or len(fresh) < len(hashes):
+        if known or len(unique) < len(hashes):
             batch = batch.take(_positions_of_first(hashes, known))
-        self.repeated += len(hashes) - batch.num_rows
-        self._newest |= fresh
+        self.duplicates += len(hashes) - batch.num_rows
+        self._newest |= unique
         if len(self._newest) > MAX_NEW_KEYS:
             newest = np.sort(np.fromiter(self._newest, np.int64, len(self._newest)))
             if self._sorted and self._sorted[-1].size < MAX_SORTED_KEYS:

@@ -1,28 +1,31 @@
 """RecordBatches -> the bytes of one Parquet file, and reading it back."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import chain
+import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+
+from scenario_etl.errors import ConfigError
+from scenario_etl.stores import redact_uri
 
 ROW_GROUP_ROWS = 128 * 1024
 ROW_GROUP_BYTES = 32 * 2**20  # of Arrow memory
 READ_ROWS = 2048
 READ_BUFFER = 2**20  # bytes
+OTHER_SUFFIXES = {
+    ".csv": "to_csv('{}', index=False)",
+    ".tsv": "to_csv('{}', index=False, sep='\\t')",
+    ".json": "to_json('{}', orient='records', date_format='iso')",
+    ".jsonl": "to_json('{}', orient='records', date_format='iso', lines=True)",
+    ".ndjson": "to_json('{}', orient='records', date_format='iso', lines=True)",
+} | dict.fromkeys((".txt", ".xls", ".xlsx", ".arrow", ".feather", ".orc", ".avro", ".pkl", ".html", ".gz", ".zip"), "")
 
 
-def write(
-    path: Path,
-    schema: pa.Schema,
-    batches: Iterable[pa.RecordBatch],
-    *,
-    dictionary_columns: Sequence[str] = (),
-    key_values: Callable[[], Mapping[str, str]] = dict,
-) -> None:
-    """Write batches to a Parquet file, then read it back.
+class Writer:
+    """Writes RecordBatches to a Parquet file; leaving its `with` block without an error finishes it and reads it back.
 
     The file has zstd compression, row groups of at most 131,072 rows or 32 MB of Arrow, dictionaries for
     `dictionary_columns` only, a page index, page checksums and data pages of version 1.0. One row group is held in
@@ -31,29 +34,76 @@ def write(
     Args:
         path: of the file to write; what is there is lost.
         schema: of the file and of every batch.
-        batches: in the order of the rows; of some thousands each, as many small buffers cost half as much memory again.
         dictionary_columns: the names of the columns with few values.
-        key_values: asked after the last batch; stored in the footer.
+
+    Attributes:
+        rows: that were written so far.
+        metadata: key-value pairs for the footer; set before the end.
 
     Raises:
         OSError: the file could not be written, or what was read back is not what was written.
 
     """
-    rows = 0
-    with pq.ParquetWriter(
-        path,
-        schema,
-        compression="zstd",
-        use_dictionary=list(dictionary_columns),
-        data_page_version="1.0",
-        write_page_index=True,
-        write_page_checksum=True,
-    ) as writer:
-        for group in _row_groups(schema, batches):
-            writer.write_table(group, row_group_size=max(1, group.num_rows))
-            rows += group.num_rows
-        writer.add_key_value_metadata(dict(key_values()))
-    _read_back(path, rows)
+
+    def __init__(self, path: Path, schema: pa.Schema, dictionary_columns: Sequence[str] = ()) -> None:
+        self.rows = 0
+        self.metadata: Mapping[str, object] = {}
+        self._path = path
+        self._schema = schema
+        self._group: list[pa.RecordBatch] = []
+        self._group_rows = self._group_bytes = 0
+        self._writer = pq.ParquetWriter(
+            path,
+            schema,
+            compression="zstd",
+            use_dictionary=list(dictionary_columns),
+            data_page_version="1.0",
+            write_page_index=True,
+            write_page_checksum=True,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *exception: object) -> None:
+        with self._writer:
+            if kind is None:
+                self._write_group()
+                self._writer.add_key_value_metadata({name: str(value) for name, value in self.metadata.items()})
+        if kind is None:
+            _read_back(self._path, self.rows)
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        """Add the rows of a batch; batches of some thousand rows need the least memory."""
+        for start in range(0, batch.num_rows, ROW_GROUP_ROWS):
+            part = batch.slice(start, ROW_GROUP_ROWS)
+            rows, size = self._group_rows + part.num_rows, self._group_bytes + part.nbytes
+            if rows > ROW_GROUP_ROWS or size > ROW_GROUP_BYTES:
+                self._write_group()
+            self._group.append(part)
+            self._group_rows += part.num_rows
+            self._group_bytes += part.nbytes
+            self.rows += part.num_rows
+
+    def _write_group(self) -> None:
+        if self._group:
+            self._writer.write_table(pa.Table.from_batches(self._group, schema=self._schema), self._group_rows)
+        self._group, self._group_rows, self._group_bytes = [], 0, 0
+
+
+def check_suffix(destination: object) -> None:
+    """Raise ConfigError for the name of a file of another format: it would be written as Parquet, too."""
+    name = str(destination)
+    stem, suffix = os.path.splitext(name)
+    if suffix.lower() not in OTHER_SUFFIXES:
+        return
+    parquet_name = redact_uri(f"{stem}.parquet")
+    convert = OTHER_SUFFIXES[suffix.lower()].format(redact_uri(name))
+    how = f": python -c \"import pandas; pandas.read_parquet('{parquet_name}').{convert}\"" if convert else ""
+    raise ConfigError(
+        f"the file is written as Parquet, but {redact_uri(name)} ends in {suffix}; use {parquet_name}, and convert it"
+        f"{how}"
+    )
 
 
 def opened(source: Any) -> pq.ParquetFile:
@@ -69,28 +119,6 @@ def key_values(file: pq.ParquetFile) -> dict[str, str]:
     pairs = file.metadata.metadata or {}
     own = {key: value for key, value in pairs.items() if key not in {b"ARROW:schema", b"pandas"}}
     return {key.decode("utf-8", "replace"): value.decode("utf-8", "replace") for key, value in own.items()}
-
-
-def _row_groups(schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
-    """Gather batches into tables of one row group each."""
-    group: list[pa.RecordBatch] = []
-    rows = size = 0
-    for part in chain.from_iterable(map(_parts, batches)):
-        part_size = part.nbytes
-        if rows and (rows + part.num_rows > ROW_GROUP_ROWS or size + part_size > ROW_GROUP_BYTES):
-            yield pa.Table.from_batches(group, schema=schema)
-            group, rows, size = [], 0, 0
-        group.append(part)
-        rows, size = rows + part.num_rows, size + part_size
-    if rows:
-        yield pa.Table.from_batches(group, schema=schema)
-
-
-def _parts(batch: pa.RecordBatch) -> list[pa.RecordBatch]:
-    """Cut a batch that is larger than a row group; a page never is, the rows of a snapshot may be."""
-    if batch.num_rows <= ROW_GROUP_ROWS:
-        return [batch]
-    return [batch.slice(start, ROW_GROUP_ROWS) for start in range(0, batch.num_rows, ROW_GROUP_ROWS)]
 
 
 def _read_back(path: Path, rows: int) -> None:

@@ -1,4 +1,4 @@
-"""The endpoints and their columns: pure data. Edit this file to add either.
+"""The lists of the API, their columns and filters: pure data. Edit this file to add any of them.
 
 The library, the command line and the documentation follow. Facts from the vendor's API reference and the types of its
 official client, scenario-sdk 2.4.0.
@@ -6,14 +6,17 @@ official client, scenario-sdk 2.4.0.
 
 from scenario_etl.errors import ConfigError
 from scenario_etl.redact import redact
+from scenario_etl.filters import TEXT, Filter
 from scenario_etl.schema import INTEGER, STRING, TIMESTAMP, Column, Resource
+
+PROJECT_ID = Filter("project_id", "projectId", TEXT, "Only this project. Default: the project of the key.")
 
 COLLECTIONS = Resource(
     name="collections",
     path="/collections",
     records_key="collections",
     record_key="collection",
-    key=("id",),
+    primary_key=("id",),
     page_sizes=(1, 100),
     columns=(
         Column("id", "id", STRING, nullable=False),
@@ -27,7 +30,7 @@ COLLECTIONS = Resource(
         Column("created_at", "createdAt", TIMESTAMP),
         Column("updated_at", "updatedAt", TIMESTAMP),
     ),
-    filters={"project_id": "projectId"},
+    filters=(PROJECT_ID,),
 )
 
 RESOURCES = {resource.name: resource for resource in (COLLECTIONS,)}

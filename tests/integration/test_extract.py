@@ -68,24 +68,6 @@ def test_any_split_of_records_into_pages_gives_every_record_once_in_order(sizes)
     assert frame["id"].tolist() == [f"c{number}" for number in range(20)]
 
 
-@given(st.lists(st.integers(0, 5), max_size=30), st.integers(0, 12))
-def test_pages_are_gathered_in_order_into_batches_of_enough_records(sizes, least: int) -> None:
-    numbers = iter(range(1000))
-    pages = [Page([next(numbers) for _ in range(size)], "t", 1) for size in sizes]
-    shown: list[int] = []
-    batches = list(_gathered(pages, least, shown.append))
-    assert [number for batch in batches for number in batch] == list(range(sum(sizes)))
-    assert shown == sizes
-    if least == 0:
-        assert [len(batch) for batch in batches] == sizes
-    assert all(len(batch) < least + 5 or least == 0 for batch in batches)
-
-
-def test_batches_of_large_records_end_at_eight_mebibytes_of_json() -> None:
-    pages = [Page([number], "t", 2**20) for number in range(20)]
-    assert [len(batch) for batch in _gathered(pages, 2000, lambda _: None)] == [8, 8, 4]
-
-
 transient = st.sampled_from(
     [Fault(status=503), Fault(status=429, headers={"Retry-After": "2"}), Fault(reset=True), Fault(cut=20), HTML]
 )
@@ -243,22 +225,6 @@ def test_two_ids_that_python_hashes_alike_are_two_rows(ids: list[str]) -> None:
     described = scan("collections", client=client)
     assert described.to_arrow()["id"].to_pylist() == ids
     assert described.report.duplicates == 1
-
-
-@given(st.lists(st.tuples(st.text("ab'\\,", max_size=3), st.text("ab'\\,", max_size=3)), unique=True))
-def test_composite_keys_are_the_same_only_where_every_part_is(keys) -> None:
-    batch = pa.record_batch({"k": pa.array(range(len(keys)), pa.int64())})
-    assert Keys().drop_duplicates(batch, keys).num_rows == len(keys)
-
-
-def test_keys_take_few_bytes_each() -> None:
-    keys = Keys()
-    for start in range(0, 200_000, 1000):
-        values = np.arange(start, start + 1000)
-        keys.drop_duplicates(pa.record_batch({"k": values}), [f"key {value}" for value in values])
-    assert len(keys._newest) <= MAX_NEW_KEYS
-    assert sum(keys.nbytes for keys in keys._sorted) <= 8 * 200_000
-    assert keys.repeated == 0
 
 
 def test_head_takes_as_few_requests_as_it_needs_and_never_passes_for_the_whole(connect) -> None:

@@ -15,13 +15,16 @@ def batch(rows: int, start: int = 0, text: str = "") -> pa.RecordBatch:
     return pa.record_batch([[f"{text}{start + i}" for i in range(rows)], ["o"] * rows], schema=SCHEMA)
 
 
-def write(path: Path, *batches: pa.RecordBatch, **arguments) -> pq.FileMetaData:
-    parquet.write(path, SCHEMA, iter(batches), dictionary_columns=["owner"], **arguments)
+def write(path: Path, *batches: pa.RecordBatch, metadata: dict | None = None) -> pq.FileMetaData:
+    with parquet.Writer(path, SCHEMA, ["owner"]) as writer:
+        for each in batches:
+            writer.write(each)
+        writer.metadata = metadata or {}
     return pq.read_metadata(path)
 
 
 def test_the_file_is_written_as_promised(tmp_path: Path) -> None:
-    metadata = write(tmp_path / "x", *[batch(100, 100 * i) for i in range(50)], key_values=lambda: {"a": "b"})
+    metadata = write(tmp_path / "x", *[batch(100, 100 * i) for i in range(50)], metadata={"a": "b"})
     columns = [metadata.row_group(0).column(i) for i in range(2)]
     assert metadata.num_row_groups == 1
     assert {column.compression for column in columns} == {"ZSTD"}
@@ -56,15 +59,11 @@ def test_no_rows_are_a_file_with_the_schema(tmp_path: Path) -> None:
     assert pq.read_schema(tmp_path / "x").equals(SCHEMA)
 
 
-def test_key_values_are_asked_after_the_last_batch(tmp_path: Path) -> None:
-    seen = []
-
-    def batches():
-        yield batch(1)
-        seen.append("last batch")
-
-    parquet.write(tmp_path / "x", SCHEMA, batches(), key_values=lambda: {"n": str(len(seen))})
-    assert parquet.key_values(parquet.opened(tmp_path / "x")) == {"n": "1"}
+def test_the_metadata_may_be_set_after_the_last_batch(tmp_path: Path) -> None:
+    with parquet.Writer(tmp_path / "x", SCHEMA) as writer:
+        writer.write(batch(3))
+        writer.metadata = {"rows": writer.rows}
+    assert parquet.key_values(parquet.opened(tmp_path / "x")) == {"rows": "3"}
 
 
 def test_a_file_that_reads_back_damaged_is_an_error(tmp_path: Path) -> None:
@@ -86,14 +85,16 @@ def test_a_file_with_fewer_rows_than_written_is_an_error(tmp_path: Path) -> None
 def test_what_a_bad_disk_does_to_the_file_while_it_is_written_is_noticed(tmp_path: Path) -> None:
     path = tmp_path / "x"
 
-    def damage() -> dict[str, str]:
-        with path.open("r+b") as file:
-            file.seek(1000)
-            file.write(b"?")
-        return {}
+    def damaged() -> None:
+        with parquet.Writer(path, SCHEMA) as writer:
+            for number in range(3):
+                writer.write(batch(100_000, 100_000 * number))  # the first row group is on the disk by now
+            with path.open("r+b") as file:
+                file.seek(1000)
+                file.write(b"?")
 
     with pytest.raises(OSError, match="what was written cannot be read back"):
-        write(path, batch(5000, text="some text "), key_values=damage)
+        damaged()
 
 
 def test_a_file_with_a_damaged_footer_is_an_error(tmp_path: Path) -> None:

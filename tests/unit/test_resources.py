@@ -5,7 +5,8 @@ import pytest
 
 from scenario_etl import scan
 from scenario_etl.resources import RESOURCES
-from scenario_etl.schema import INTEGER, STRING, TIMESTAMP, Reader, Resource
+from scenario_etl.records import RecordReader
+from scenario_etl.schema import INTEGER, STRING, TIMESTAMP, Resource
 from tests.helpers import answering
 from tests.versions import DTYPES, PANDAS_3_DTYPES
 
@@ -17,7 +18,7 @@ def right_record(resource: Resource, number: int = 0) -> dict:
     made: dict = {}
     for column in resource.columns:
         parent, _, name = column.field.rpartition(".")
-        value = f"key {number}" if column.name in resource.key else RIGHT[column.type]
+        value = f"key {number}" if column.name in resource.primary_key else RIGHT[column.type]
         (made.setdefault(parent, {}) if parent else made)[name] = value
     return made
 
@@ -36,18 +37,18 @@ class TestEveryResource:
         assert all(re.fullmatch("[a-z]+(_[a-z]+)*", name) for name in names)
 
     def test_key_columns_come_first_and_are_never_null(self, resource: Resource) -> None:
-        for name, column in zip(resource.key, resource.columns, strict=False):
+        for name, column in zip(resource.primary_key, resource.columns, strict=False):
             assert (column.name, column.nullable) == (name, False)
 
     def test_a_complete_record_is_a_row_even_when_strict(self, resource: Resource) -> None:
-        batch = Reader(resource, strict=True).read([right_record(resource)])
+        batch = RecordReader(resource, strict=True).read([right_record(resource)])
         assert batch.schema == resource.schema
         assert all(column.null_count == 0 for column in batch.columns)
 
     def test_a_bare_key_is_a_row_of_nulls(self, resource: Resource) -> None:
-        fields = {column.field: f"key {column.name}" for column in resource.columns if column.name in resource.key}
-        batch = Reader(resource).read([fields])
-        assert sum(column.null_count for column in batch.columns) == len(resource.columns) - len(resource.key)
+        fields = {column.field: f"key {column.name}" for column in resource.columns if column.name in resource.primary_key}
+        batch = RecordReader(resource).read([fields])
+        assert sum(column.null_count for column in batch.columns) == len(resource.columns) - len(resource.primary_key)
 
     def test_a_walk_gives_every_record_once_with_the_declared_types(self, resource: Resource) -> None:
         records = [right_record(resource, number) for number in range(5)]
@@ -66,10 +67,10 @@ class TestEveryResource:
         assert [str(kind) for kind in frame.dtypes] == [DTYPES[column.type] for column in resource.columns]
 
     def test_each_filter_reaches_the_api_by_its_own_name(self, resource: Resource) -> None:
-        for name, parameter in resource.filters.items():
+        for each in resource.filters:
             client, adapter = answering({resource.records_key: []})
-            scan(resource.name, client=client, **{name: "x"}).to_arrow()
-            assert f"{parameter}=x" in adapter.requests[0].url
+            scan(resource.name, client=client, **{each.name: "x"}).to_arrow()
+            assert f"{each.api_name}=x" in adapter.requests[0].url
 
     def test_every_column_stands_in_the_readme_with_its_types_and_field(self, resource: Resource) -> None:
         rows = Path("README.md").read_text().splitlines()

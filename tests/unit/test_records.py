@@ -1,6 +1,7 @@
 import json
 import logging
 import math
+import re
 from datetime import UTC, datetime
 
 import pandas as pd
@@ -10,13 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scenario_etl.errors import ScenarioError, SchemaError
+from scenario_etl.records import RecordReader
 from scenario_etl.resources import COLLECTIONS
-from scenario_etl.schema import INTEGER, STRING, TIMESTAMP, Column, Reader, Resource
+from scenario_etl.schema import INTEGER, JSON, STRING, TIMESTAMP, Column, Resource
 from tests.helpers import RIGHT, record
 
 
 def read(*records, strict: bool = False) -> pa.RecordBatch:
-    return Reader(COLLECTIONS, strict=strict).read(list(records))
+    return RecordReader(COLLECTIONS, strict=strict).read(list(records))
 
 
 def refused(*records, strict: bool = False) -> str:
@@ -62,10 +64,10 @@ def test_columns_built_from_buffers_are_what_pyarrow_would_build(rows) -> None:
     ]
     batch = read(*records)
     batch.validate(full=True)
-    assert batch["name"].equals(pa.array([text for text, _, _ in rows], STRING))
+    assert batch["name"].equals(pa.array([text for text, _, _ in rows], STRING.arrow))
     whole = [None if number is None else int(number) for _, number, _ in rows]
-    assert batch["asset_count"].equals(pa.array(whole, INTEGER))
-    assert batch["created_at"].equals(pa.array([date and date.replace(tzinfo=UTC) for _, _, date in rows], TIMESTAMP))
+    assert batch["asset_count"].equals(pa.array(whole, INTEGER.arrow))
+    assert batch["created_at"].equals(pa.array([date and date.replace(tzinfo=UTC) for _, _, date in rows], TIMESTAMP.arrow))
 
 
 @pytest.mark.parametrize(
@@ -125,8 +127,8 @@ def test_a_thumbnail_that_is_no_object_is_refused(value) -> None:
     assert "thumbnail of record c1" in refused(record(thumbnail=value))
 
 
-def test_a_record_is_numbered_from_the_start_of_the_walk() -> None:
-    reader = Reader(COLLECTIONS)
+def test_a_record_is_numbered_from_the_start_of_the_run() -> None:
+    reader = RecordReader(COLLECTIONS)
     reader.read([record(id=f"c{number}") for number in range(1234)])
     with pytest.raises(SchemaError, match="id of record number 1,236 is null"):
         reader.read([record(), record(id=None)])
@@ -144,14 +146,14 @@ def test_a_shown_value_is_short_and_without_a_signature() -> None:
 
 @pytest.mark.parametrize("thumbnail", [..., None])
 def test_no_thumbnail_is_null_twice_and_nothing_missing(thumbnail) -> None:
-    reader = Reader(COLLECTIONS)
+    reader = RecordReader(COLLECTIONS)
     batch = reader.read([record(thumbnail=thumbnail)])
     assert batch["thumbnail_asset_id"].to_pylist() == batch["thumbnail_url"].to_pylist() == [None]
     assert reader.missing_fields == {}
 
 
 def test_missing_and_unknown_fields_are_counted_by_dotted_name_and_warned_of_once(caplog) -> None:
-    reader = Reader(COLLECTIONS)
+    reader = RecordReader(COLLECTIONS)
     for _ in range(2):
         reader.read([record(name=..., ownerId=None, colour="red", thumbnail={"assetId": "a", "width": 3}), record()])
     assert reader.missing_fields == {"name": 2, "ownerId": 2, "thumbnail.url": 2}
@@ -162,7 +164,7 @@ def test_missing_and_unknown_fields_are_counted_by_dotted_name_and_warned_of_onc
 
 
 def test_the_report_of_unknown_fields_is_bounded(caplog) -> None:
-    reader = Reader(COLLECTIONS)
+    reader = RecordReader(COLLECTIONS)
     for number in range(3):
         reader.read([record(**{f"x{number}_{i}": 1 for i in range(500)})])
     assert len(reader.unknown_fields) == 1000
@@ -188,7 +190,7 @@ def test_strict_is_content_with_a_record_without_thumbnail() -> None:
 def test_keys_of_several_columns_are_tuples() -> None:
     columns = (Column("owner_id", "ownerId", STRING, nullable=False), Column("tag", "name", STRING, nullable=False))
     tags = Resource("tags", "/tags", "tags", "tag", ("owner_id", "tag"), (1, 100), columns)
-    reader = Reader(tags)
+    reader = RecordReader(tags)
     assert reader.keys([record()]) == [("proj_1", "Key Art")]
 
 
@@ -220,12 +222,57 @@ def test_any_json_gives_a_table_of_the_declared_schema_or_a_scenario_error(recor
 )
 def test_a_date_outside_the_years_1_to_9999_is_refused(date: str) -> None:
     with pytest.raises(SchemaError, match=r"created_at of record c1 .*from year 1 to 9999"):
-        Reader(COLLECTIONS).read([record(id="c0"), record(createdAt=date)])
+        RecordReader(COLLECTIONS).read([record(id="c0"), record(createdAt=date)])
 
 
 @pytest.mark.parametrize(
     "date", ["0001-01-01T00:00:00Z", "0001-01-01T00:01:00+00:01", "9999-12-31T23:59:59.999999Z", None]
 )
 def test_the_first_and_the_last_date_are_taken(date: str | None) -> None:
-    (value,) = Reader(COLLECTIONS).read([record(createdAt=date)])["created_at"].to_pylist()
+    (value,) = RecordReader(COLLECTIONS).read([record(createdAt=date)])["created_at"].to_pylist()
     assert (value is None) == (date is None)
+
+
+def of_fields(**fields) -> Resource:
+    """A resource with an id, and a column for each dotted field."""
+    columns = [Column(name, name.replace("__", "."), kind) for name, kind in fields.items()]
+    return Resource("jobs", "/jobs", "jobs", "job", ("id",), (1, 10), (Column("id", "id", STRING, False), *columns))
+
+
+def test_a_path_of_any_depth_leads_to_its_value() -> None:
+    jobs = of_fields(metadata__input__modelId=STRING, metadata__kind=STRING)
+    reader = RecordReader(jobs)
+    batch = reader.read(
+        [
+            {"id": "j1", "metadata": {"kind": "a", "input": {"modelId": "m1"}}},
+            {"id": "j2", "metadata": {"kind": "b", "input": {}}},
+            {"id": "j3", "metadata": {"kind": "c"}},
+            {"id": "j4", "metadata": None},
+            {"id": "j5"},
+        ]
+    )
+    assert batch["metadata__input__modelId"].to_pylist() == ["m1", None, None, None, None]
+    assert batch["metadata__kind"].to_pylist() == ["a", "b", "c", None, None]
+    assert reader.missing_fields == {"metadata.input.modelId": 1}
+
+
+def test_unknown_fields_are_counted_at_every_depth() -> None:
+    reader = RecordReader(of_fields(metadata__input__modelId=STRING))
+    reader.read([{"id": "j1", "x": 1, "metadata": {"y": 1, "input": {"modelId": "m", "z": 1}}}])
+    assert reader.unknown_fields == {"x": 1, "metadata.y": 1, "metadata.input.z": 1}
+
+
+@pytest.mark.parametrize(
+    ("changes", "path"), [({"metadata": 3}, "metadata"), ({"metadata": {"input": []}}, "metadata.input")]
+)
+def test_a_parent_that_is_no_object_is_refused_by_its_path(changes: dict, path: str) -> None:
+    with pytest.raises(SchemaError, match=rf"jobs: {re.escape(path)} of record j1 is .*, not a JSON object"):
+        RecordReader(of_fields(metadata__input__modelId=STRING)).read([{"id": "j1"} | changes])
+
+
+def test_nothing_is_unknown_in_an_object_that_is_kept_as_json() -> None:
+    reader = RecordReader(of_fields(metadata=JSON, metadata__kind=STRING))
+    batch = reader.read([{"id": "j1", "metadata": {"kind": "a", "other": {"b": 1, "a": [2]}}}, {"id": "j2"}])
+    assert batch["metadata"].to_pylist() == ['{"kind":"a","other":{"a":[2],"b":1}}', None]
+    assert batch["metadata__kind"].to_pylist() == ["a", None]
+    assert reader.unknown_fields == {}

@@ -1,0 +1,52 @@
+"""The progress bar of a run, on stderr or in the notebook; none where it is not wanted or cannot be shown."""
+
+import sys
+from contextlib import closing, suppress
+
+
+class Bar:
+    """Shows pages, records and records a second, and while it waits, why and how long."""
+
+    def __init__(self, name: str) -> None:
+        from tqdm.auto import tqdm  # noqa: PLC0415 - imported only where a bar is seen
+
+        self._bar = tqdm(desc=name, unit=" records", dynamic_ncols=True)
+        self._pages = 0
+
+    def add_page(self, records: int) -> None:
+        """Count a page."""
+        self._pages += 1
+        with suppress(OSError):  # a stderr that is full or closed ends no run
+            self._bar.set_postfix_str(f"{self._pages} pages", refresh=False)
+            self._bar.update(records)
+
+    def wait(self, reason: str, seconds: float) -> None:
+        """Show why the run waits, and for how long."""
+        with suppress(OSError):
+            self._bar.set_postfix_str(f"{self._pages} pages; {reason}, waiting {seconds:.0f} s")
+
+    def close(self) -> None:
+        """Leave the last state on the screen."""
+        with suppress(OSError):
+            self._bar.close()
+
+
+class NoBar:
+    """Shows nothing."""
+
+    def add_page(self, records: int) -> None:
+        """Do nothing."""
+
+    def wait(self, reason: str, seconds: float) -> None:
+        """Do nothing."""
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
+def progress_bar(name: str, wanted: bool) -> "closing[Bar | NoBar]":
+    """Return a bar to use in a `with` block."""
+    if wanted and sys.stderr:
+        with suppress(OSError):
+            return closing(Bar(name))
+    return closing(NoBar())

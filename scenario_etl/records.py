@@ -1,0 +1,189 @@
+"""Records -> RecordBatch of the declared schema, or a SchemaError: nested fields, types, missing and unknown fields."""
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from itertools import accumulate
+from typing import Any, NoReturn
+
+import pyarrow as pa
+
+from scenario_etl.errors import SchemaError
+from scenario_etl.redact import redact
+from scenario_etl.schema import JSON, Column, Resource
+from scenario_etl.signed_urls import SignedURLs, in_form
+
+MAX_UNKNOWN_FIELDS = 1000  # names that the report keeps; there is no warning about later ones
+
+logger = logging.getLogger("scenario_etl")
+
+Records = Sequence[Any]
+
+
+class RecordReader:
+    """Reads records as RecordBatches of a resource's schema.
+
+    Args:
+        resource: that the records are of.
+        strict: whether a missing or an unknown field is a SchemaError.
+        signed_urls: as for `scan`.
+        redact: returns a value of the API as it may be written into a message.
+
+    Attributes:
+        missing_fields: how often a documented field was absent or null, by its dotted name.
+        unknown_fields: how often a record had a field that no column has, by its dotted name.
+
+    """
+
+    def __init__(
+        self,
+        resource: Resource,
+        *,
+        strict: bool = False,
+        signed_urls: SignedURLs = "keep",
+        redact: Callable[[object], str] = redact,
+    ) -> None:
+        self.missing_fields: Counter[str] = Counter()
+        self.unknown_fields: Counter[str] = Counter()
+        self._records_read = 0
+        self._resource = resource
+        self._schema = resource.schema
+        self._strict = strict
+        self._signed_urls = signed_urls
+        self._redact = lru_cache(redact)
+        self._known = _known_names(resource.columns)
+        self._key_fields = [column.field for column in resource.columns if column.name in resource.primary_key]
+
+    def read(self, records: Records) -> pa.RecordBatch:
+        """Return records, those of a page or of several, as a RecordBatch with one row each.
+
+        Raises:
+            SchemaError: a value does not fit its column, or `strict` and a field is missing or unknown.
+
+        """
+        self._check_objects("", records, records, {dict})
+        objects: dict[str, Records] = {"": records}
+        for path in self._known:
+            if path:
+                parent, _, name = path.rpartition(".")
+                objects[path] = _values(objects[parent], name, may_be_none=bool(parent))
+                self._check_objects(path, objects[path], records, {dict, type(None)})
+        arrays = [self._array(column, objects, records) for column in self._resource.columns]
+        for path, values in objects.items():
+            self._count_unknown(path, values, records)
+        self._records_read += len(records)
+        return pa.RecordBatch.from_arrays(arrays, schema=self._schema)
+
+    def keys(self, records: Sequence[dict[str, Any]]) -> list[Any]:
+        """Return what identifies each record; `read` has made sure that every record has it."""
+        if len(self._key_fields) == 1:
+            name = self._key_fields[0]
+            return [record[name] for record in records]
+        return [tuple(record[name] for name in self._key_fields) for record in records]
+
+    def _check_objects(self, path: str, values: Records, records: Records, types: set[type]) -> None:
+        if set(map(type, values)) <= types:
+            return
+        position = next(i for i, value in enumerate(values) if type(value) not in types)
+        self._refuse(path or "the record", records, position, values[position], "a JSON object")
+
+    def _array(self, column: Column, objects: dict[str, Records], records: Records) -> pa.Array:
+        path, _, name = column.field.rpartition(".")
+        parents = objects[path]
+        values = _values(parents, name, may_be_none=bool(path))
+        nulls = values.count(None) - (parents.count(None) if path else 0)
+        if nulls and column.nullable:
+            self._count_missing(column, nulls, parents, values, records)
+        if column.signed_url and self._signed_urls != "keep":
+            values = [in_form(value, self._signed_urls) if isinstance(value, str) else value for value in values]
+        try:
+            if not column.nullable and (nulls or "" in values):
+                raise ValueError
+            return column.type.convert(values)
+        except (ValueError, OverflowError):
+            self._explain(column, values, records)
+
+    def _explain(self, column: Column, values: Records, records: Records) -> NoReturn:
+        """Find the value that made a whole column fail, by the same rules, one at a time."""
+        for position, value in enumerate(values):
+            try:
+                if not column.nullable and value in (None, ""):
+                    raise ValueError
+                column.type.convert([value])
+            except (ValueError, OverflowError):
+                self._refuse(column.name, records, position, value, column.type.words)
+        raise AssertionError(f"{column.name} fails as a whole, but no value of it does")
+
+    def _refuse(self, what: str, records: Records, position: int, value: object, expected: str) -> NoReturn:
+        named = self._name(records, position)
+        text = value if isinstance(value, str) else redact(value)
+        found = f'"{self._redact(text)}"' if isinstance(value, str) else self._redact(text)
+        raise SchemaError(
+            f"{self._resource.name}: {what} of record {named} is {found}, not {expected}; report it to the vendor, or "
+            "change the column in resources.py"
+        )
+
+    def _refuse_strictly(self, field: str, records: Records, position: int, problem: str) -> NoReturn:
+        raise SchemaError(
+            f"{self._resource.name}: {problem} {self._redact(field)} in record {self._name(records, position)}, and "
+            "strict is set; run without it (--strict, strict=True) to accept that"
+        )
+
+    def _name(self, records: Records, position: int) -> str:
+        record = records[position]
+        key = [record.get(name) for name in self._key_fields] if isinstance(record, dict) else []
+        return (
+            ", ".join(self._redact(part if isinstance(part, str) else redact(part)) for part in key if part)
+            or f"number {self._records_read + position + 1:,}"
+        )
+
+    def _count_missing(
+        self, column: Column, nulls: int, parents: Records, values: Records, records: Records
+    ) -> None:
+        if self._strict:
+            position = next(i for i, value in enumerate(values) if value is None and parents[i] is not None)
+            self._refuse_strictly(column.field, records, position, "there is no value for the field")
+        self._count(self.missing_fields, column.field, nulls, "is missing or null; such rows have null")
+
+    def _count_unknown(self, path: str, objects: Records, records: Records) -> None:
+        known = self._known[path]
+        if known is None:
+            return
+        present = [item for item in objects if item is not None] if path else objects
+        for name in set().union(*present) - known:
+            dotted = f"{path}.{name}" if path else name
+            having = [i for i, item in enumerate(objects) if item is not None and name in item]
+            if self._strict:
+                self._refuse_strictly(dotted, records, having[0], "there is an unknown field")
+            self._count(self.unknown_fields, self._redact(dotted), len(having), "is not known, and ignored")
+
+    def _count(self, counter: Counter[str], name: str, times: int, what: str) -> None:
+        if name not in counter:
+            if len(counter) >= MAX_UNKNOWN_FIELDS:
+                return
+            logger.warning("%s: field %s %s", self._resource.name, name, what)
+        counter[name] += times
+
+
+def _values(objects: Records, name: str, *, may_be_none: bool) -> list[Any]:
+    """Return a field of each object, None where there is no object."""
+    if may_be_none:
+        return [None if item is None else item.get(name) for item in objects]
+    return [item.get(name) for item in objects]
+
+
+def _known_names(columns: Sequence[Column]) -> dict[str, set[str] | None]:
+    """Return the names that are known in each object, by its dotted path, parents first; "" is the record.
+
+    They are None for an object that is kept whole, as JSON: nothing in it is unknown.
+    """
+    known: dict[str, set[str] | None] = {"": set()}
+    paths = [part for column in columns for part in accumulate(column.field.split("."), "{}.{}".format)]
+    whole = {column.field for column in columns if column.type is JSON}
+    for path in sorted(paths, key=lambda each: each.count(".")):
+        parent, _, name = path.rpartition(".")
+        names = known.setdefault(parent, None if parent in whole else set())
+        if names is not None:
+            names.add(name)
+    return known

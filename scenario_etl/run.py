@@ -1,0 +1,218 @@
+"""One run over a list: pages -> RecordBatches without duplicates, progress, and the report of the run."""
+
+import json
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from time import monotonic
+from typing import Any
+
+import pyarrow as pa
+
+from scenario_etl.client import MAX_EMPTY_PAGES, Client, Page, Pages
+from scenario_etl.dedupe import SeenKeys
+from scenario_etl.errors import PaginationError
+from scenario_etl.progress import Bar, NoBar, progress_bar
+from scenario_etl.records import RecordReader
+from scenario_etl.resources import PROJECT_ID
+from scenario_etl.schema import Resource
+from scenario_etl.signed_urls import SignedURLs
+
+BATCH_ROWS = 2000  # in a batch of a table or a file: checks, arrays and buffers cost by the batch, too
+BATCH_BYTES = 8 * 2**20  # of JSON, where records are large
+BATCH_PAGES = 20  # where they are small, so that a list that has nothing new is noticed soon
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """How to read a list; the arguments of `scan` with the same names."""
+
+    page_size: int | None
+    max_pages: int
+    strict: bool
+    progress: bool
+    signed_urls: SignedURLs
+
+
+@dataclass(frozen=True, slots=True)
+class ScanReport:
+    """What a complete run has read; there is none of a run that failed.
+
+    Attributes:
+        resource: its name.
+        base_url: of the API.
+        project_id: the project that was requested, None where the credentials imply it.
+        extracted_at: when the run began, in UTC.
+        seconds: how long it took, waits included.
+        rows: in the result.
+        pages: that were read, empty ones included.
+        requests: that were sent, retries and redirects included.
+        retries: requests sent again.
+        seconds_waited: for retries and pacing.
+        duplicates: records dropped because their key had come before.
+        missing_fields: how often a documented field was absent or null, by its dotted name.
+        unknown_fields: how often a record had a field that no column has, by its dotted name.
+        tokens_sha256: SHA-256 over the chain of tokens, in hexadecimal.
+        path: of the file that was written, None where none was.
+        bytes: its size, None where none was written.
+
+    """
+
+    resource: str
+    base_url: str
+    project_id: str | None
+    extracted_at: datetime
+    seconds: float
+    rows: int
+    pages: int
+    requests: int
+    retries: int
+    seconds_waited: float
+    duplicates: int
+    missing_fields: dict[str, int] = field(default_factory=dict)
+    unknown_fields: dict[str, int] = field(default_factory=dict)
+    tokens_sha256: str = ""
+    path: str | None = None
+    bytes: int | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all attributes by name, ready for JSON: dates in ISO 8601."""
+        values = {name: getattr(self, name) for name in self.__slots__}
+        return values | {"extracted_at": self.extracted_at.isoformat()}
+
+
+class Run:
+    """One run over a list: iterate over `batches`, then make the `report`.
+
+    Args:
+        client: to read with.
+        resource: the list.
+        query: the filters, by the API's own names.
+        options: how to read.
+
+    """
+
+    def __init__(self, client: Client, resource: Resource, query: Mapping[str, str], options: RunOptions) -> None:
+        self._client = client
+        self._resource = resource
+        self._query = query
+        self._options = options
+        self._extracted_at, self._started = datetime.now(UTC), monotonic()
+        self._reader = RecordReader(
+            resource, strict=options.strict, signed_urls=options.signed_urls, redact=client.redact
+        )
+        self._seen = SeenKeys()
+        self._rows = 0
+        self._pages: Pages | None = None
+
+    def batches(self, min_rows: int = 0) -> Generator[pa.RecordBatch]:
+        """Yield one RecordBatch for each page, or for as many as have `min_rows` records together."""
+        last_page = last_new_page = 0
+        with progress_bar(self._resource.name, self._options.progress) as bar:
+            self._pages = self._requested(bar)
+            for records in _gathered(self._pages, min_rows, bar.add_page):
+                self._check_progress(last_page, last_new_page)
+                last_page = self._pages.pages
+                batch = self._seen.drop_duplicates(self._reader.read(records), self._reader.keys(records))
+                self._rows += batch.num_rows
+                last_new_page = last_page if batch.num_rows else last_new_page
+                yield batch
+
+    def report(self, **more: Any) -> ScanReport:
+        """Return the report of the run, once `batches` has ended.
+
+        Args:
+            more: attributes that differ, such as `rows` where not only this run's rows were written.
+
+        """
+        values = {
+            "resource": self._resource.name,
+            "base_url": self._client.base_url,
+            "project_id": self._query.get(PROJECT_ID.api_name),
+            "extracted_at": self._extracted_at,
+            "seconds": round(monotonic() - self._started, 3),
+            "rows": self._rows,
+            "duplicates": self._seen.duplicates,
+            "missing_fields": dict(self._reader.missing_fields),
+            "unknown_fields": dict(self._reader.unknown_fields),
+        }
+        if self._pages:
+            values |= {name: getattr(self._pages, name) for name in _COUNTED}
+            values |= {"seconds_waited": round(self._pages.seconds_waited, 3)}
+        return ScanReport(**values | more)
+
+    def _requested(self, bar: Bar | NoBar) -> Pages:
+        page_size = self._options.page_size
+        sizes = {} if page_size is None else {"pageSize": page_size}
+        return self._client.pages(
+            self._resource.path,
+            self._resource.records_key,
+            {**self._resource.fixed_query, **self._query, **sizes},
+            bar.wait,
+            max_pages=self._options.max_pages,
+        )
+
+    def _check_progress(self, page: int, last_new_page: int) -> None:
+        if page - last_new_page >= MAX_EMPTY_PAGES:
+            raise PaginationError(
+                f"{self._resource.name}: no record of the last {page - last_new_page} pages, up to page {page}, is "
+                "new; the listing does not end; report it to the vendor"
+            )
+
+
+_COUNTED = ("pages", "requests", "retries", "seconds_waited", "tokens_sha256")
+
+
+def connected(client: Client | None) -> AbstractContextManager[Client]:
+    """Return a context manager of the client, or of one from the environment, which is closed at the end.
+
+    Raises:
+        ConfigError: there are no credentials.
+
+    """
+    return nullcontext(client) if client else Client()
+
+
+def scope_of(client: Client, query: Mapping[str, str]) -> dict[str, str]:
+    """Return what the rows are all of: base_url, project_id and filters (JSON), as in the footer of a file."""
+    filters = {name: value for name, value in query.items() if name != PROJECT_ID.api_name}
+    return {
+        "base_url": client.api_name,
+        "project_id": query.get(PROJECT_ID.api_name, ""),
+        "filters": json.dumps(filters, sort_keys=True),
+    }
+
+
+def footer_of(report: ScanReport, scope: Mapping[str, str], **more: object) -> dict[str, object]:
+    """Return the metadata of a Parquet file of a complete run, for its footer."""
+    from importlib.metadata import version  # noqa: PLC0415 - needed once, at the end of a run
+
+    values = {
+        "version": version("scenario-etl"),
+        "extracted_at": report.extracted_at.isoformat(),
+        **{name: getattr(report, name) for name in _IN_FOOTER},
+        "complete": "true",
+        **scope,
+        **more,
+    }
+    return {f"scenario_etl.{name}": value for name, value in values.items()}
+
+
+_IN_FOOTER = ("resource", "rows", "pages", "requests", "retries", "duplicates", "tokens_sha256")
+
+
+def _gathered(pages: Iterable[Page], min_rows: int, on_page: Callable[[int], None]) -> Iterator[list[Any]]:
+    """Yield the records of each page, or of as many pages as have `min_rows` of them, or BATCH_BYTES, together."""
+    records: list[Any] = []
+    size = count = 0
+    for page in pages:
+        on_page(len(page.records))
+        records += page.records
+        size += page.size
+        count += 1
+        if len(records) >= min_rows or size >= BATCH_BYTES or count >= BATCH_PAGES:
+            yield records
+            records, size, count = [], 0, 0
+    if records:
+        yield records
