@@ -44,11 +44,11 @@ class MovingList(Emulator):
         super().__init__(records)
         self.moves = moves
 
-    def answer(self, method: str, target: str, authorization: str | None, body: bytes) -> Response:
-        answer = super().answer(method, target, authorization, body)
+    def respond(self, method: str, target: str, authorization: str | None, body: bytes) -> Response:
+        response = super().respond(method, target, authorization, body)
         if self.moves and urlsplit(target).path == "/v1/collections":
             self.moves.pop(0)(self.collections)
-        return answer
+        return response
 
 
 def take_from(lake: Path, day: str, api: Emulator, **arguments: Any) -> SnapshotReport:

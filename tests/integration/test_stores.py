@@ -416,10 +416,10 @@ def test_a_run_that_was_overtaken_publishes_nothing(s3, connect) -> None:
     waiting = [DAYS[2]]
 
     class Overtaken(Emulator):
-        def answer(self, *request):
+        def respond(self, *request):
             if waiting:
                 snapshot("collections", lake, date=waiting.pop(), client=other)
-            return super().answer(*request)
+            return super().respond(*request)
 
     with Emulator(5) as api, Overtaken(5) as slow:
         other, client = connect(api), connect(slow)

@@ -5,6 +5,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,7 @@ def api() -> Iterator[Emulator]:
 
 
 def urls(api: Emulator) -> list[str]:
-    records = [api._record(number) for number in range(20)]
+    records = [api.record(number) for number in range(20)]
     return [record["thumbnail"]["url"] for record in records if "thumbnail" in record]
 
 
@@ -56,7 +57,7 @@ def test_what_is_no_url_has_no_picture_and_one_url_is_fetched_once(api: Emulator
 
 def test_an_expired_signature_has_no_picture(api: Emulator) -> None:
     wanted = urls(api)[0]
-    api.now = api._time().replace(year=2037)
+    api.now = datetime(2037, 1, 1, tzinfo=UTC)
     assert fetch_thumbnails([wanted]) == [None]
     assert fetch_thumbnails([re.sub("assets-transform/([^?]+).*", r"thumbnails/\1", wanted)]) != [None]
 

@@ -167,7 +167,7 @@ with Emulator(250) as api, Client("demo", "demo", base_url=api.url) as client:
     export_collections(sys.argv[1] + "/c.parquet", client=client)
     snapshot("collections", sys.argv[1], date="2026-11-01", client=client)
     for number in range(0, 20, 3):
-        row = api._record(number)
+        row = api.record(number)
         api.collections[number] = row | {"name": "renamed"}
     del api.collections[100:120]
     print(snapshot("collections", sys.argv[1], date="2026-11-02", client=client))

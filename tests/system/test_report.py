@@ -43,7 +43,7 @@ def lake(tmp_path_factory) -> Path:
     """Three days: one that is first, one with changes, and one that the guard stops; names are hostile."""
     folder = tmp_path_factory.mktemp("lake")
     with Emulator(60) as api, Client("demo", "demo", base_url=api.url) as client:
-        api.collections = [api._record(number, signed=False) for number in range(60)]
+        api.collections = [api.record(number, signed=False) for number in range(60)]
         for number, name in enumerate(HOSTILE):
             api.collections[number] |= {"name": name, "updatedAt": "2026-11-20T00:00:00.000Z"}
         snapshot("collections", folder, date="2026-11-01", client=client)
@@ -206,7 +206,7 @@ def test_it_says_what_it_is_about_and_calls_owners_by_their_names(tmp_path: Path
             snapshot(
                 "collections", tmp_path / "lake", date=day, client=client, project_id=api.project_ids[0], max_shrink=1
             )
-            api.collections = [api._record(0), api._record(1) | {"name": "other", "ownerId": api.project_ids[0]}]
+            api.collections = [api.record(0), api.record(1) | {"name": "other", "ownerId": api.project_ids[0]}]
     write_report(tmp_path / "lake", tmp_path / "report.html")
     told = words((tmp_path / "report.html").read_text(encoding="utf-8"))
     assert f"{api.url}, project Emberfall Snapshot of 2026-11-02 (UTC). 2 snapshots" in told

@@ -94,7 +94,7 @@ def test_signed_urls_take_the_form_that_was_asked_for_and_unsigned_ones_stay(for
 def test_the_expiry_is_read_from_the_policy_of_a_real_form() -> None:
     now = datetime(2026, 11, 1, tzinfo=UTC)
     with Emulator(9, now=now) as api:
-        url = api._signed_url("asset_1")
+        url = api.record({"thumbnail": {"assetId": "asset_1"}})["thumbnail"]["url"]
     instant = datetime(2026, 11, 14, 23, 59, 59, tzinfo=UTC)
     assert signed_url_expiry(url) == instant
     for nothing in (None, "", PUBLIC, SIGNED, "https://cdn.example/a?Policy=e30_", "no url", "https://[?Policy=x"):

@@ -25,7 +25,7 @@ class Pages:
         self.rows = rows
         emulator = Emulator(0)
         emulator.close()
-        self._parts = [self._split(emulator._record(number)) for number in range(BLOCK)]
+        self._parts = [self._split(emulator.record(number)) for number in range(BLOCK)]
 
     @staticmethod
     def _split(record: dict) -> list[bytes]:

@@ -17,7 +17,7 @@ def calls(pages: int, use: Callable[[Scan], object]) -> Counter[str]:
     emulator = Emulator(0)
     emulator.close()
     bodies = [
-        page(*(emulator._record(100 * number + i) for i in range(100)), token=f"t{number}") for number in range(pages)
+        page(*(emulator.record(100 * number + i) for i in range(100)), token=f"t{number}") for number in range(pages)
     ]
     del bodies[-1]["nextPaginationToken"]
     described = scan("collections", client=answering(*bodies)[0])

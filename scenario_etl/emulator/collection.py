@@ -1,0 +1,66 @@
+"""How a collection is made up: its id, its fields, and the names that it may have."""
+
+import random
+from typing import Any
+
+from scenario_etl.emulator import team
+
+SUBJECTS = (
+    "Armor Sets", "Boss Concepts", "Card Frames", "Character Portraits", "Creature Sheets", "Dungeon Tiles", "Foliage",
+    "Idle Animations", "Item Icons", "Key Art", "Loading Screens", "Loot Crates", "Map Markers", "NPC Outfits",
+    "Particle Textures", "Potion Icons", "Prop Variants", "Shop Banners", "Skill Icons", "Skyboxes", "Splash Screens",
+    "Terrain Materials", "UI Buttons", "Vehicle Skins", "Weapon Turnarounds",
+)  # fmt: skip
+THEMES = (
+    "Ancient Ruins", "Arctic", "Autumn Festival", "Bioluminescent", "Clockwork", "Crystal Caves", "Cyber Alley",
+    "Desert Bazaar", "Dragon's Nest", "Frozen Keep", "Goblin Market", "Halloween", "Lunar New Year", "Mangrove Swamp",
+    "Pirate Cove", "Pixel Forest", "Season 4", "Steampunk", "Summer Event", "Sunken City", "Undead Legion", "Winter",
+)  # fmt: skip
+STAGES = ("", "", "", " v2", " v3", " (final)", " WIP", " - refs", " - approved")
+
+
+def make_id(seed: str, number: object) -> str:
+    """Return the id of a made-up collection."""
+    return f"collection_{team.identifier(seed, 'collection', number)}"
+
+
+def make(seed: str, number: int) -> dict[str, Any]:
+    """Return a made-up collection as the API has it, without the URL of its thumbnail."""
+    dice = random.Random(f"{seed} {number}")  # noqa: S311 - data, no secret
+    created = team.SINCE + (team.UNTIL - team.SINCE) * dice.random()
+    updated = created + (team.UNTIL - created) * dice.random() ** 2
+    assets = 0 if dice.random() < 0.06 else int(dice.paretovariate(0.9) * 6) % 5000
+    models = dice.choice((0, 0, 0, 1, 1, 2, 3, 5))
+    record: dict[str, Any] = {
+        "id": make_id(seed, number),
+        "name": _name(dice),
+        "ownerId": dice.choices(team.project_ids(seed), team.PROJECT_WEIGHTS)[0],
+        "assetCount": assets,
+        "modelCount": models,
+        "itemCount": assets + models,
+        "createdAt": team.iso(created),
+        "updatedAt": team.iso(updated),
+    }
+    if assets and dice.random() < 0.95:
+        record["thumbnail"] = {"assetId": f"asset_{team.identifier(seed, 'thumbnail', number)}"}
+    return record
+
+
+def new(seed: str, dice: random.Random, number: str, created: str) -> dict[str, Any]:
+    """Return a collection that was created later than the team's, at the time `created`, as the dice decide."""
+    assets = dice.randint(1, 60)
+    return {
+        "id": make_id(seed, number),
+        "name": _name(dice),
+        "ownerId": dice.choices(team.project_ids(seed), team.PROJECT_WEIGHTS)[0],
+        "assetCount": assets,
+        "modelCount": 0,
+        "itemCount": assets,
+        "createdAt": created,
+        "updatedAt": created,
+        "thumbnail": {"assetId": f"asset_{team.identifier(seed, 'thumbnail', number)}"},
+    }
+
+
+def _name(dice: random.Random) -> str:
+    return f"{dice.choice(THEMES)} {dice.choice(SUBJECTS)}{dice.choice(STAGES)}"

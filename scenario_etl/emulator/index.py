@@ -1,0 +1,43 @@
+"""Which rows of a list have a value in a field, without making up every row for each request."""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+BLOCK_ROWS = 256
+
+
+class Index:
+    """The values of one field in made-up records, each made up once and kept at the cost of a reference.
+
+    A made-up record depends on nothing but its number, so its value never changes. A record that is a row itself can
+    change at any time and is read each time. So the rows may change in any way between two calls, and as no call
+    changes what another one reads, there is no lock: at worst, two threads make up the same block.
+
+    Args:
+        make: returns the made-up record with a number, for any number.
+        field: the name of the field.
+
+    """
+
+    def __init__(self, make: Callable[[int], dict[str, Any]], field: str) -> None:
+        self._make = make
+        self._field = field
+        self._blocks: dict[int, tuple[Any, ...]] = {}
+
+    def select(self, rows: Iterable[Any], value: Any) -> Iterator[Any]:
+        """Yield the rows with this value, in their order, as soon as they are found."""
+        blocks, field = self._blocks, self._field
+        for row in rows:
+            if isinstance(row, int):
+                number = row // BLOCK_ROWS
+                found = (blocks.get(number) or self._block(number))[row % BLOCK_ROWS]
+            else:
+                found = row.get(field) if isinstance(row, dict) else None
+            if found == value:
+                yield row
+
+    def _block(self, number: int) -> tuple[Any, ...]:
+        first = number * BLOCK_ROWS
+        block = tuple(self._make(row).get(self._field) for row in range(first, first + BLOCK_ROWS))
+        self._blocks[number] = block
+        return block

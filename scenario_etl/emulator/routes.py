@@ -1,0 +1,107 @@
+"""Which requests the API knows: a method, the pattern of a path, and a function that makes the response."""
+
+import re
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+from urllib.parse import unquote
+
+from scenario_etl.emulator import team
+from scenario_etl.emulator.account import Account
+from scenario_etl.emulator.lists import COLLECTIONS, LISTS, Listing
+from scenario_etl.emulator.messages import HTTPError, Request, Response
+from scenario_etl.emulator.paging import page
+
+
+def respond(account: Account, request: Request) -> Response:
+    """Return the response to a request to the API."""
+    try:
+        if request.authorization not in account.accepted:
+            raise HTTPError(401, "Unauthorized")
+        project = request.query.get("projectId")
+        if project is not None and project not in team.project_ids(account.seed):
+            raise HTTPError(403, "You are not a member of this project", name="ForbiddenError", details={})
+        for method, pattern, handler in ROUTES:
+            match = re.fullmatch(pattern, request.path)
+            if match and method == request.method:
+                return handler(account, request, *map(unquote, match.groups()))
+        raise HTTPError(404, f"Cannot {request.method} {request.path}")
+    except HTTPError as error:
+        return error.response
+
+
+def read_page(listing: Listing, account: Account, request: Request) -> Response:
+    """Return a page of a list."""
+    rows, token = page(account.select(listing, request.query), listing.page_sizes, request.query, account.seed)
+    body: dict[str, Any] = {listing.name: [account.record(listing, row) for row in rows]}
+    if token is not None:
+        body["nextPaginationToken"] = token
+    return Response(200, body)
+
+
+def read_record(listing: Listing, account: Account, _: Request, identifier: str) -> Response:
+    """Return a record of a list."""
+    _position, row = account.find(listing, identifier)
+    return Response(200, {listing.noun: account.record(listing, row)})
+
+
+def read_teams(account: Account, _: Request) -> Response:
+    """Return the only team."""
+    return Response(200, {"teams": [team.studio(account.seed)]})
+
+
+def create_collection(account: Account, request: Request) -> Response:
+    """Create an empty collection."""
+    name = request.document.get("name")
+    if not isinstance(name, str) or not name:
+        raise HTTPError(400, "name is required")
+    now = team.iso(account.clock())
+
+    def make(number: int) -> dict[str, Any]:
+        return {
+            "id": f"collection_{team.identifier(account.seed, 'created', number)}",
+            "name": name,
+            "ownerId": request.query.get("projectId") or team.project_ids(account.seed)[0],
+            "assetCount": 0,
+            "modelCount": 0,
+            "itemCount": 0,
+            "createdAt": now,
+            "updatedAt": now,
+        }
+
+    return Response(200, {"collection": account.create(COLLECTIONS, make)})
+
+
+def update_collection(account: Account, request: Request, identifier: str) -> Response:
+    """Change the name or the thumbnail of a collection."""
+    changes = request.document
+
+    def change(record: dict[str, Any]) -> dict[str, Any]:
+        if "name" in changes:
+            if not isinstance(changes["name"], str) or not changes["name"]:
+                raise HTTPError(400, "name must be a string that is not empty")
+            record["name"] = changes["name"]
+        if "thumbnail" in changes:
+            record.pop("thumbnail", None)
+            if changes["thumbnail"] is not None:
+                record["thumbnail"] = {"assetId": str(changes["thumbnail"])}
+        return record | {"updatedAt": team.iso(account.clock())}
+
+    record = account.update(COLLECTIONS, identifier, change)
+    return Response(200, {"collection": account.record(COLLECTIONS, record)})
+
+
+def delete_collection(account: Account, _: Request, identifier: str) -> Response:
+    """Delete a collection."""
+    account.delete(COLLECTIONS, identifier)
+    return Response(200, {})
+
+
+ROUTES: tuple[tuple[str, str, Callable[..., Response]], ...] = (
+    *(("GET", f"/v1/{listing.name}", partial(read_page, listing)) for listing in LISTS),
+    ("GET", "/v1/teams", read_teams),
+    ("GET", "/v1/collections/([^/]+)", partial(read_record, COLLECTIONS)),
+    ("POST", "/v1/collections", create_collection),
+    ("PUT", "/v1/collections/([^/]+)", update_collection),
+    ("DELETE", "/v1/collections/([^/]+)", delete_collection),
+)
