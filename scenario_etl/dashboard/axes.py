@@ -1,5 +1,6 @@
 """What the axes of charts have in common: dates, scales, numbers at bars and lines, rejected snapshots."""
 
+import math
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
@@ -19,7 +20,7 @@ from scenario_etl.dashboard.text import day, number
 
 LARGE_CHANGE = 0.3  # of the largest value; axes of counts that change by more start at zero
 STEPS = (1, 2, 5, 10)  # between ticks
-LEFT = 0.95  # inches, from the edge of a chart of dates to its axes
+LEFT = 1.15  # inches, from the edge of a chart of dates to its axes; enough for tick labels of seven characters
 
 
 def scale_to_counts(axis: Axes, max_ticks: int) -> None:
@@ -35,15 +36,19 @@ def changes_much(values: "pd.Series[float]") -> bool:
 
 
 def scale_to_line(axis: Axes, values: "pd.Series[float]", from_zero: bool) -> None:
-    """Scale an axis to a line of counts, and write the first and the last value next to it."""
-    if values.notna().sum() == 0:
+    """Scale an axis to a line of counts, and write the first and the last value above or below it."""
+    values = values.dropna()
+    if values.empty:
         return
     axis.margins(y=0.3)
     if from_zero:
         axis.set_ylim(bottom=0, top=max(1, 1.25 * values.max()))
-    ends = {values.first_valid_index(): "left", values.last_valid_index(): "right"}
-    for date, side in ends.items():
-        write_number(axis, values[date], date, values[date], side=side)
+    nearby = 1 + math.ceil(len(values) / 4)  # points below or above a number
+    ends = [(values.iloc[:1], values.iloc[:nearby], "left"), (values.iloc[-1:], values.iloc[-nearby:], "right")]
+    for end, around, side in ends[-len(values) :]:  # a single value has a single number
+        value, has_room_below = end.iloc[0], not from_zero or end.iloc[0] > 0.25 * values.max()
+        upwards = around.max() <= value or not has_room_below
+        write_number(axis, value, end.index[0], value, upwards=upwards, side=side)
 
 
 def scale_to_dates(axis: Axes, dates: "pd.Series[Any]", width: float) -> tuple[float, float]:
@@ -99,6 +104,16 @@ def write_bar_numbers(axis: Axes, places: "pd.Series[Any]", above: Any, below: A
         write_number(axis, down, place, -down, upwards=False)
 
 
+def write_largest_number(axis: Axes, places: "pd.Series[Any]", above: Any, below: Any, bar_width: float) -> None:
+    """Write the number of the last of the highest bars, from one of its sides: others may be too close to center it."""
+    totals = above + below
+    highest = int(np.flatnonzero(totals == totals.max())[-1])
+    is_near_end = highest > 0.8 * len(totals)
+    half = timedelta(days=bar_width / 2)
+    place = places.iloc[highest] + (half if is_near_end else -half)
+    write_number(axis, totals[highest], place, above[highest], side="right" if is_near_end else "left")
+
+
 def write_number(axis: Axes, value: float, x: Any, y: float, *, upwards: bool = True, side: Any = "center") -> None:
     """Write a number other than zero above or below a point, with an outline so that it is legible on a line."""
     if value:
@@ -113,7 +128,7 @@ def write_cell_numbers(axis: Axes, counts: Any, shades: LinearSegmentedColormap)
     """Write the number of each cell of a heat map, dark on light cells and light on dark ones."""
     for (row, column), value in np.ndenumerate(counts):
         red, green, blue = to_rgb(shades(value / counts.max()))
-        is_light = 0.299 * red + 0.587 * green + 0.114 * blue > 0.55
+        is_light = 0.299 * red + 0.587 * green + 0.114 * blue > 0.5
         axis.text(
             column, row, f"{value:,}", ha="center", va="center", color="#222222" if is_light else "white", fontsize=9
         )

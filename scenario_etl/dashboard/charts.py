@@ -29,7 +29,7 @@ from scenario_etl.dashboard.axes import (
     scale_to_line,
     write_bar_numbers,
     write_cell_numbers,
-    write_number,
+    write_largest_number,
 )
 from scenario_etl.dashboard.style import (
     BLUE,
@@ -167,19 +167,18 @@ def daily_changes(history: Table, *, width: float = WIDTH) -> Figure:
     weekly = len(compared) > MAX_BARS
     days, compared = (7, by_week(compared)) if weekly else (1, compared)
     places = compared["date"] + timedelta(days=(days - 1) / 2)
-    _draw_change_bars(axes, places, compared, 0.8 * days)
+    bar_width = 0.8 * days
+    _draw_change_bars(axes, places, compared, bar_width)
     axes.set_ylabel("changed per week" if weekly else "changed collections")
     mark_rejected(axes, history)
     first, last = scale_to_dates(axes, history["date"], width)
     up, down = _bar_ends(compared)
-    totals = up + down
     if (width - 0.8) / (last - first) * days > MIN_BAR_LABEL:
         write_bar_numbers(axes, places, up, down)
     else:
-        highest = int(np.flatnonzero(totals == totals.max())[-1])
-        write_number(axes, totals[highest], places.iloc[highest], up[highest])
+        write_largest_number(axes, places, up, down, bar_width)
     figure.legend(ncols=4 if width >= NARROW else 2, loc="outside lower left", fontsize=9)
-    set_title(figure, changes_title(compared, totals, history["date"].max(), weekly=weekly))
+    set_title(figure, changes_title(compared, up + down, history["date"].max(), weekly=weekly))
     align_left(figure)
     return figure
 
@@ -198,7 +197,7 @@ def _draw_change_bars(axis: Axes, places: "pd.Series[Any]", compared: pd.DataFra
         axis.bar(places, values, bottom=bottom, width=bar_width, color=theme_color(color), label=name)
     axis.axhline(0, color=GREY, linewidth=0.8)
     axis.use_sticky_edges = False
-    axis.margins(y=0.14)
+    axis.margins(y=0.2)
     scale_to_counts(axis, 6)
 
 

@@ -114,9 +114,33 @@ def test_both_axes_start_at_zero_if_a_change_is_large_and_are_labelled_as_trunca
         assert sorted(text.get_text() for text in axis.texts) == ["100", "113"]
 
 
+@pytest.mark.parametrize(
+    ("values", "positions"),
+    [
+        ([100, 101, 103, 110], ["top", "bottom"]),
+        ([110, 103, 101, 100], ["bottom", "top"]),
+        ([100, 100, 100, 100], ["bottom", "bottom"]),
+        ([1, 50, 80, 100], ["bottom", "bottom"]),  # no room between the line and the axis
+        ([100], ["bottom"]),
+    ],
+)
+def test_the_numbers_at_the_ends_of_a_line_do_not_overlap_it(values: list, positions: list) -> None:
+    runs = history().head(len(values)).assign(rows=values, rejected=False).drop(columns="items")
+    axis = charts.growth(runs).axes[0]
+    assert [text.get_verticalalignment() for text in axis.texts] == positions
+
+
+@pytest.mark.parametrize(("busiest", "side"), [(1, "left"), (8, "right")])
+def test_the_number_of_the_highest_of_narrow_bars_is_inside_the_chart(busiest: int, side: str) -> None:
+    updated = pd.array([500 if day == busiest else 0 for day in range(9)], "Int64")
+    (text,) = charts.daily_changes(history(updated=updated), width=2.5).axes[0].texts
+    assert text.get_horizontalalignment() == side
+
+
 @pytest.mark.parametrize("width", [WIDTH, 4.2])
 def test_growth_and_changes_have_the_same_dates_at_the_same_places_and_the_first_has_its_year(width: float) -> None:
-    growth, daily = charts.growth(history(), width=width).axes[1], charts.daily_changes(history(), width=width).axes[0]
+    many = history(items=history()["items"] + 150_000)
+    growth, daily = charts.growth(many, width=width).axes[1], charts.daily_changes(many, width=width).axes[0]
     assert growth.get_position().intervalx == pytest.approx(daily.get_position().intervalx, abs=0.001)
     labels = [[label.get_text() for label in axis.get_xticklabels()] for axis in (growth, daily)]
     assert growth.get_xlim() == daily.get_xlim()
