@@ -4,6 +4,7 @@ The colors are close to those of Okabe and Ito, which color-blind people can dis
 """
 
 import io
+import re
 import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -105,8 +106,9 @@ def blank(figure: Figure, title: str) -> Figure:
 
 
 def set_title(figure: Figure, title: str) -> None:
-    """Write the title of a figure, in as many lines as its width needs."""
-    lines = textwrap.fill(title, int(TITLE_CHARACTERS * figure.get_figwidth()))
+    """Write the title of a figure, in as many lines as its width needs; no line starts with the number of a day."""
+    unbroken = re.sub(r"(?<=[a-z]) (?=\d)", "\u00a0", title)
+    lines = textwrap.fill(unbroken, int(TITLE_CHARACTERS * figure.get_figwidth()))
     figure.suptitle(lines, x=0, ha="left", fontsize=12, weight="bold")
 
 

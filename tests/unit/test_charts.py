@@ -130,6 +130,11 @@ def test_the_numbers_at_the_ends_of_a_line_do_not_overlap_it(values: list, posit
     assert [text.get_verticalalignment() for text in axis.texts] == positions
 
 
+def test_the_title_is_not_broken_within_a_date() -> None:
+    title = charts.growth(history(), width=3.9).get_suptitle()
+    assert title.splitlines() == ["113 collections, 13 more than on", "Nov\u00a02"]
+
+
 @pytest.mark.parametrize(("busiest", "side"), [(1, "left"), (8, "right")])
 def test_the_number_of_the_highest_of_narrow_bars_is_inside_the_chart(busiest: int, side: str) -> None:
     updated = pd.array([500 if day == busiest else 0 for day in range(9)], "Int64")
