@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from scenario_etl.client import Client
+    from scenario_etl.dashboard import charts as charts
     from scenario_etl.emulator import Emulator
     from scenario_etl.errors import (
         APIError,
@@ -58,7 +59,7 @@ else:
 def _charts() -> Any:
     """Import the charts, or say how to install what they need."""
     try:
-        return import_module(f"{__name__}.charts")
+        return import_module(f"{__name__}.dashboard.charts")
     except ModuleNotFoundError as error:
         from scenario_etl.extras import install_command  # noqa: PLC0415 - imported where it is said only
 

@@ -351,7 +351,7 @@ def report_lake(lake: str, destination: str, verbose: bool) -> None:
       scenario-etl report /data/lake report.html
     """
     try:
-        from scenario_etl.report import write_report  # noqa: PLC0415 - it brings pandas and matplotlib
+        from scenario_etl.dashboard.page import write_report  # noqa: PLC0415 - it brings pandas and matplotlib
     except ModuleNotFoundError as error:
         raise ConfigError(f"a report needs {error.name}; install it: {install_command('report')}") from error
     start_logging("text", verbose)

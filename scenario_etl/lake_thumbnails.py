@@ -1,4 +1,4 @@
-"""Thumbnails beside the tables of a lake, so that a page can be made of it later: `LAKE/.thumbnails/<asset id>.jpg`."""
+"""Thumbnails in a lake, for pages that are made later: `LAKE/.thumbnails/<asset id>.jpg`."""
 
 import os
 import re
@@ -16,48 +16,48 @@ from scenario_etl.stores import call, failure, filesystem, join_uri, redact_uri
 from scenario_etl.thumbnails import TIMED_OUT, fetch_or_explain
 
 COLUMNS = ("updated_at", "thumbnail_asset_id", "thumbnail_url")
-MAX_ROWS = 200  # updated last, of which one run stores the thumbnails
-SECONDS = 60.0  # for all of a run
-FETCH_SECONDS = 40.0  # of them, until what has come is stored
-MIN_FREE = 64 * 2**20  # bytes on a disk; what is left is for snapshots
-MAX_FILE_BYTES = 2**20  # bytes; one of ours has some thousand
+MAX_ROWS = 200  # the most recently updated ones, per run
+SECONDS = 60.0  # for all thumbnails of a run
+FETCH_SECONDS = 40.0  # of these, to fetch; the rest is for storing
+MIN_FREE = 64 * 2**20  # bytes on a disk, reserved for snapshots
+MAX_FILE_BYTES = 2**20  # a stored thumbnail has a few thousand
 FOLDER = ".thumbnails"
 JPEG = b"\xff\xd8\xff"
 
 
 def store_thumbnails(lake: str | os.PathLike[str], rows: pa.Table) -> tuple[int, str]:
-    """Store the thumbnails of the rows that were updated last, as far as the lake does not have them.
+    """Store the thumbnails of the most recently updated rows, unless the lake has them already.
 
     Args:
         lake: as of `snapshot`.
         rows: of a snapshot, with the columns `updated_at`, `thumbnail_asset_id` and `thumbnail_url`.
 
     Returns:
-        How many were stored, and why others could not be, as a sentence, "" where all were.
+        The number of stored thumbnails, and a sentence on why others could not be stored, "" if there are no others.
 
     """
     try:
         stored, problems = _store(lake, rows, monotonic() + SECONDS)
-    except Exception as error:  # noqa: BLE001 - the snapshot is published: no picture may make its run fail
+    except Exception as error:  # noqa: BLE001 - the snapshot is published: a thumbnail must not fail the run
         return 0, f"thumbnails could not be stored: {redact(str(error), 300)}"
     if not problems:
         return stored, ""
     failed = problems.total()
-    return stored, f"{failed} of {stored + failed} new thumbnails could not be stored: {in_words(problems)}"
+    return stored, f"{failed} of {stored + failed} new thumbnails could not be stored: {count_reasons(problems)}"
 
 
-def _store(lake: str | os.PathLike[str], rows: pa.Table, ends: float) -> "tuple[int, Counter[str]]":
-    """Return how many thumbnails were stored, and for how many there is which reason against it."""
+def _store(lake: str | os.PathLike[str], rows: pa.Table, end: float) -> "tuple[int, Counter[str]]":
+    """Return the number of stored thumbnails, and how often each reason prevented it."""
     newest = rows.select(COLUMNS).sort_by([("updated_at", "descending")]).slice(0, MAX_ROWS).to_pylist()
-    wanted = {
+    asset_ids = {
         row["thumbnail_url"]: row["thumbnail_asset_id"] for row in newest if _is_usable(row["thumbnail_asset_id"])
     }
     store, root = filesystem(lake)
-    there = _stored(store, root, ends)
-    missing = {url: asset_id for url, asset_id in wanted.items() if url and asset_id not in there}
+    existing = _stored(store, root, end)
+    missing = {url: asset_id for url, asset_id in asset_ids.items() if url and asset_id not in existing}
     stored, problems = 0, Counter[str]()
-    for url, picture in fetch_or_explain(missing, deadline=FETCH_SECONDS).items():
-        reason = picture if isinstance(picture, str) else _put(store, f"{root}/{_name(missing[url])}", picture, ends)
+    for url, image in fetch_or_explain(missing, deadline=FETCH_SECONDS).items():
+        reason = image if isinstance(image, str) else _put(store, f"{root}/{_name(missing[url])}", image, end)
         if reason:
             problems[reason] += 1
         else:
@@ -66,38 +66,38 @@ def _store(lake: str | os.PathLike[str], rows: pa.Table, ends: float) -> "tuple[
 
 
 def read_thumbnails(lake: str | os.PathLike[str], asset_ids: Iterable[object]) -> dict[str, bytes]:
-    """Return the thumbnails that a lake has of these assets, as JPEGs by asset id.
+    """Return the stored thumbnails of these assets as JPEGs by asset id.
 
     Raises:
         DestinationError: the lake cannot be read.
-        TransientError: its object store fails for now.
+        TransientError: its object store is unavailable.
 
     """
     store, root = filesystem(lake)
-    found = {}
-    ends = monotonic() + SECONDS
+    images = {}
+    end = monotonic() + SECONDS
     try:
-        for asset_id in _stored(store, root, ends).intersection(filter(_is_usable, asset_ids)):
-            content = call(_read, store, f"{root}/{_name(asset_id)}", seconds=_left(ends))
+        for asset_id in _stored(store, root, end).intersection(filter(_is_usable, asset_ids)):
+            content = call(_read, store, f"{root}/{_name(asset_id)}", seconds=_remaining(end))
             if content.startswith(JPEG) and len(content) <= MAX_FILE_BYTES:
-                found[asset_id] = content
+                images[asset_id] = content
     except (OSError, pa.ArrowException) as error:
         place = redact_uri(join_uri(lake, FOLDER))
         raise failure(lake, f"cannot read {place}: {redact(str(error), 200)}", error, "; check its rights") from error
-    return found
+    return images
 
 
-def in_words(reasons: "Counter[str]") -> str:
-    """Return how often each reason occurred, the most frequent first.
+def count_reasons(reasons: "Counter[str]") -> str:
+    """Return the reasons with their counts, the most frequent first.
 
-    >>> in_words(Counter(["HTTP 403", "timed out", "HTTP 403"]))
+    >>> count_reasons(Counter(["HTTP 403", "timed out", "HTTP 403"]))
     'HTTP 403 (2), timed out (1)'
     """
     return ", ".join(f"{reason} ({count})" for reason, count in reasons.most_common())
 
 
 def _is_usable(asset_id: object) -> bool:
-    """Whether an asset id is safe as the name of a file."""
+    """Whether an asset id is safe as a file name."""
     return isinstance(asset_id, str) and bool(re.fullmatch(r"[A-Za-z0-9_-]{1,200}", asset_id))
 
 
@@ -105,15 +105,15 @@ def _name(asset_id: str) -> str:
     return f"{FOLDER}/{asset_id}.jpg"
 
 
-def _stored(store: fs.FileSystem, root: str, ends: float) -> set[str]:
-    """Return the ids of the assets whose thumbnails a lake has."""
+def _stored(store: fs.FileSystem, root: str, end: float) -> set[str]:
+    """Return the ids of the assets with a stored thumbnail."""
     selector = fs.FileSelector(f"{root}/{FOLDER}", allow_not_found=True)
-    listed = call(store.get_file_info, selector, seconds=_left(ends))
-    return {each.base_name[:-4] for each in listed if each.is_file and each.base_name.endswith(".jpg")}
+    listed = call(store.get_file_info, selector, seconds=_remaining(end))
+    return {file.base_name[:-4] for file in listed if file.is_file and file.base_name.endswith(".jpg")}
 
 
-def _left(ends: float) -> float:
-    return max(1.0, ends - monotonic())
+def _remaining(end: float) -> float:
+    return max(1.0, end - monotonic())
 
 
 def _read(store: fs.FileSystem, path: str) -> bytes:
@@ -122,19 +122,19 @@ def _read(store: fs.FileSystem, path: str) -> bytes:
     return content
 
 
-def _put(store: fs.FileSystem, path: str, content: bytes, ends: float) -> str:
-    """Write a small file whole or not at all; return why it could not be written, "" where it was.
+def _put(store: fs.FileSystem, path: str, content: bytes, end: float) -> str:
+    """Write a small file whole or not at all; return the reason if that fails, "" otherwise.
 
-    An object store shows no object before it is complete.
+    In an object store, an object is visible only once it is complete.
     """
-    if monotonic() > ends:
+    if monotonic() > end:
         return TIMED_OUT
     if not isinstance(store, fs.LocalFileSystem):
-        call(_write, store, path, content, seconds=_left(ends))
+        call(_write, store, path, content, seconds=_remaining(end))
         return ""
     folder = os.path.dirname(path)
     if os.path.islink(folder) or os.path.lexists(path):
-        return "a link in their place"
+        return "a link at their path"
     if shutil.disk_usage(os.path.dirname(folder)).free < MIN_FREE:
         return f"less than {MIN_FREE // 2**20} MiB free on the disk"
     with atomic_write(path, staging=os.path.dirname(folder)) as temporary:

@@ -1,4 +1,4 @@
-"""The notebooks are executed here; what they print and draw is what is committed."""
+"""The outputs in the notebooks are those of the current code."""
 
 import base64
 import io
@@ -18,8 +18,8 @@ from PIL import Image
 from requests.adapters import HTTPAdapter
 from urllib3.util import Retry
 
-from tests.tools.notebooks import NOTEBOOKS, executed
-from tests.versions import MAX_DIFFERENCE, MAX_PIXELS, as_shown_here
+from tests.tools.notebooks import NOTEBOOKS, execute
+from tests.versions import MAX_DIFFERENCE, MAX_PIXELS, as_installed
 
 MAX_BYTES = 10**6
 
@@ -29,46 +29,46 @@ def pixels(png: str) -> np.ndarray:
 
 
 def difference(one: np.ndarray, other: np.ndarray) -> float:
-    """The average difference of two pictures of the same size."""
+    """Return the mean difference of two images of the same size."""
     assert np.abs(np.subtract(one.shape, other.shape)).max() <= MAX_PIXELS
     height = min(len(one), len(other))
     return float(np.abs(one[:height] - other[:height]).mean())
 
 
-def without_pictures(cell: nbformat.NotebookNode) -> list[dict]:
-    shown = []
+def without_images(cell: nbformat.NotebookNode) -> list[dict]:
+    outputs = []
     for output in cell.get("outputs", []):
         data = {kind: value for kind, value in output.get("data", {}).items() if kind != "image/png"}
-        shown.append({**output, "data": as_shown_here(data)})
-    return shown
+        outputs.append({**output, "data": as_installed(data)})
+    return outputs
 
 
-def pictures(cell: nbformat.NotebookNode) -> list[str]:
+def images(cell: nbformat.NotebookNode) -> list[str]:
     return [output.data["image/png"] for output in cell.get("outputs", []) if "image/png" in output.get("data", {})]
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_a_notebook_runs_without_a_warning_and_gives_what_is_committed(path: Path, tmp_path: Path) -> None:
+def test_a_notebook_runs_without_warnings_and_has_the_saved_outputs(path: Path, tmp_path: Path) -> None:
     assert path.stat().st_size < MAX_BYTES
-    committed, again = nbformat.read(path, as_version=4), executed(path, tmp_path)
-    drawn = 0
+    committed, again = nbformat.read(path, as_version=4), execute(path, tmp_path)
+    charts = 0
     for before, after in zip(committed.cells, again.cells, strict=True):
         assert not any(output.get("name") == "stderr" for output in after.get("outputs", []))
-        assert without_pictures(before) == without_pictures(after)
-        for one, other in zip(pictures(before), pictures(after), strict=True):
+        assert without_images(before) == without_images(after)
+        for one, other in zip(images(before), images(after), strict=True):
             assert difference(pixels(one), pixels(other)) < MAX_DIFFERENCE
-            drawn += 1
-    assert drawn >= 2
+            charts += 1
+    assert charts >= 2
     assert committed.metadata == again.metadata
 
 
-def test_both_notebooks_are_there() -> None:
+def test_there_are_two_notebooks() -> None:
     assert [path.stem for path in NOTEBOOKS] == ["history", "quickstart"]
 
 
 @pytest.fixture
 def lab(tmp_path: Path) -> Iterator[str]:
-    """The URL of a JupyterLab that serves the notebooks; files of its runtime are in `tmp_path`."""
+    """The URL of a JupyterLab in the folder of the notebooks; its runtime files are in `tmp_path`."""
     command = [
         sys.executable,
         "-m",
@@ -92,11 +92,11 @@ def lab(tmp_path: Path) -> Iterator[str]:
             server.communicate()
 
 
-def test_jupyterlab_opens_them_and_its_kernel_has_the_package(lab: str, tmp_path: Path) -> None:
+def test_jupyterlab_lists_the_notebooks_and_its_kernel_imports_the_charts(lab: str, tmp_path: Path) -> None:
     session = requests.Session()
     session.mount(
         "http://", HTTPAdapter(max_retries=Retry(connect=12, backoff_factor=0.05))
-    )  # it logs before it listens
+    )  # it logs its URL before it listens
     assert "JupyterLab" in session.get(f"{lab}lab", timeout=30).text
     names = {item["name"] for item in session.get(f"{lab}api/contents", timeout=30).json()["content"]}
     assert {path.name for path in NOTEBOOKS} <= names
@@ -107,8 +107,8 @@ def test_jupyterlab_opens_them_and_its_kernel_has_the_package(lab: str, tmp_path
     client.start_channels()
     try:
         client.wait_for_ready(timeout=60)
-        answer = client.execute_interactive("import scenario_etl; scenario_etl.charts.largest", timeout=60)
-        assert answer["content"]["status"] == "ok"
+        reply = client.execute_interactive("import scenario_etl; scenario_etl.charts.largest", timeout=60)
+        assert reply["content"]["status"] == "ok"
     finally:
         client.stop_channels()
         session.delete(f"{lab}api/kernels/{kernel['id']}", timeout=30)

@@ -17,15 +17,18 @@ from tests.helpers import environment, said
 
 MODULES = [
     "client",
+    "dashboard.text",
     "emulator",
     "errors",
     "extract",
+    "lake_thumbnails",
     "parquet",
     "publish",
     "resources",
     "retry",
     "schema",
     "signed_urls",
+    "thumbnails",
 ]
 
 
@@ -34,7 +37,7 @@ def test_all_is_exactly_the_public_names() -> None:
     (typed,) = (node.body for node in source.body if isinstance(node, ast.If))
     seen_by_type_checkers = [f"{each.module}.{name.name}" for each in typed for name in each.names]
     found = [f"scenario_etl.{module}.{name}" for module, names in scenario_etl._HOMES.items() for name in names]
-    assert sorted(found) == sorted(seen_by_type_checkers)
+    assert sorted([*found, "scenario_etl.dashboard.charts"]) == sorted(seen_by_type_checkers)
     assert sorted(name.rpartition(".")[2] for name in found) == scenario_etl.__all__
     assert dir(scenario_etl) == sorted([*scenario_etl.__all__, "charts"])
     with pytest.raises(AttributeError, match="no attribute 'extractor'"):
@@ -43,7 +46,7 @@ def test_all_is_exactly_the_public_names() -> None:
 
 def test_the_package_tells_its_version_its_charts_and_what_to_call() -> None:
     assert scenario_etl.__version__ == version("scenario-etl")
-    assert scenario_etl.charts is importlib.import_module("scenario_etl.charts")
+    assert scenario_etl.charts is importlib.import_module("scenario_etl.dashboard.charts")
     assert "extract_collections() returns a DataFrame" in scenario_etl.__doc__
     with scenario_etl.Emulator(1) as api:
         assert repr(api) == f"<scenario_etl.Emulator {api.url}>"

@@ -12,10 +12,10 @@ from PIL import Image, ImageChops, ImageStat
 from playwright.sync_api import Browser
 
 from scenario_etl import Client, DestinationError, Emulator, GuardError, charts, read_snapshot, snapshot
-from scenario_etl.report import write_report
+from scenario_etl.dashboard.page import write_report
 from scenario_etl.snapshots import newest_footer
 from tests.helpers import record, said
-from tests.tools.pictures import CHROMIUM, HEIGHT, HISTORY, PICTURE, WIDTH, running_browser, screenshot
+from tests.tools.pictures import CHROMIUM, HEIGHT, HISTORY, SCREENSHOT, WIDTH, running_browser, screenshot
 
 HOSTILE = [
     "<script>alert(1)</script>",
@@ -27,7 +27,7 @@ HOSTILE = [
 
 
 class Tags(HTMLParser):
-    """Collects the tags of a page with their attributes."""
+    """The tags of a page with their attributes."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -40,7 +40,7 @@ class Tags(HTMLParser):
 
 @pytest.fixture(scope="module")
 def lake(tmp_path_factory) -> Path:
-    """Three days: one that is first, one with changes, and one that the guard stops; names are hostile."""
+    """A lake of three days: the first snapshot, one with changes, and one that the guard stops; with hostile names."""
     folder = tmp_path_factory.mktemp("lake")
     with Emulator(60) as api, Client("demo", "demo", base_url=api.url) as client:
         api.collections = [api.record(number, signed=False) for number in range(60)]
@@ -67,27 +67,27 @@ def read_footer(lake: Path) -> dict[str, str]:
     return newest_footer(lake, "collections")
 
 
-def words(page: str) -> str:
-    """The text of a page, as one line."""
+def text_of(page: str) -> str:
+    """Return the text of a page as one line."""
     body = re.sub("<style>.*?</style>", "", page, flags=re.DOTALL)
     return " ".join(re.sub("<[^>]*>", " ", body).split())
 
 
-def test_it_tells_totals_changes_and_runs(page: str, lake: Path) -> None:
-    told = words(page)
-    assert "Snapshot of 2026-11-02 (UTC). 2 snapshots since 2026-11-01 , 1 night stopped by the guard. Lake: " in told
-    assert "collections 57" in told
-    assert re.search(r"2026-11-02 updated コレクション 🎮 &amp; Söhne 5,001 asset_count, item_count", told)
-    assert told.count("2026-11-02 deleted") == 3
-    assert "2026-11-03 stopped by the guard - - - - - - -" in told
+def test_the_page_has_totals_changes_and_runs(page: str, lake: Path) -> None:
+    text = text_of(page)
+    assert "Snapshot of 2026-11-02 (UTC). 2 snapshots since 2026-11-01 , 1 night stopped by the guard. Lake: " in text
+    assert "collections 57" in text
+    assert re.search(r"2026-11-02 updated コレクション 🎮 &amp; Söhne 5,001 asset_count, item_count", text)
+    assert text.count("2026-11-02 deleted") == 3
+    assert "2026-11-03 stopped by the guard - - - - - - -" in text
     ninety_days_before = datetime(2026, 8, 4, tzinfo=UTC)
     stale = sum(row["updated_at"] < ninety_days_before for row in read_snapshot(lake, "collections").to_pylist())
-    assert f"not updated for 90 days {stale}" in told
-    assert "2026-11-02 published 57 1 0 0 0 1 3" in told
-    assert "2026-11-01 published 60 1 0 0 60 0 0" in told
+    assert f"not updated for 90 days {stale}" in text
+    assert "2026-11-02 published 57 1 0 0 0 1 3" in text
+    assert "2026-11-01 published 60 1 0 0 60 0 0" in text
 
 
-def test_it_holds_all_pictures_with_their_texts_and_nothing_from_elsewhere(page: str, lake: Path) -> None:
+def test_all_images_are_in_the_page_with_alternative_texts_and_nothing_is_loaded(page: str, lake: Path) -> None:
     tags = Tags(page).found
     images = [attributes for tag, attributes in tags if tag == "img"]
     assert len(images) > 40
@@ -98,7 +98,7 @@ def test_it_holds_all_pictures_with_their_texts_and_nothing_from_elsewhere(page:
         value for _, attributes in tags for name, value in attributes.items() if name in {"src", "href", "srcset"}
     ]
     assert all(value.startswith("data:image/") for value in linked)
-    assert re.findall(r"https?://[^<]*", page) == [read_footer(lake)["base_url"]]  # what it is about, as text
+    assert re.findall(r"https?://[^<]*", page) == [read_footer(lake)["base_url"]]  # as text
     assert base64.b64decode(images[0]["src"].partition(",")[2]).startswith(b"\x89PNG")
 
 
@@ -112,19 +112,19 @@ def test_text_from_collections_is_escaped(page: str) -> None:
     }
 
 
-def test_a_name_does_not_turn_the_direction_of_the_page(tmp_path: Path) -> None:
-    turned = record(name="\u202egnp.exe\u2066")
-    with Emulator([turned]) as api, Client("demo", "demo", base_url=api.url) as client:
+def test_bidi_controls_in_names_are_removed(tmp_path: Path) -> None:
+    reversed_name = record(name="\u202egnp.exe\u2066")
+    with Emulator([reversed_name]) as api, Client("demo", "demo", base_url=api.url) as client:
         for day in ("2026-11-01", "2026-11-02"):
             snapshot("collections", tmp_path / "lake", date=day, client=client)
-            api.collections[0] = turned | {"itemCount": 9}
+            api.collections[0] = reversed_name | {"itemCount": 9}
     write_report(tmp_path / "lake", tmp_path / "report.html")
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert page.count("<bdi>gnp.exe</bdi>") == 2
     assert "\u202e" not in page
 
 
-def test_counts_that_add_up_to_more_than_64_bits_are_summed_exactly(tmp_path: Path) -> None:
+def test_sums_of_more_than_64_bits_are_exact(tmp_path: Path) -> None:
     most = 2**63 - 1
     counts = {"assetCount": most, "modelCount": 0, "itemCount": most}
     with (
@@ -136,26 +136,28 @@ def test_counts_that_add_up_to_more_than_64_bits_are_summed_exactly(tmp_path: Pa
     assert f"{3 * most:,}" in (tmp_path / "report.html").read_text(encoding="utf-8")
 
 
-def test_the_same_lake_gives_the_same_page_where_pictures_are_gone(lake: Path, tmp_path: Path, caplog) -> None:
+def test_the_page_is_reproducible_and_names_the_reason_for_missing_thumbnails(
+    lake: Path, tmp_path: Path, caplog
+) -> None:
     write_report(lake, tmp_path / "a.html")
     write_report(lake, tmp_path / "b.html")
     page = (tmp_path / "a.html").read_text(encoding="utf-8")
     assert page == (tmp_path / "b.html").read_text(encoding="utf-8")
-    assert page.count('<div class="none">no response</div>') == 45  # the emulator is gone
-    assert page.count('<div class="none">no thumbnail</div>') == 3
+    assert page.count('<div class="missing">no response</div>') == 45  # the emulator has stopped
+    assert page.count('<div class="missing">no thumbnail</div>') == 3
     assert "45 of 48 thumbnails are missing: no response (45)" in caplog.text
 
 
-def test_one_snapshot_is_enough_and_an_empty_one_too(tmp_path: Path) -> None:
+def test_a_single_empty_snapshot_is_enough(tmp_path: Path) -> None:
     with Emulator(0) as api, Client("demo", "demo", base_url=api.url) as client:
         snapshot("collections", tmp_path / "lake", date="2026-11-01", client=client)
     write_report(tmp_path / "lake", tmp_path / "report.html")
-    told = words((tmp_path / "report.html").read_text(encoding="utf-8"))
-    assert "Nothing has changed yet." in told
-    assert "1 snapshot since 2026-11-01" in told
+    text = text_of((tmp_path / "report.html").read_text(encoding="utf-8"))
+    assert "No changes yet." in text
+    assert "1 snapshot since 2026-11-01" in text
 
 
-def test_a_day_that_was_published_before_the_guard_stopped_a_later_run_says_both(tmp_path: Path) -> None:
+def test_a_day_with_a_snapshot_and_a_later_rejected_run_shows_both(tmp_path: Path) -> None:
     with Emulator(9) as api, Client("demo", "demo", base_url=api.url) as client:
         for day in ("2026-11-01", "2026-11-02"):
             snapshot("collections", tmp_path / "lake", date=day, client=client)
@@ -163,11 +165,11 @@ def test_a_day_that_was_published_before_the_guard_stopped_a_later_run_says_both
         with pytest.raises(GuardError):
             snapshot("collections", tmp_path / "lake", date="2026-11-02", client=client)
     write_report(tmp_path / "lake", tmp_path / "report.html")
-    told = words((tmp_path / "report.html").read_text(encoding="utf-8"))
-    assert "2026-11-02 published; a later run was stopped by the guard 9 1 0 0 0 0 0" in told
+    text = text_of((tmp_path / "report.html").read_text(encoding="utf-8"))
+    assert "2026-11-02 published; a later run was stopped by the guard 9 1 0 0 0 0 0" in text
 
 
-def test_a_lake_that_cannot_be_read_is_told_as_such_and_a_count_that_nobody_knows_as_a_dash(tmp_path: Path) -> None:
+def test_an_unreadable_lake_is_an_error_and_an_unknown_count_is_a_dash(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(DestinationError, match="cannot read"):
         write_report(tmp_path / "file", tmp_path / "report.html")
@@ -175,11 +177,11 @@ def test_a_lake_that_cannot_be_read_is_told_as_such_and_a_count_that_nobody_know
     with Emulator(records) as api, Client("demo", "demo", base_url=api.url) as client:
         snapshot("collections", tmp_path / "lake", date="2026-11-01", client=client)
     write_report(tmp_path / "lake", tmp_path / "report.html")
-    told = words((tmp_path / "report.html").read_text(encoding="utf-8"))
-    assert "items - assets - models - owners 0 empty 0 not updated for 90 days 1" in told
+    text = text_of((tmp_path / "report.html").read_text(encoding="utf-8"))
+    assert "items - assets - models - owners 0 empty 0 not updated for 90 days 1" in text
 
 
-def test_thumbnails_come_from_the_lake_where_it_has_them(tmp_path: Path, caplog) -> None:
+def test_stored_thumbnails_are_read_from_the_lake(tmp_path: Path, caplog) -> None:
     with Emulator(9) as api, Client("demo", "demo", base_url=api.url) as client:
         snapshot("collections", tmp_path / "lake", date="2026-11-01", client=client, thumbnails=True)
     write_report(tmp_path / "lake", tmp_path / "report.html")
@@ -187,18 +189,20 @@ def test_thumbnails_come_from_the_lake_where_it_has_them(tmp_path: Path, caplog)
     assert "WARNING" not in caplog.text
 
 
-def test_the_page_is_at_most_1_mb_whatever_the_pictures(tmp_path: Path, lake: Path, monkeypatch) -> None:
+def test_the_page_is_at_most_1_mb_with_any_thumbnails(tmp_path: Path, lake: Path, monkeypatch) -> None:
     dice = random.Random(1)
     target = io.BytesIO()
     Image.frombytes("RGB", (160, 160), dice.randbytes(3 * 160 * 160)).save(target, "JPEG", quality=95)
     assert 48 * len(target.getvalue()) > 10**6
-    monkeypatch.setattr("scenario_etl.report.fetch_or_explain", lambda urls: dict.fromkeys(urls, target.getvalue()))
+    monkeypatch.setattr(
+        "scenario_etl.dashboard.page.fetch_or_explain", lambda urls: dict.fromkeys(urls, target.getvalue())
+    )
     write_report(lake, tmp_path / "report.html")
     assert (tmp_path / "report.html").stat().st_size < 10**6
     assert (tmp_path / "report.html").read_text(encoding="utf-8").count('<img src="data:image/jpeg') == 45
 
 
-def test_it_says_what_it_is_about_and_calls_owners_by_their_names(tmp_path: Path, monkeypatch) -> None:
+def test_the_page_names_its_source_and_the_owners(tmp_path: Path, monkeypatch) -> None:
     drawn = []
     monkeypatch.setattr("scenario_etl.charts.activity", recorded(drawn, charts.activity))
     with Emulator(9) as api, Client("demo", "demo", base_url=api.url) as client:
@@ -208,13 +212,13 @@ def test_it_says_what_it_is_about_and_calls_owners_by_their_names(tmp_path: Path
             )
             api.collections = [api.record(0), api.record(1) | {"name": "other", "ownerId": api.project_ids[0]}]
     write_report(tmp_path / "lake", tmp_path / "report.html")
-    told = words((tmp_path / "report.html").read_text(encoding="utf-8"))
-    assert f"{api.url}, project Emberfall Snapshot of 2026-11-02 (UTC). 2 snapshots" in told
+    text = text_of((tmp_path / "report.html").read_text(encoding="utf-8"))
+    assert f"{api.url}, project Emberfall Snapshot of 2026-11-02 (UTC). 2 snapshots" in text
     assert {charts.title_of(figure) for _, figure in drawn} == {"Emberfall has all changes since Nov 2: 5"}
 
 
 def recorded(calls: list, function):
-    """The function, with the first argument and the result of each call in a list."""
+    """Return the function, and append the first argument and the result of each call to a list."""
 
     def record_and_call(first, **more):
         result = function(first, **more)
@@ -224,7 +228,7 @@ def recorded(calls: list, function):
     return record_and_call
 
 
-def test_after_retention_growth_and_changes_have_all_dates(tmp_path: Path, monkeypatch) -> None:
+def test_charts_have_all_dates_after_retention(tmp_path: Path, monkeypatch) -> None:
     drawn = []
     monkeypatch.setattr("scenario_etl.charts.growth", recorded(drawn, charts.growth))
     with Emulator(9) as api, Client("demo", "demo", base_url=api.url) as client:
@@ -237,11 +241,11 @@ def test_after_retention_growth_and_changes_have_all_dates(tmp_path: Path, monke
     assert history[["rows", "items"]].notna().all(axis=None)
 
 
-def test_the_command_writes_it_or_says_what_is_missing(run, tmp_path: Path, lake: Path) -> None:
+def test_the_command_writes_the_page_or_an_error(run, tmp_path: Path, lake: Path) -> None:
     done = run("report", lake, "page.html")
     assert done.returncode == 0
     started, missing, finished = said(done.stderr)
-    assert started.endswith(": drawing the page, which takes some seconds")
+    assert started.endswith(": drawing the page; this takes a few seconds")
     assert "thumbnails are missing: no response (45); `scenario-etl snapshot --thumbnails` stores them" in missing
     assert finished == "page.html: 3 runs of collections; open it in a browser"
     assert (tmp_path / "page.html").stat().st_size > 10_000
@@ -252,13 +256,13 @@ def test_the_command_writes_it_or_says_what_is_missing(run, tmp_path: Path, lake
     assert (tmp_path / "page.html").stat().st_size > 10_000
 
 
-def test_a_page_of_another_suffix_is_refused(run, tmp_path: Path, lake: Path) -> None:
+def test_another_file_suffix_is_a_config_error(run, tmp_path: Path, lake: Path) -> None:
     done = run("report", lake, "page.pdf")
     assert (done.returncode, list(tmp_path.glob("page*"))) == (78, [])
     assert "the page is HTML, but page.pdf does not end in .html" in done.stderr
 
 
-def test_without_the_extra_the_error_says_how_to_install_it(tmp_path: Path, lake: Path, run) -> None:
+def test_without_the_extra_the_error_has_the_install_command(tmp_path: Path, lake: Path, run) -> None:
     (tmp_path / "matplotlib.py").write_text("raise ModuleNotFoundError('no', name='matplotlib')")
     done = run("report", lake, "page.html", PYTHONPATH=str(tmp_path))
     assert done.returncode == 78
@@ -278,46 +282,46 @@ BACKGROUNDS = {"light": "rgb(255, 255, 255)", "dark": "rgb(27, 29, 33)"}
 
 @pytest.mark.parametrize("scheme", BACKGROUNDS)
 @pytest.mark.parametrize("width", [1280, 390])
-def test_a_browser_shows_it_at_desktop_and_phone_width_without_complaint(
+def test_a_browser_renders_the_page_at_desktop_and_phone_width_without_errors(
     browser: Browser, lake: Path, tmp_path: Path, width: int, scheme: str
 ) -> None:
-    shown = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
-    said: list[str] = []
-    asked: list[str] = []
-    shown.on("console", lambda message: said.append(message.text))
-    shown.on("pageerror", lambda error: said.append(str(error)))
-    shown.on("dialog", lambda dialog: said.append(dialog.message))
-    shown.on("request", lambda request: asked.append(request.url))
+    tab = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    messages: list[str] = []
+    requested: list[str] = []
+    tab.on("console", lambda message: messages.append(message.text))
+    tab.on("pageerror", lambda error: messages.append(str(error)))
+    tab.on("dialog", lambda dialog: messages.append(dialog.message))
+    tab.on("request", lambda request: requested.append(request.url))
     address = (lake / "report.html").as_uri()
-    shown.goto(address)
-    assert said == []
-    assert [url for url in asked if not url.startswith("data:")] == [address]
-    assert shown.evaluate("document.documentElement.scrollWidth") == width
-    assert shown.evaluate("[...document.images].every(image => image.complete && image.naturalWidth > 0)")
-    charts = shown.evaluate("[...document.querySelectorAll('picture img')].map(image => image.naturalWidth)")
+    tab.goto(address)
+    assert messages == []
+    assert [url for url in requested if not url.startswith("data:")] == [address]
+    assert tab.evaluate("document.documentElement.scrollWidth") == width
+    assert tab.evaluate("[...document.images].every(image => image.complete && image.naturalWidth > 0)")
+    charts = tab.evaluate("[...document.querySelectorAll('picture img')].map(image => image.naturalWidth)")
     assert charts == [1800 if width > 600 else 840] * 3
-    assert shown.evaluate("getComputedStyle(document.body).backgroundColor") == BACKGROUNDS[scheme]
-    drawn = shown.evaluate("document.querySelector('picture img').currentSrc").partition(",")[2]
+    assert tab.evaluate("getComputedStyle(document.body).backgroundColor") == BACKGROUNDS[scheme]
+    drawn = tab.evaluate("document.querySelector('picture img').currentSrc").partition(",")[2]
     corner = Image.open(io.BytesIO(base64.b64decode(drawn))).convert("RGB").getpixel((0, 0))
     assert f"rgb{corner}" == BACKGROUNDS[scheme]
-    hint = shown.evaluate("getComputedStyle(document.querySelector('.hint')).display")
+    hint = tab.evaluate("getComputedStyle(document.querySelector('.hint')).display")
     assert hint == ("none" if width > 600 else "block")
-    assert len(shown.screenshot(path=tmp_path / "page.png", full_page=True)) > 50_000
-    shown.close()
+    assert len(tab.screenshot(path=tmp_path / "page.png", full_page=True)) > 50_000
+    tab.close()
 
 
-def test_a_made_up_month_is_shown_half_as_tall_on_a_phone_as_it_was(browser: Browser, run, tmp_path: Path) -> None:
+def test_a_simulated_month_is_less_than_3366_pixels_tall_on_a_phone(browser: Browser, run, tmp_path: Path) -> None:
     assert run(*HISTORY).returncode == 0
     write_report(tmp_path / "lake", tmp_path / "report.html")
-    shown = browser.new_page(viewport={"width": 390, "height": 844})
-    shown.goto((tmp_path / "report.html").as_uri())
-    assert shown.evaluate("document.documentElement.scrollHeight") < 6732 / 2
-    shown.close()
+    tab = browser.new_page(viewport={"width": 390, "height": 844})
+    tab.goto((tmp_path / "report.html").as_uri())
+    assert tab.evaluate("document.documentElement.scrollHeight") < 3366
+    tab.close()
 
 
-def test_the_picture_in_the_readme_is_of_this_page(browser: Browser, run, tmp_path: Path) -> None:
+def test_the_image_in_the_readme_shows_the_current_page(browser: Browser, run, tmp_path: Path) -> None:
     assert run(*HISTORY).returncode == 0
-    committed, drawn = (Image.open(io.BytesIO(png)) for png in (PICTURE.read_bytes(), screenshot(browser, tmp_path)))
+    committed, drawn = (Image.open(io.BytesIO(png)) for png in (SCREENSHOT.read_bytes(), screenshot(browser, tmp_path)))
     assert committed.size == drawn.size == (WIDTH, HEIGHT)
     difference = ImageStat.Stat(ImageChops.difference(committed.convert("L"), drawn.convert("L"))).mean[0]
     assert difference < 6  # of 255; another machine has other fonts

@@ -29,7 +29,7 @@ SUITES = (
         "lake", "watchdog", "forks", "wrong_arguments", "cli",
     ),
     ["tests/system/faults"],
-    tests_of("thumbnails", "report", "snapshots", "stores", "completion"),
+    tests_of("thumbnails", "charts", "report", "snapshots", "stores", "completion"),
 )  # fmt: skip
 
 
@@ -45,10 +45,10 @@ class Mutation:
 
 MUTATIONS = [
     Mutation("asset ids are safe names", "lake_thumbnails", 're.fullmatch(r"[A-Za-z0-9_-]{1,200}", asset_id)', "asset_id"),
-    Mutation("stored thumbnails are not fetched again", "lake_thumbnails", " if url and asset_id not in there", " if url"),
+    Mutation("stored thumbnails are not fetched again", "lake_thumbnails", " if url and asset_id not in existing", " if url"),
     Mutation("thumbnails of the rows updated last", "lake_thumbnails", '"descending"', '"ascending"'),
     Mutation("what is no JPEG is not read", "lake_thumbnails", "if content.startswith(JPEG) and len(content) <= MAX_FILE_BYTES:", "if content:"),
-    Mutation("no picture fails a run", "lake_thumbnails", "    except Exception as error:  # noqa: BLE001", "    except KeyError as error:  # noqa: BLE001"),
+    Mutation("no thumbnail fails a run", "lake_thumbnails", "    except Exception as error:  # noqa: BLE001", "    except KeyError as error:  # noqa: BLE001"),
     Mutation("what came is stored in time", "lake_thumbnails", "deadline=FETCH_SECONDS", "deadline=SECONDS"),
     Mutation("a link in the place of a thumbnail stays", "lake_thumbnails", "os.path.islink(folder) or os.path.lexists(path)", "False"),
     Mutation("totals of a snapshot that is there are read", "snapshots", "file.total(total) if file else", ""),
@@ -58,20 +58,20 @@ MUTATIONS = [
     Mutation("names cost no run", "snapshots", '    except ScenarioError as error:\n        logger.info("the names', '    except KeyError as error:\n        logger.info("the names'),
     Mutation("history survives retention", "snapshots", '"snapshot_rows": new.rows, ', ""),
     Mutation("totals survive retention", "snapshots", "if file else totals.get(total)", "if file else None"),
-    Mutation("no line through a guarded night", "charts", 'axis.plot(values.index, values,', 'axis.plot(published["date"], published[name].astype(float),'),
-    Mutation("an axis starts at zero", "charts", "axis.set_ylim(bottom=0, ", "axis.set_ylim("),
-    Mutation("a tie is no busiest day", "charts", "    if len(top) > 1:", "    if False:"),
-    Mutation("a bar of two days is no day", "charts", "if day - before > timedelta(days=1):", "if False:"),
-    Mutation("the page has at most 1 MB", "report", "side = side * 3 // 4", "break"),
-    Mutation("thumbnails of the lake are used", "report", "small.get(asset_id) or fetched", "fetched"),
+    Mutation("no line through a guarded night", "dashboard/charts", 'axis.plot(values.index, values,', 'axis.plot(values.dropna().index, values.dropna(),'),
+    Mutation("an axis starts at zero", "dashboard/axes", "axis.set_ylim(bottom=0, ", "axis.set_ylim("),
+    Mutation("a tie is no busiest day", "dashboard/titles", "    if len(top) > 1:", "    if False:"),
+    Mutation("a bar of two days is no day", "dashboard/titles", "if date - previous > timedelta(days=1):", "if False:"),
+    Mutation("the page has at most 1 MB", "dashboard/page", "side = side * 3 // 4", "break"),
+    Mutation("thumbnails of the lake are used", "dashboard/page", "shrunk.get(asset_id) or fetched", "fetched"),
     Mutation("--days needs an empty lake", "cli", "    if snapshot_dates(lake, resource):", "    if False:"),
     Mutation("batches hold all their pages", "extract", "records += page.records", "records = page.records"),
     Mutation("batches are bounded in bytes", "extract", " or size >= GATHERED_BYTES", ""),
     Mutation("the last batch counts", "extract", "    if records:\n        yield records\n", ""),
     Mutation("4 sorted keys are all asked", "dedupe", "for keys in self._sorted:", "for keys in self._sorted[-1:]:"),
-    Mutation("names on the page are escaped", "report", "autoescape=True", "autoescape=False"),
+    Mutation("names on the page are escaped", "dashboard/page", "autoescape=True", "autoescape=False"),
     Mutation("what the guard stopped is told", "snapshots", '"rejected": day in rejected', '"rejected": False'),
-    Mutation("thumbnails end with the deadline", "thumbnails", "arrived.get(timeout=max(0.0, ends - monotonic()))", "arrived.get()"),
+    Mutation("thumbnails end with the deadline", "thumbnails", "arrived.get(timeout=max(0.0, end - monotonic()))", "arrived.get()"),
     Mutation("thumbnails follow no redirect", "thumbnails", "allow_redirects=False, ", ""),
     Mutation("thumbnails log no signature", "thumbnails", "redact(record.getMessage(), 1000), ()", "record.getMessage(), ()"),
     Mutation("a closed client forgets its connections", "transport", "        self._pool = None\n        super().close()", "        super().close()"),
@@ -229,7 +229,7 @@ def notices(mutation: Mutation, copy: Path) -> bool:
         raise click.ClickException(f"{mutation.rule}: stands {right.count(mutation.old)} times in {mutation.module}.py")
     path.write_text(right.replace(mutation.old, mutation.new))
     try:
-        suites = filter(None, [tests_of(mutation.module), *SUITES])
+        suites = filter(None, [tests_of(Path(mutation.module).name), *SUITES])
         return any(failure(suite, copy) for suite in suites)
     finally:
         path.write_text(right)

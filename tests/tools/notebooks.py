@@ -1,4 +1,4 @@
-"""`python -m tests.tools.notebooks`: execute all notebooks, and write their outputs into them."""
+"""`python -m tests.tools.notebooks`: execute the notebooks and save their outputs."""
 
 from pathlib import Path
 
@@ -7,13 +7,12 @@ from nbclient import NotebookClient
 
 NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
 WIDGET = "application/vnd.jupyter.widget-view+json"
-OF_THE_MOMENT = ("iopub.execute_input", "iopub.status.busy", "iopub.status.idle", "shell.execute_reply")
 
 
-def executed(path: Path, folder: Path) -> nbformat.NotebookNode:
-    """Return a notebook with the outputs of a run in `folder`, without what no second run would reproduce.
+def execute(path: Path, folder: Path) -> nbformat.NotebookNode:
+    """Return a notebook executed in `folder`, without the outputs that differ from run to run.
 
-    That is: when a cell ran, and progress bars, which are gone when it has run.
+    These are the times of execution, and progress bars.
     """
     book = nbformat.read(path, as_version=4)
     client = NotebookClient(
@@ -21,7 +20,7 @@ def executed(path: Path, folder: Path) -> nbformat.NotebookNode:
         timeout=300,
         resources={"metadata": {"path": str(folder)}},
         store_widget_state=False,
-        coalesce_streams=True,  # whether two prints come as one output or as two is a matter of milliseconds
+        coalesce_streams=True,  # two prints would be one output or two, depending on their timing
     )
     client.execute()
     for cell in book.cells:
@@ -37,4 +36,4 @@ if __name__ == "__main__":
 
     for notebook in NOTEBOOKS:
         with tempfile.TemporaryDirectory() as folder:
-            nbformat.write(executed(notebook, Path(folder)), notebook)
+            nbformat.write(execute(notebook, Path(folder)), notebook)

@@ -1,4 +1,4 @@
-"""`python -m tests.tools.pictures`: make the picture of the page that README shows, `docs/report.png`."""
+"""`python -m tests.tools.pictures`: update `docs/report.png`, the screenshot of the page in the README."""
 
 import io
 import shutil
@@ -11,9 +11,9 @@ from PIL import Image
 from playwright.sync_api import Browser, sync_playwright
 
 from scenario_etl import cli
-from scenario_etl.report import write_report
+from scenario_etl.dashboard.page import write_report
 
-PICTURE = Path(__file__).parents[2] / "docs/report.png"
+SCREENSHOT = Path(__file__).parents[2] / "docs/report.png"
 HISTORY = ["snapshot", "collections", "lake", "--demo", "--days", "30", "--date", "2026-11-23"]
 WIDTH, HEIGHT = 1024, 1180  # pixels
 COLORS = 128
@@ -24,7 +24,7 @@ QUIET = ["--disable-background-networking", "--disable-component-update", "--dis
 
 @contextmanager
 def running_browser() -> Iterator[Browser]:
-    """A Chromium that asks nobody but for what is tested."""
+    """Start a Chromium that makes no requests of its own."""
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
         yield chromium
@@ -32,14 +32,14 @@ def running_browser() -> Iterator[Browser]:
 
 
 def screenshot(browser: Browser, folder: Path) -> bytes:
-    """Return a picture of the upper part of the page of the lake in a folder."""
+    """Return the upper part of the page of the lake in a folder, as a PNG."""
     with chdir(folder):
         write_report("lake", "report.html")
-    shown = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT}, color_scheme="light")
-    shown.goto((folder / "report.html").as_uri())
+    tab = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT}, color_scheme="light")
+    tab.goto((folder / "report.html").as_uri())
     target = io.BytesIO()
-    Image.open(io.BytesIO(shown.screenshot())).convert("RGB").quantize(COLORS).save(target, "PNG", optimize=True)
-    shown.close()
+    Image.open(io.BytesIO(tab.screenshot())).convert("RGB").quantize(COLORS).save(target, "PNG", optimize=True)
+    tab.close()
     return target.getvalue()
 
 
@@ -47,4 +47,4 @@ if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as folder, running_browser() as browser:
         with chdir(folder):
             cli.cli(HISTORY, standalone_mode=False)
-        PICTURE.write_bytes(screenshot(browser, Path(folder)))
+        SCREENSHOT.write_bytes(screenshot(browser, Path(folder)))

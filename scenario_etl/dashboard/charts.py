@@ -1,0 +1,277 @@
+"""Charts of collections and their history: DataFrame -> matplotlib Figure.
+
+The title of a chart is its main result. Each function takes the width in inches: 9 reads well at 900 pixels, 4.2 on a
+phone; inside `with dark():` it draws for a dark page. In a notebook, `%matplotlib inline` displays the Figure that is
+the last value of a cell.
+"""
+
+import io
+import math
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.figure import Figure
+from PIL import Image
+
+from scenario_etl.dashboard.axes import (
+    align_left,
+    changes_much,
+    date_labels,
+    mark_rejected,
+    scale_to_counts,
+    scale_to_dates,
+    scale_to_line,
+    write_bar_numbers,
+    write_cell_numbers,
+    write_largest_number,
+)
+from scenario_etl.dashboard.style import (
+    BLUE,
+    GREY,
+    NARROW,
+    ORANGE,
+    RED,
+    WIDTH,
+    as_png,
+    blank,
+    chart,
+    dark,
+    new_figure,
+    set_title,
+    theme_color,
+    title_of,
+)
+from scenario_etl.dashboard.tables import (
+    CHANGES,
+    Table,
+    as_frame,
+    as_history,
+    by_date,
+    by_owner_and_week,
+    by_week,
+    owner_names,
+)
+from scenario_etl.dashboard.text import count as count_of
+from scenario_etl.dashboard.text import number, shorten, wrap
+from scenario_etl.dashboard.titles import activity_title, changes_title, growth_title, largest_title, thumbnails_title
+
+__all__ = ["activity", "as_png", "contact_sheet", "daily_changes", "dark", "growth", "largest", "title_of"]
+
+MIN_IMAGE_WIDTH = 1.4  # inches, on a contact sheet
+MIN_BAR_LABEL = 0.22  # inches; the number of a narrower bar would run into the next
+MAX_BARS = 90  # of days; with more, a bar is a week
+MAX_MARKERS = 45
+GROWTH = {"rows": ("collections", BLUE), "items": ("items", ORANGE)}
+
+
+@chart
+def largest(collections: Table, count: int = 10, *, width: float = WIDTH) -> Figure:
+    """Draw the collections with the most items as bars.
+
+    Args:
+        collections: one row each: `name`, `item_count`.
+        count: the number of bars.
+        width: in inches.
+
+    Raises:
+        ConfigError: `collections` is neither a DataFrame nor a pyarrow.Table, or lacks a column.
+
+    """
+    collections = as_frame("largest", collections, ("name", "item_count"))
+    top = collections.nlargest(count, "item_count")
+    figure, axes = new_figure(width, 0.6 + 0.34 * max(1, len(top)))
+    bars = axes.barh(range(len(top)), top["item_count"].astype(float), color=theme_color(BLUE))
+    axes.bar_label(bars, [number(items) for items in top["item_count"]], padding=3, fontsize=9)
+    axes.margins(x=0.08)
+    axes.set_yticks(range(len(top)), [shorten(name, 34) for name in top["name"]])
+    axes.invert_yaxis()
+    axes.grid(visible=False)
+    axes.set_xlabel("items")
+    axes.set_xticks([])
+    set_title(figure, largest_title(top["item_count"], collections["item_count"]))
+    return figure
+
+
+@chart
+def growth(history: Table, *, width: float = WIDTH) -> Figure:
+    """Draw the number of collections and items at each snapshot, and the dates on which the guard stopped one.
+
+    The axes start at zero if one of the lines changes by more than 30%. The first and the last value are written next
+    to each line.
+
+    Args:
+        history: one row a date, as returned by `scenario_etl.history`: `date`, `rows`, `rejected`; and optionally
+            `items`, the sum of `item_count`.
+        width: in inches.
+
+    Raises:
+        ConfigError: `history` is neither a DataFrame nor a pyarrow.Table, or lacks a column.
+
+    """
+    history = as_history("growth", history, ("date", "rows", "rejected"))
+    lines = {name: by_date(history, name) for name in GROWTH if name in history}
+    figure, axes = new_figure(width, 2.1 * len(lines), rows=len(lines))
+    published = history[history["rows"].notna()]
+    if published.empty:
+        return blank(figure, "No snapshots yet")
+    from_zero = any(map(changes_much, lines.values()))
+    for axis, (name, values) in zip(np.atleast_1d(axes), lines.items(), strict=True):
+        _draw_growth(axis, values, *GROWTH[name], from_zero=from_zero)
+        mark_rejected(axis, history)
+        scale_to_dates(axis, history["date"], width)
+        if axis is not figure.axes[-1]:
+            axis.tick_params(bottom=False, labelbottom=False)
+            axis.set_xlabel("")
+    figure.align_ylabels()
+    set_title(figure, growth_title(published))
+    if history["rejected"].any():
+        figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside lower left", fontsize=9)
+    align_left(figure)
+    return figure
+
+
+def _draw_growth(axis: Axes, values: "pd.Series[float]", label: str, color: int, *, from_zero: bool) -> None:
+    marker = "o" if len(values) <= MAX_MARKERS else ""
+    axis.plot(values.index, values, color=theme_color(color), marker=marker, markersize=3)
+    axis.set_ylabel(label if from_zero else f"{label}\n(truncated axis)")
+    scale_to_counts(axis, 5)
+    scale_to_line(axis, values, from_zero)
+
+
+@chart
+def daily_changes(history: Table, *, width: float = WIDTH) -> Figure:
+    """Draw the number of collections that were added, updated and deleted with each snapshot but the first.
+
+    With more than 90 snapshots, each bar is a week.
+
+    Args:
+        history: one row a date, as returned by `scenario_etl.history`: `date`, `previous_date`, `added`, `updated`,
+            `deleted`, `rejected`.
+        width: in inches.
+
+    Raises:
+        ConfigError: `history` is neither a DataFrame nor a pyarrow.Table, or lacks a column.
+
+    """
+    history = as_history("daily_changes", history, ("date", "previous_date", *CHANGES, "rejected"))
+    figure, axes = new_figure(width, 3.2)
+    compared = history[history["previous_date"].notna()].fillna(dict.fromkeys(CHANGES, 0))
+    if not compared[[*CHANGES]].to_numpy(float).sum():
+        return blank(figure, "No changes")
+    weekly = len(compared) > MAX_BARS
+    days, compared = (7, by_week(compared)) if weekly else (1, compared)
+    places = compared["date"] + timedelta(days=(days - 1) / 2)
+    bar_width = 0.8 * days
+    _draw_change_bars(axes, places, compared, bar_width)
+    axes.set_ylabel("changed per week" if weekly else "changed collections")
+    mark_rejected(axes, history)
+    first, last = scale_to_dates(axes, history["date"], width)
+    up, down = _bar_ends(compared)
+    if (width - 0.8) / (last - first) * days > MIN_BAR_LABEL:
+        write_bar_numbers(axes, places, up, down)
+    else:
+        write_largest_number(axes, places, up, down, bar_width)
+    figure.legend(ncols=4 if width >= NARROW else 2, loc="outside lower left", fontsize=9)
+    set_title(figure, changes_title(compared, up + down, history["date"].max(), weekly=weekly))
+    align_left(figure)
+    return figure
+
+
+def _bar_ends(compared: pd.DataFrame) -> tuple[Any, Any]:
+    """Return how far each bar reaches above and below zero."""
+    added, updated, deleted = (compared[name].to_numpy(float) for name in CHANGES)
+    return added + updated, deleted
+
+
+def _draw_change_bars(axis: Axes, places: "pd.Series[Any]", compared: pd.DataFrame, bar_width: float) -> None:
+    added, updated, deleted = (compared[name].to_numpy(float) for name in CHANGES)
+    for values, bottom, name, color in (
+        (added, None, "added", BLUE), (updated, added, "updated", ORANGE), (-deleted, None, "deleted", RED),
+    ):  # fmt: skip
+        axis.bar(places, values, bottom=bottom, width=bar_width, color=theme_color(color), label=name)
+    axis.axhline(0, color=GREY, linewidth=0.8)
+    axis.use_sticky_edges = False
+    axis.margins(y=0.2)
+    scale_to_counts(axis, 6)
+
+
+@chart
+def activity(changes: Table, *, names: Mapping[str, str] | None = None, width: float = WIDTH) -> Figure:
+    """Draw the number of changes to each owner's collections in each week as a heat map.
+
+    Args:
+        changes: one row a change, as returned by `scenario_etl.changes`: `snapshot_date`, `owner_id`.
+        names: of owners, by their ids.
+        width: in inches.
+
+    Raises:
+        ConfigError: `changes` is neither a DataFrame nor a pyarrow.Table, or lacks a column.
+
+    """
+    changes = as_frame("activity", changes, ("snapshot_date", "owner_id"))
+    counts = by_owner_and_week(changes)
+    figure, axes = new_figure(width, 1.2 + 0.38 * max(1, len(counts)))
+    if counts.empty:
+        return blank(figure, "No changes")
+    shades = LinearSegmentedColormap.from_list("shades", [mpl.rcParams["axes.facecolor"], theme_color(BLUE)])
+    axes.imshow(counts, cmap=shades, aspect="auto", vmin=0)
+    max_length = 22 if width >= NARROW else 14
+    cell_width = (width - max_length / 12) / counts.shape[1]  # inches
+    if cell_width > 0.3:
+        write_cell_numbers(axes, counts.to_numpy(), shades)
+    step = math.ceil(0.65 / cell_width)
+    axes.set_xticks(range(0, counts.shape[1], step), date_labels(list(counts.columns[::step])))
+    owners = owner_names(counts.index, names or {})
+    axes.set_yticks(range(len(counts)), [shorten(owner, max_length) for owner in owners])
+    axes.grid(visible=False)
+    axes.set_xlabel("changes in the week of")
+    axes.spines[:].set_visible(False)
+    set_title(figure, activity_title(counts.sum(axis=1), names or {}, pd.to_datetime(changes["snapshot_date"]).min()))
+    return figure
+
+
+@chart
+def contact_sheet(collections: Table, images: Sequence[bytes | None], *, width: float = WIDTH) -> Figure:
+    """Draw the thumbnails of collections in a grid, each above its name and its number of items.
+
+    Args:
+        collections: a row for each image: `name`, `item_count`.
+        images: as returned by `fetch_thumbnails`; a grey square stands for None.
+        width: in inches.
+
+    Raises:
+        ConfigError: `collections` is neither a DataFrame nor a pyarrow.Table, or lacks a column.
+
+    """
+    collections = as_frame("contact_sheet", collections, ("name", "item_count"))
+    columns = max(1, int(width / MIN_IMAGE_WIDTH))
+    rows = max(1, -(-len(images) // columns))
+    figure, axes = new_figure(width, rows * (width / columns + 0.5) + 0.4, rows=rows, columns=columns)
+    set_title(figure, thumbnails_title(images))
+    grid = np.atleast_1d(axes).ravel()
+    for axis in grid:
+        axis.set_axis_off()
+    for axis, image, name, items in zip(grid, images, collections["name"], collections["item_count"], strict=False):
+        _draw_image(axis, image)
+        axis.text(0, -0.03, "\n".join([*wrap(name, 20), count_of(items, "item")]), ha="left", va="top", fontsize=8)
+    return figure
+
+
+def _draw_image(axis: Axes, image: bytes | None) -> None:
+    axis.set(xlim=(0, 1), ylim=(0, 1), aspect="equal")
+    if image is None:
+        axis.add_patch(mpl.patches.Rectangle((0, 0), 1, 1, color=mpl.rcParams["grid.color"], linewidth=0))
+        axis.text(0.5, 0.5, "no thumbnail", ha="center", va="center", fontsize=8, color=GREY)
+    else:
+        axis.imshow(Image.open(io.BytesIO(image)), extent=(0, 1, 0, 1))
+
+
+def __dir__() -> list[str]:
+    """Return the public names, which completion offers."""
+    return __all__

@@ -1,0 +1,65 @@
+"""Numbers, days and names as the text of a chart."""
+
+import textwrap
+from typing import Any
+
+import pandas as pd
+
+from scenario_etl.dashboard.style import drawable_characters
+from scenario_etl.redact import without_bidi_controls
+
+UNDRAWABLE = "\u25a1"  # an empty square, for a character that no font has
+
+
+def number(value: Any) -> str:
+    """Return a number with thousands separators.
+
+    >>> number(1234), number(None)
+    ('1,234', '?')
+    """
+    return "?" if pd.isna(value) else f"{int(value):,}"
+
+
+def count(value: Any, noun: str) -> str:
+    """Return a number and a noun in its singular or plural.
+
+    >>> count(1, "item"), count(2, "item"), count(None, "item")
+    ('1 item', '2 items', '? items')
+    """
+    return f"{number(value)} {noun}{'' if not pd.isna(value) and value == 1 else 's'}"
+
+
+def percent(share: float) -> str:
+    """Return a share in percent, in which a small part is never 0% and an incomplete one never 100%.
+
+    >>> percent(0.001), percent(0.25), percent(0.999)
+    ('less than 1%', '25%', 'more than 99%')
+    """
+    if 0 < share < 0.005:
+        return "less than 1%"
+    if 0.995 <= share < 1:
+        return "more than 99%"
+    return f"{share:.0%}"
+
+
+def day(moment: Any, reference: Any = None) -> str:
+    """Return a day, with its year where the reference is in another year.
+
+    >>> day(pd.Timestamp("2025-11-02")), day(pd.Timestamp("2025-11-02"), pd.Timestamp("2026-01-01"))
+    ('Nov 2', 'Nov 2, 2025')
+    """
+    year = f", {moment.year}" if reference is not None and reference.year != moment.year else ""
+    return f"{moment:%b} {moment.day}{year}"
+
+
+def shorten(name: Any, max_length: int) -> str:
+    """Return a name in one line of at most so many characters, all of which the fonts contain."""
+    text = "(no name)" if pd.isna(name) or not name else without_bidi_controls(str(name))
+    text = "".join(c if ord(c) in drawable_characters() else UNDRAWABLE for c in " ".join(text.split()))
+    return text if len(text) <= max_length else text[: max_length - 1] + "…"
+
+
+def wrap(name: Any, max_length: int) -> list[str]:
+    """Return a name as at most two lines."""
+    first, *others = textwrap.wrap(shorten(name, 200), max_length) or [""]
+    return [first, shorten(" ".join(others), max_length)] if others else [first]

@@ -1,0 +1,76 @@
+"""The title of each chart: a sentence with its main result."""
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+import pandas as pd
+
+from scenario_etl.dashboard.tables import NO_OWNER, owner_names
+from scenario_etl.dashboard.text import count, day, number, percent, shorten
+
+
+def largest_title(top: "pd.Series[Any]", all_counts: "pd.Series[Any]") -> str:
+    """Return the share of the items in the largest collections."""
+    if top.empty:
+        return "No collections"
+    holders = "The largest collection holds" if len(top) == 1 else f"The {len(top)} largest collections hold"
+    items = "all items" if all_counts.notna().all() else "all counted items"
+    return f"{holders} {percent(top.sum() / max(1, all_counts.sum()))} of {items}"
+
+
+def growth_title(published: pd.DataFrame) -> str:
+    """Return the number of collections, and how it differs from that of the first snapshot."""
+    first, last = published.iloc[0], published.iloc[-1]
+    now = count(last["rows"], "collection")
+    if len(published) == 1:
+        return f"{now} on {day(last['date'])}"
+    difference = int(last["rows"] - first["rows"])
+    comparison = (
+        f"{number(abs(difference))} {'more' if difference > 0 else 'fewer'} than" if difference else "as many as"
+    )
+    return f"{now}, {comparison} on {day(first['date'], last['date'])}"
+
+
+def changes_title(compared: pd.DataFrame, totals: Any, newest: Any, *, weekly: bool) -> str:
+    """Return the snapshot or week with the most changes.
+
+    Args:
+        compared: one row a bar: `date`, and `previous_date` unless `weekly`.
+        totals: the number of changes of each bar.
+        newest: the last date of the chart; days of other years have their year.
+        weekly: whether a bar is a week, which begins on its date.
+
+    """
+    most = count(totals.max(), "collection")
+    top = compared[totals == totals.max()]
+    if len(top) > 1:
+        return f"{len(top)} {'weeks' if weekly else 'snapshots'} have the most changes: {most} each"
+    date = top["date"].iloc[0]
+    if weekly:
+        return f"The week of {day(date, newest)} has the most changes: {most}"
+    previous = top["previous_date"].iloc[0]
+    if date - previous > timedelta(days=1):  # after days without a snapshot
+        return f"Most changes between two snapshots: {most}, from {day(previous, newest)} to {day(date, newest)}"
+    return f"The snapshot of {day(date, newest)} has the most changes: {most}"
+
+
+def activity_title(totals: "pd.Series[int]", names: Mapping[str, str], since: Any) -> str:
+    """Return the owner with the most changes."""
+    owners = totals[[not owner.endswith(" others") or owner in names for owner in totals.index]]
+    changes = f"changes since {day(since)}: {number(owners.max())}"
+    busiest = list(owners[owners == owners.max()].index)
+    if len(busiest) > 1:
+        return f"{len(busiest)} owners have the most {changes} each"
+    if busiest[0] == NO_OWNER:
+        return f"Collections without an owner have the most {changes}"
+    name = shorten(owner_names(busiest, names)[0], 40)
+    return f"{name} has {'all' if len(totals) == 1 else 'the most'} {changes}"
+
+
+def thumbnails_title(images: Sequence[bytes | None]) -> str:
+    """Return the number of collections, and of those without a thumbnail."""
+    if not images:
+        return "No collections"
+    missing = sum(image is None for image in images)
+    return f"{count(len(images), 'collection')}, {f'{number(missing)} without' if missing else 'all with'} a thumbnail"
