@@ -259,7 +259,6 @@ class Scan:
     def _walk(self, client: Client, page_size: int, least_rows: int) -> Generator[pa.RecordBatch]:
         """Yield one RecordBatch for each page, or for as many as have `least_rows` records together."""
         extracted_at, started = datetime.now(UTC), monotonic()
-        reader = Reader(self.resource, strict=self._strict, signed_urls=self._signed_urls, show=client.redact)
         keys, rows = Keys(), 0
         with _progress_bar(self.resource.name, self._progress) as bar:
             walk = client.pages(
@@ -269,6 +268,7 @@ class Scan:
                 bar.wait,
                 max_pages=self._max_pages,
             )
+            reader = Reader(self.resource, strict=self._strict, signed_urls=self._signed_urls, show=walk.redact)
             last_new_page = last_page = 0
             for records in _gathered(walk, least_rows, bar.add_page):
                 self._check_progress(last_page, last_new_page)

@@ -49,6 +49,8 @@ class Watch:
     def shut(self) -> None:
         """Shut the connection down, if it is open yet; reading from it then ends."""
         self.is_over = True
+        if getattr(self.connection, "watch", self) is not self:
+            return  # the response was read, and another thread has the connection
         opened = getattr(self.connection, "sock", None) or self.socket  # a connection forgets one that will be closed
         opened = getattr(opened, "socket", opened)  # of TLS within TLS
         if isinstance(opened, socket.socket):
@@ -77,6 +79,7 @@ class _Watched:
     """A connection that registers with the watch of its current request."""
 
     response_class = _FinalResponse
+    watch: Watch | None = None
 
     def connect(self, *arguments: Any, **settings: Any) -> Any:
         self._register()
@@ -98,7 +101,7 @@ class _Watched:
 
     def _register(self) -> None:
         if watch := getattr(_current, "watch", None):
-            watch.connection, watch.socket = self, getattr(self, "sock", None)
+            self.watch, watch.connection, watch.socket = watch, self, getattr(self, "sock", None)
 
 
 class _Watchdog:

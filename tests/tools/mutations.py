@@ -194,7 +194,7 @@ MUTATIONS = [
     Mutation("a filesystem without locks is said to", "lake", "return error.errno not in {errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK}", "return True"),
     Mutation("7 a part of a secret is redacted", "redact", "PART_CHARACTERS = 10", "PART_CHARACTERS = 30"),
     Mutation("7 a divided secret is redacted", "redact", "return MASK if is_divided else text", "return text"),
-    Mutation("7 names of fields hide secrets", "extract", ", show=client.redact", ""),
+    Mutation("7 names of fields hide secrets", "extract", ", show=walk.redact", ""),
     Mutation("a lake is read again", "lake", "else partial(call_again, deadline=self.deadline)", "else call"),
     Mutation("a stalled store is left", "publish", "call(attempt, *arguments, seconds=seconds)", "attempt(*arguments)"),
     Mutation("a stalled store is not waited for at exit", "cli", "    if has_unfinished_calls():", "    if False:"),

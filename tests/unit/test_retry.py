@@ -1,7 +1,9 @@
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from scenario_etl.errors import APIError, TransientError
-from scenario_etl.retry import Retry, RetryableError, TokenBucket, is_retryable, parse_retry_after
+from scenario_etl.retry import Pacer, Retry, RetryableError, TokenBucket, is_retryable, parse_retry_after
 from tests.helpers import FakeClock
 
 NOW = 784_111_777.0  # Sun, 06 Nov 1994 08:49:37 GMT, the date of RFC 9110
@@ -181,3 +183,68 @@ def test_a_slow_rate_has_small_bursts(clock: FakeClock) -> None:
     bucket = TokenBucket(6, clock)
     assert [bucket.take() for _ in range(6)] == [0.0] * 6
     assert bucket.take() == pytest.approx(10)
+
+
+def test_requests_of_one_project_do_not_delay_those_of_another(clock: FakeClock) -> None:
+    pacer = Pacer(100, clock)
+    assert [pacer.take("a") for _ in range(100)] == [0.0] * 100
+    assert [pacer.take("b") for _ in range(100)] == [0.0] * 100
+    assert pacer.take("a") == pytest.approx(0.6)
+    assert pacer.take("b") == pytest.approx(0.6)
+
+
+def test_a_request_without_a_project_takes_from_the_bucket_of_every_project(clock: FakeClock) -> None:
+    pacer = Pacer(100, clock)
+    pacer.take("a")
+    pacer.take("b")
+    assert [pacer.take(None) for _ in range(99)] == [0.0] * 99
+    assert [pacer.take("a"), pacer.take("b")] == [pytest.approx(0.6)] * 2
+
+
+def test_a_request_without_a_project_waits_for_the_longest_of_all_buckets(clock: FakeClock) -> None:
+    pacer = Pacer(100, clock)
+    for _ in range(100):
+        pacer.take("a")
+    for _ in range(104):
+        pacer.take("b")
+    assert pacer.take(None) == pytest.approx(3.0)
+
+
+def test_a_new_project_starts_with_the_requests_without_a_project(clock: FakeClock) -> None:
+    pacer = Pacer(100, clock)
+    for _ in range(100):
+        pacer.take(None)
+    assert pacer.take("a") == pytest.approx(0.6)
+    clock.sleep(60)
+    assert [pacer.take("b") for _ in range(100)] == [0.0] * 100
+
+
+def test_requests_of_two_projects_and_without_one_keep_each_project_below_its_limit(clock: FakeClock) -> None:
+    pacer = Pacer(100, clock)
+    sent: dict[str | None, list[float]] = {"a": [], "b": [], None: []}
+    for number in range(600):
+        project = ("a", None, "b", "a")[number % 4]
+        clock.sleep(pacer.take(project))
+        sent[project].append(clock.now)
+    for project in ("a", "b"):
+        times = sorted(sent[project] + sent[None])
+        minutes = [sum(start <= time < start + 60 for time in times) for start in times]
+        assert max(minutes) <= 200  # a burst, and what a minute adds to it
+
+
+def test_many_threads_take_one_token_each(clock: FakeClock) -> None:
+    pacer = Pacer(100, clock)
+    with ThreadPoolExecutor(8) as pool:
+        waits = list(pool.map(lambda number: pacer.take(("a", None)[number % 2]), range(400)))
+    assert sum(wait == 0 for wait in waits) == 100
+    assert max(waits) == pytest.approx(300 * 0.6)
+
+
+def test_pacing_before_the_first_attempt_takes_nothing_from_the_deadline(clock: FakeClock) -> None:
+    def pace() -> None:
+        clock.now += 200
+
+    retry = Retry(8, 300, clock.sleep, clock, before_attempt=pace)
+    assert retry(failing(1)) == "page"
+    with pytest.raises(TransientError, match="tried 3 times"):
+        retry(failing(9))
