@@ -175,7 +175,7 @@ class TokenBucket:
         self._size = max(1.0, min(float(BURST), requests_per_minute))
         self._tokens = self._size
         self._clock = clock
-        self._filled = clock()
+        self._filled = -math.inf  # the clock is first read by a request
 
     def take(self) -> float:
         """Take one token and return the seconds to wait before the request may be sent."""
