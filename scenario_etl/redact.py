@@ -3,10 +3,22 @@
 A signed URL is a credential in its query, so no query of any URL is ever shown, and no user name or password in one.
 """
 
+import base64
+import binascii
+import html
 import json
 import re
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from urllib.parse import unquote
 
 MAX_CHARACTERS = 60
+MAX_QUOTED_CHARACTERS = 200  # of a response in an error
+MAX_SEARCHED_CHARACTERS = 64 * 2**10  # for secrets; text beyond is cut off
+MASK = "***"
+MIN_SUBSTRING_CHARACTERS = 8  # a shorter secret is redacted only where it stands alone
+MIN_SECRET_CHARACTERS = 3  # a shorter one is no secret, and part of too many words
+PART_CHARACTERS = 10  # of a secret that give it away
 
 _QUERY = re.compile(r"""(https?://[^\s?"'<>\\]{0,1000})\?[^\s"'<>]*""", re.IGNORECASE)
 _PARAMETER = re.compile(r"""(Policy|Signature|Key-Pair-Id|X-Amz-[a-z-]+)=[^\s"'<>&]*""", re.IGNORECASE)
@@ -36,6 +48,122 @@ def without_credentials(text: str) -> str:
 def without_bidi_controls(text: str) -> str:
     """Return text without the characters that change the direction of what is beside them (Unicode annex 9, 2.)."""
     return _DIRECTION.sub("", text)
+
+
+def redact_response(text: str | bytes | None, secrets: Iterable[str]) -> str:
+    """Return text of a response as one line of at most 200 characters without tags, URL queries and secrets."""
+    decoded = text.decode("utf-8", "replace") if isinstance(text, bytes) else text or ""
+    clean = redact_secrets(decoded[:MAX_SEARCHED_CHARACTERS], secrets)
+    return redact(re.sub(r"<[^<>]*>", " ", clean), MAX_QUOTED_CHARACTERS)
+
+
+def redact_value(value: object, secrets: Iterable[str]) -> str:
+    """Return a value of a response as one line of at most 60 characters without URL queries and secrets."""
+    text = value if isinstance(value, str) else redact(value, MAX_QUOTED_CHARACTERS)
+    return redact(redact_secrets(text[:MAX_SEARCHED_CHARACTERS], secrets))
+
+
+def redact_secrets(text: str, secrets: Iterable[str]) -> str:
+    """Return text without secrets, however they are written in it.
+
+    A secret is found whole, or by a part of ten characters: as it is, escaped for JSON, HTML and URLs, in hexadecimal,
+    and in base64 of either alphabet, with or without padding, alone or within encoded text. Where it was escaped, the
+    text is returned unescaped; where blanks, tags or invisible characters divide it, all text becomes `***`.
+
+    >>> redact_secrets("Basic a2V5OnMzY3JldC1vbmU is wrong, s3cret-one", ["s3cret-one"])
+    'Basic *** is wrong, ***'
+    """
+    known = _Secrets(secrets)
+    for _ in range(4):  # as it is, and escaped once, twice or three times
+        text = known.redact(text)
+        plain = _unescaped(text)
+        if plain == text or not any(map(known.are_in, (plain, _unescaped(plain), _unescaped(_unescaped(plain))))):
+            break
+        text = plain
+    squeezed = _DIVIDING.sub("", text)
+    is_divided = any(map(known.are_in, (squeezed, _unescaped(squeezed))))
+    return MASK if is_divided else text
+
+
+class _Secrets:
+    """Finds secrets in text: the long ones by their parts, the short ones as words."""
+
+    def __init__(self, secrets: Iterable[str]) -> None:
+        usable = {secret for secret in secrets if len(secret) >= MIN_SECRET_CHARACTERS}
+        long = [secret for secret in usable if len(secret) >= PART_CHARACTERS]
+        self._parts = {part for secret in long for _, part in _parts(secret)}
+        short = sorted(usable.difference(long), key=len, reverse=True)
+        self._short = re.compile("|".join(map(_pattern, short)) or "(?!)")
+
+    def are_in(self, text: str) -> bool:
+        """Whether the text contains a secret, encoded or not."""
+        return self.redact(text) != text
+
+    def redact(self, text: str) -> str:
+        """Return text without the secrets."""
+        for runs, decoded in _ENCODINGS:
+            text = runs.sub(lambda run: MASK if any(map(self._finds, decoded(run[0]))) else run[0], text)  # noqa: B023
+        return self._short.sub(MASK, self._without_parts(text))
+
+    def _finds(self, text: str) -> bool:
+        return bool(self._short.search(text)) or self._without_parts(text) != text
+
+    def _without_parts(self, text: str) -> str:
+        marks = bytearray(len(text))
+        for start, part in _parts(text):
+            if part in self._parts:
+                marks[start : start + PART_CHARACTERS] = b"\1" * PART_CHARACTERS
+        redacted, ends = "", 0
+        for found in re.finditer(b"\1+", marks):
+            redacted += text[ends : found.start()] + MASK
+            ends = found.end()
+        return redacted + text[ends:]
+
+
+def _parts(text: str) -> Iterator[tuple[int, str]]:
+    """Yield each part of ten characters, with the position where it begins."""
+    return ((start, text[start : start + PART_CHARACTERS]) for start in range(len(text) - PART_CHARACTERS + 1))
+
+
+def _pattern(secret: str) -> str:
+    return re.escape(secret) if len(secret) >= MIN_SUBSTRING_CHARACTERS else rf"(?<!\w){re.escape(secret)}(?!\w)"
+
+
+def _unescaped(text: str) -> str:
+    """Undo one round of escaping for URLs, HTML and JSON."""
+    return re.sub(r'\\(?:u[0-9a-fA-F]{4}|x[0-9a-fA-F]{2}|["\\/bfnrt])', _character, html.unescape(unquote(text)))
+
+
+def _character(escaped: re.Match[str]) -> str:
+    if escaped[0].startswith("\\x"):
+        return chr(int(escaped[0][2:], 16))
+    return str(json.loads(f'"{escaped[0]}"'))
+
+
+def _from_base64(run: str) -> Iterator[str]:
+    """Yield the decoded text of a run of base64, from each of its first four characters."""
+    alphabet = run.rstrip("=").replace("-", "+").replace("_", "/")
+    for start in range(4):
+        part = alphabet[start:]
+        whole = part[: len(part) - (len(part) % 4 == 1)]
+        with suppress(binascii.Error):
+            yield base64.b64decode(whole + "=" * (-len(whole) % 4)).decode("utf-8", "replace")
+
+
+def _from_hexadecimal(run: str) -> Iterator[str]:
+    """Yield the decoded text of a run of hexadecimal digits, from each of its first two."""
+    digits = re.sub("[^0-9a-fA-F]", "", run)
+    for part in (digits, digits[1:]):
+        yield bytes.fromhex(part[: len(part) // 2 * 2]).decode("utf-8", "replace")
+
+
+_DIVIDING = re.compile(
+    r"<[^<>]{0,200}>|[\s\x00-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]+"
+)
+_ENCODINGS = [
+    (re.compile(r"(?:[0-9a-fA-F]{2}[:\s-]?){3,}"), _from_hexadecimal),
+    (re.compile(r"[A-Za-z0-9+/_-]{4,}={0,2}"), _from_base64),
+]
 
 
 def _as_json(value: object) -> str:

@@ -1,6 +1,8 @@
-"""Which failures are tried again, how long to wait, when to stop; and when the next request may go."""
+"""Which failures are retried, how long to wait, when to stop; and the pacing of requests."""
 
+import copy
 import math
+import threading
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC
@@ -13,19 +15,19 @@ from scenario_etl.errors import APIError
 
 FIRST_WAIT = 1.0  # seconds
 MAX_WAIT = 60.0  # seconds; the documented limit counts requests in windows of a minute
-BURST = 100  # requests that may go at once: the documented limit of one minute
+BURST = 100  # requests without a pause: the documented limit of one minute
 
-Waiting = Callable[[str, float], None]
+OnWait = Callable[[str, float], None]  # called with a reason, such as "429", and seconds
 Result = TypeVar("Result")
 
 
 class RetryableError(Exception):
-    """One attempt failed in a way that may pass.
+    """One attempt failed, and another may succeed.
 
     Attributes:
-        error: what to raise when no attempt is left.
+        error: to raise after the last attempt.
         reason: a word or two for the progress bar, such as "429".
-        advice: what to do then; added to the error, after how often it was tried.
+        advice: added to the error, after the number of attempts.
         connected: whether there was a connection; False where the host name was not resolved, for example.
 
     """
@@ -41,22 +43,22 @@ class RetryableError(Exception):
 
 
 def is_retryable(status: int) -> bool:
-    """Whether an HTTP status may pass by itself (RFC 9110 for 408 and 5xx, RFC 8470 for 425, RFC 6585 for 429)."""
+    """Whether a later attempt may get another status (RFC 9110 for 408 and 5xx, RFC 8470 for 425, RFC 6585 for 429)."""
     return status in {408, 425, 429} or 500 <= status <= 599
 
 
-def retry_after_of(headers: Mapping[str, str], body: object, now: float) -> float | None:
-    """Return the seconds that the server asks to wait, None where it asks nothing that can be read.
+def parse_retry_after(headers: Mapping[str, str], body: object, now: float) -> float | None:
+    """Return the seconds that the server asks to wait, None where it sends none that can be parsed.
 
     `Retry-After` as seconds or a date (RFC 9110, 10.2.3), or `remainingSeconds` in the JSON body, at the top or under
-    `details`, as the API's 429 has it; the longest where several are given. `now` is in seconds since the epoch.
+    `details`, as in the API's 429; the maximum of several. `now` is in seconds since the epoch.
     """
-    asked = [_seconds(headers.get("Retry-After", ""), now)]
+    waits = [_seconds(headers.get("Retry-After", ""), now)]
     if isinstance(body, dict):
         details = body.get("details")
         places = (body, details if isinstance(details, dict) else {})
-        asked += [_number(place.get("remainingSeconds")) for place in places]
-    return max((seconds for seconds in asked if seconds is not None), default=None)
+        waits += [_number(place.get("remainingSeconds")) for place in places]
+    return max((seconds for seconds in waits if seconds is not None), default=None)
 
 
 def _seconds(text: str, now: float) -> float | None:
@@ -78,16 +80,16 @@ def _number(value: object) -> float | None:
 
 
 class Retry:
-    """Runs one request at a time, again and again while it raises RetryableError and time is left.
+    """Runs one request at a time, and retries it while it raises RetryableError and time is left.
 
-    Before each new attempt it waits for the longer of what the server asked and an exponential backoff with jitter
-    (1 s to 60 s), so that eight attempts outlast two of the API's one-minute windows. It stops after `attempts`, or
-    where the next attempt would start more than `deadline` seconds after the first, or `connect_deadline` as long as
-    no attempt had a connection.
+    Before each retry it waits for the longer of `retry_after` and an exponential backoff with jitter (1 s to 60 s), so
+    that eight attempts outlast two of the API's one-minute windows. It stops after `attempts`, or where the next
+    attempt would start more than `deadline` seconds after the first, or `connect_deadline` as long as no attempt had a
+    connection. `before_attempt` is called before every attempt; the deadlines count from its first return.
 
     Attributes:
         retries: attempts beyond the first, over all requests so far.
-        seconds_waited: the time slept between attempts, over all requests so far.
+        seconds_waited: between attempts, over all requests so far.
 
     """
 
@@ -99,6 +101,7 @@ class Retry:
         clock: Callable[[], float] = time.monotonic,
         on_retry: Callable[[RetryableError, float], None] = lambda *_: None,
         *,
+        before_attempt: Callable[[], None] = lambda: None,
         connect_deadline: float = math.inf,
     ) -> None:
         self.retries = 0
@@ -109,21 +112,27 @@ class Retry:
         self._clock = clock
         self._started = clock()
         self._on_retry = on_retry
+        self._before_attempt = before_attempt
         self._backoff = tenacity.wait_exponential_jitter(initial=FIRST_WAIT, max=MAX_WAIT)
         self._retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(RetryableError),
             wait=self._wait,
             stop=lambda state: state.attempt_number >= attempts or self._is_past_deadline(state),
             sleep=sleep,
+            before=self._start,
             before_sleep=self._count,
             retry_error_callback=self._give_up,
         )
 
     def __call__(self, attempt: Callable[[], Result]) -> Result:
-        """Return what `attempt()` returns; raise the error of its last failure, told how often it was tried."""
-        self._started = self._clock()
-        self._connected = False
+        """Return what `attempt()` returns; raise the error of its last failure, with the number of attempts."""
         return self._retrying(attempt)
+
+    def _start(self, state: tenacity.RetryCallState) -> None:
+        self._before_attempt()
+        if state.attempt_number == 1:
+            self._started = self._clock()
+            self._connected = False
 
     def _wait(self, state: tenacity.RetryCallState) -> float:
         return max(_failure(state).error.retry_after or 0.0, self._backoff(state))
@@ -142,13 +151,13 @@ class Retry:
         failure = _failure(state)
         elapsed = self._clock() - self._started
         error = failure.error
-        asked = error.retry_after
-        if asked is not None and elapsed + asked > self._deadline:
-            limit = f"; the server asked to wait {asked:,.0f} s, but the deadline of {self._deadline:g} s ends sooner"
+        wait = error.retry_after
+        if wait is not None and elapsed + wait > self._deadline:
+            limit = f"; the server asked to wait {wait:,.0f} s, but the deadline of {self._deadline:g} s ends sooner"
         else:
             limit = f", tried {state.attempt_number} times in {elapsed:.0f} s" if state.attempt_number > 1 else ""
         raise type(error)(
-            f"{error}{limit}; {failure.advice}", status=error.status, retry_after=asked, attempts=state.attempt_number
+            f"{error}{limit}; {failure.advice}", status=error.status, retry_after=wait, attempts=state.attempt_number
         ) from failure.__cause__
 
 
@@ -159,21 +168,45 @@ def _failure(state: tenacity.RetryCallState) -> RetryableError:
 
 
 class TokenBucket:
-    """Says when the next request may go: `BURST` at once, then `requests_per_minute`, evenly.
-
-    The API documents one limit, 100 requests a minute a project. A walk of up to 100 pages runs unhindered.
-    """
+    """When the next request may be sent: `BURST` without a pause, then `requests_per_minute`, evenly."""
 
     def __init__(self, requests_per_minute: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._per_second = requests_per_minute / 60
         self._size = max(1.0, min(float(BURST), requests_per_minute))
         self._tokens = self._size
         self._clock = clock
-        self._filled = clock()
+        self._filled = -math.inf  # the clock is first read by a request
 
     def take(self) -> float:
-        """Take one token and return the seconds to wait before the request may go, 0.0 where it may go now."""
+        """Take one token and return the seconds to wait before the request may be sent."""
         now = self._clock()
         self._tokens = min(self._size, self._tokens + (now - self._filled) * self._per_second) - 1
         self._filled = now
         return max(0.0, -self._tokens / self._per_second)
+
+
+class Pacer:
+    """A token bucket for each project, for many threads: the API allows 100 requests a minute for each project.
+
+    The server counts a request without a project for one that is not known here. So it takes a token from every bucket,
+    and from one of its own, which a new project's bucket starts as a copy of.
+    """
+
+    def __init__(self, requests_per_minute: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._lock = threading.Lock()
+        self._without_project = TokenBucket(requests_per_minute, clock)
+        self._by_project: dict[str, TokenBucket] = {}
+
+    def take(self, project: str | None) -> float:
+        """Take a token for a request and return the seconds to wait before it may be sent.
+
+        Args:
+            project: its id, None for a request without one.
+
+        """
+        with self._lock:
+            if project is None:
+                return max(bucket.take() for bucket in (self._without_project, *self._by_project.values()))
+            if project not in self._by_project:
+                self._by_project[project] = copy.copy(self._without_project)
+            return self._by_project[project].take()

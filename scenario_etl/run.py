@@ -10,7 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from scenario_etl.client import MAX_EMPTY_PAGES, Client, Page, Pages
+from scenario_etl.client import MAX_EMPTY_PAGES, Client, Page
 from scenario_etl.dedupe import SeenKeys
 from scenario_etl.errors import PaginationError
 from scenario_etl.progress import Bar, NoBar, progress_bar
@@ -94,24 +94,31 @@ class Run:
     """
 
     def __init__(self, client: Client, resource: Resource, query: Mapping[str, str], options: RunOptions) -> None:
-        self._client = client
+        self._base_url = client.base_url
         self._resource = resource
         self._query = query
-        self._options = options
+        self._progress = options.progress
         self._extracted_at, self._started = datetime.now(UTC), monotonic()
+        self._bar: Bar | NoBar = NoBar()
+        sizes = {} if options.page_size is None else {"pageSize": options.page_size}
+        self._pages = client.pages(
+            resource.path,
+            resource.records_key,
+            {**resource.fixed_query, **query, **sizes},
+            lambda reason, seconds: self._bar.wait(reason, seconds),
+            max_pages=options.max_pages,
+        )
         self._reader = RecordReader(
-            resource, strict=options.strict, signed_urls=options.signed_urls, redact=client.redact
+            resource, strict=options.strict, signed_urls=options.signed_urls, redact=self._pages.redact
         )
         self._seen = SeenKeys()
         self._rows = 0
-        self._pages: Pages | None = None
 
     def batches(self, min_rows: int = 0) -> Generator[pa.RecordBatch]:
         """Yield one RecordBatch for each page, or for as many as have `min_rows` records together."""
         last_page = last_new_page = 0
-        with progress_bar(self._resource.name, self._options.progress) as bar:
-            self._pages = self._requested(bar)
-            for records in _gathered(self._pages, min_rows, bar.add_page):
+        with progress_bar(self._resource.name, self._progress) as self._bar:
+            for records in _gathered(self._pages, min_rows, self._bar.add_page):
                 self._check_progress(last_page, last_new_page)
                 last_page = self._pages.pages
                 batch = self._seen.drop_duplicates(self._reader.read(records), self._reader.keys(records))
@@ -126,9 +133,9 @@ class Run:
             more: attributes that differ, such as `rows` where not only this run's rows were written.
 
         """
-        values = {
+        values: dict[str, Any] = {
             "resource": self._resource.name,
-            "base_url": self._client.base_url,
+            "base_url": self._base_url,
             "project_id": self._query.get(PROJECT_ID.api_name),
             "extracted_at": self._extracted_at,
             "seconds": round(monotonic() - self._started, 3),
@@ -137,21 +144,9 @@ class Run:
             "missing_fields": dict(self._reader.missing_fields),
             "unknown_fields": dict(self._reader.unknown_fields),
         }
-        if self._pages:
-            values |= {name: getattr(self._pages, name) for name in _COUNTED}
-            values |= {"seconds_waited": round(self._pages.seconds_waited, 3)}
+        values |= {name: getattr(self._pages, name) for name in _COUNTED}
+        values |= {"seconds_waited": round(self._pages.seconds_waited, 3)}
         return ScanReport(**values | more)
-
-    def _requested(self, bar: Bar | NoBar) -> Pages:
-        page_size = self._options.page_size
-        sizes = {} if page_size is None else {"pageSize": page_size}
-        return self._client.pages(
-            self._resource.path,
-            self._resource.records_key,
-            {**self._resource.fixed_query, **self._query, **sizes},
-            bar.wait,
-            max_pages=self._options.max_pages,
-        )
 
     def _check_progress(self, page: int, last_new_page: int) -> None:
         if page - last_new_page >= MAX_EMPTY_PAGES:

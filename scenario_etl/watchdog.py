@@ -25,7 +25,7 @@ class Watch:
     """Bounds the time of the requests that a thread makes within it, if their connections are watched.
 
     Attributes:
-        is_over: whether the time was up, so that what was read is not the whole.
+        is_over: whether the time was up, so that what was read is incomplete.
 
     """
 
@@ -47,8 +47,10 @@ class Watch:
         _watchdog.watches.discard(self)
 
     def shut(self) -> None:
-        """Shut the connection down, if it is open yet; whoever reads from it then comes to its end."""
+        """Shut the connection down, if it is open yet; reading from it then ends."""
         self.is_over = True
+        if getattr(self.connection, "watch", self) is not self:
+            return  # the response was read, and another thread has the connection
         opened = getattr(self.connection, "sock", None) or self.socket  # a connection forgets one that will be closed
         opened = getattr(opened, "socket", opened)  # of TLS within TLS
         if isinstance(opened, socket.socket):
@@ -64,7 +66,7 @@ def watch_connections(pool: ConnectionPool) -> None:
 
 
 class _FinalResponse(HTTPResponse):
-    """An answer whose interim ones (102, 103) are passed over, as RFC 9110, 15.2 asks; http.client knows 100 only."""
+    """A response without interim ones (102, 103) before it, as in RFC 9110, 15.2; http.client skips only 100."""
 
     def begin(self) -> None:
         super().begin()
@@ -74,20 +76,21 @@ class _FinalResponse(HTTPResponse):
 
 
 class _Watched:
-    """A connection that tells the watch of the request which it is used for."""
+    """A connection that registers with the watch of its current request."""
 
     response_class = _FinalResponse
+    watch: Watch | None = None
 
     def connect(self, *arguments: Any, **settings: Any) -> Any:
-        self._tell()
+        self._register()
         return super().connect(*arguments, **settings)  # type: ignore[misc]
 
     def request(self, *arguments: Any, **settings: Any) -> Any:
-        self._tell()
+        self._register()
         return super().request(*arguments, **settings)  # type: ignore[misc]
 
     def getresponse(self, *arguments: Any, **settings: Any) -> Any:
-        self._tell()
+        self._register()
         return super().getresponse(*arguments, **settings)  # type: ignore[misc]
 
     def _tunnel(self) -> None:
@@ -96,9 +99,9 @@ class _Watched:
             self.close()  # type: ignore[attr-defined]
             raise TimeoutError  # half a status line of a proxy passes for a whole one
 
-    def _tell(self) -> None:
+    def _register(self) -> None:
         if watch := getattr(_current, "watch", None):
-            watch.connection, watch.socket = self, getattr(self, "sock", None)
+            self.watch, watch.connection, watch.socket = watch, self, getattr(self, "sock", None)
 
 
 class _Watchdog:

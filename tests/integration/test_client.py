@@ -74,7 +74,7 @@ def test_any_split_into_pages_gives_every_record_once_in_order(split) -> None:
 
 
 @pytest.mark.parametrize("end", [{}, {"nextPaginationToken": None}, {"nextPaginationToken": ""}])
-def test_an_absent_null_or_empty_token_ends_the_walk(end) -> None:
+def test_an_absent_null_or_empty_token_ends_the_listing(end) -> None:
     assert len(pages(answering({"collections": [1]} | end)[0])) == 1
 
 
@@ -95,22 +95,22 @@ def test_tokens_are_percent_encoded_and_everything_else_stays() -> None:
 def test_a_token_seen_before_ends_in_an_error(tokens: str) -> None:
     error = failure(*(page(1, token=token) for token in tokens))
     assert type(error) is PaginationError
-    assert f"page {len(tokens)} gave the token" in str(error)
+    assert f"page {len(tokens)} has the token" in str(error)
 
 
-def test_nine_empty_pages_running_are_passed_over_and_ten_are_an_error() -> None:
+def test_nine_consecutive_empty_pages_are_skipped_and_ten_are_an_error() -> None:
     nine = [page(token=f"t{i}") for i in range(9)]
     assert len(pages(answering(*nine, page(1, token="x"), *[page(token=f"u{i}") for i in range(9)], page())[0])) == 20
     assert "10 consecutive empty pages" in str(failure(*nine, page(token="t9"), page()))
 
 
-def test_the_walk_counts_pages_requests_and_the_chain_of_tokens() -> None:
+def test_pages_counts_pages_requests_and_the_chain_of_tokens() -> None:
     client, _ = answering(page(token="a"), (503, {}, b""), page(token="b"), page())
-    walk = client.pages("/collections", "collections", {})
-    list(walk)
-    assert (walk.pages, walk.requests, walk.retries) == (3, 4, 1)
-    assert walk.seconds_waited >= 1
-    assert walk.tokens_sha256 == hashlib.sha256(b"a\nb\n").hexdigest()
+    listing = client.pages("/collections", "collections", {})
+    list(listing)
+    assert (listing.pages, listing.requests, listing.retries) == (3, 4, 1)
+    assert listing.seconds_waited >= 1
+    assert listing.tokens_sha256 == hashlib.sha256(b"a\nb\n").hexdigest()
 
 
 def test_a_record_is_retrieved_by_its_path_and_404_is_none() -> None:

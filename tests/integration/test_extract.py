@@ -16,6 +16,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import requests
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -415,10 +416,11 @@ class Endless(FakeAdapter):
 
 
 def endless_client(grows: bool) -> tuple[Client, Endless]:
-    client, _ = answering({})
     adapter = Endless(endless(grows))
-    client._transport._adapter = adapter
-    return client, adapter
+    session = requests.Session()
+    session.mount("https://", adapter)
+    url = "https://api.example/v1"
+    return Client("k", "s", base_url=url, session=session, requests_per_minute=0), adapter
 
 
 @pytest.mark.parametrize("use", ["to_batches", "to_arrow", "to_parquet"])
@@ -442,7 +444,7 @@ def test_pages_of_repeated_records_are_passed_over_up_to_nine() -> None:
 
 def test_an_api_that_grows_for_ever_ends_with_max_pages(tmp_path: Path) -> None:
     client, adapter = endless_client(grows=True)
-    with pytest.raises(PaginationError, match=r"page 50 has a token for one more, but max_pages is 50.*--max-pages"):
+    with pytest.raises(PaginationError, match=r"page 50 has a token of a next page, but max_pages is 50.*--max-pages"):
         export_collections(tmp_path / "c.parquet", client=client, max_pages=50)
     assert len(adapter.requests) == 50
     assert len(extract_collections(client=answering(page(record()))[0], max_pages=1)) == 1

@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 from scenario_etl import Client, Emulator
 from scenario_etl.emulator import HTML, Fault
 from scenario_etl.errors import APIError, AuthError, ConfigError, ScenarioError, TransientError
-from scenario_etl.transport import DuplicateKeyError, _decoded
+from scenario_etl.response import DuplicateKeyError, decode_json
 from tests.helpers import answering, failure, page, pages, record
 
 # Sessions
@@ -33,16 +33,18 @@ def test_a_session_of_the_users_brings_headers_and_is_left_open() -> None:
     with Emulator(1) as api, requests.Session() as session:
         session.headers["X-Team"] = "art"
         with Client("demo", "demo", base_url=api.url, session=session) as client:
-            assert client._transport.session is session
+            assert client._transport.connections._session is session
             assert len(pages(client)) == 1
         assert session.get(f"{api.url}/collections", auth=("demo", "demo"), timeout=5).status_code == 200
 
 
 def test_a_session_brings_its_proxies_and_certificates_and_every_request_has_a_timeout() -> None:
     client, adapter = answering(page())
-    client._transport.session.verify = "/company/ca.pem"
-    client._transport.session.proxies = {"https": "http://proxy.example:3128"}
-    again = Client("k", "s", base_url="https://api.example/v1", session=client._transport.session, timeout=7)
+    client._transport.connections._session.verify = "/company/ca.pem"
+    client._transport.connections._session.proxies = {"https": "http://proxy.example:3128"}
+    again = Client(
+        "k", "s", base_url="https://api.example/v1", session=client._transport.connections._session, timeout=7
+    )
     pages(again)
     (settings,) = adapter.settings
     assert settings["verify"] == "/company/ca.pem"
@@ -50,7 +52,7 @@ def test_a_session_brings_its_proxies_and_certificates_and_every_request_has_a_t
     assert settings["timeout"] == (5, 7)
 
 
-def test_a_proxy_is_no_matter_of_loopback(monkeypatch, connect) -> None:
+def test_loopback_uses_no_proxy(monkeypatch, connect) -> None:
     for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     monkeypatch.delenv("NO_PROXY", raising=False)
@@ -76,10 +78,10 @@ def test_close_closes_a_session_of_its_own_only() -> None:
         pass
     assert closed == []
     own = Client("k", "s")
-    pool = own._transport._adapter.poolmanager.connection_from_url("https://api.example")
-    assert len(own._transport._adapter.poolmanager.pools) == 1
+    pool = own._transport.connections._adapter.poolmanager.connection_from_url("https://api.example")
+    assert len(own._transport.connections._adapter.poolmanager.pools) == 1
     own.close()
-    assert len(own._transport._adapter.poolmanager.pools) == 0
+    assert len(own._transport.connections._adapter.poolmanager.pools) == 0
     assert pool is not None
 
 
@@ -88,18 +90,19 @@ def test_a_closed_client_holds_no_connection_and_can_be_used_again(connect) -> N
         client = connect(api)
         for _ in range(2):
             assert len(pages(client)) == 1
-            connections = weakref.ref(client._transport._adapter._pool)
+            pools = client._transport.connections._adapter.poolmanager.pools
+            connections = weakref.ref(pools[next(iter(pools.keys()))])
             client.close()
             assert connections() is None  # urllib3 closes them when nobody refers to the pool
 
 
-# What is no page
+# Responses that are not pages
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>", b'{"collections": [', b"\xff\xfe\xfa", b"[" * 100_000, b"text\n"])
-def test_a_200_that_is_no_json_is_tried_again_then_exit_75(body: bytes) -> None:
+def test_a_200_that_is_not_json_is_retried_then_exit_75(body: bytes) -> None:
     client, adapter = answering((200, {}, body))
-    with pytest.raises(TransientError, match="its body is no JSON") as caught:
+    with pytest.raises(TransientError, match="its body is not valid JSON") as caught:
         pages(client)
     assert (caught.value.exit_code, caught.value.status, len(adapter.requests)) == (75, 200, 8)
 
@@ -107,7 +110,7 @@ def test_a_200_that_is_no_json_is_tried_again_then_exit_75(body: bytes) -> None:
 @pytest.mark.parametrize(
     "body", [None, [], [{"id": "x"}], 3, {}, {"collections": None}, {"collections": {}}, {"reason": "quota"}]
 )
-def test_json_without_the_list_is_tried_again_then_exit_69(body) -> None:
+def test_json_without_the_list_is_retried_then_exit_69(body) -> None:
     client, adapter = answering((200, {}, body))
     with pytest.raises(APIError, match="without a list 'collections'") as caught:
         pages(client)
@@ -134,16 +137,16 @@ def test_any_other_status_is_final(status: int) -> None:
         {"x": "W"},
     ],
 )
-def test_the_servers_words_are_in_the_error(body) -> None:
+def test_the_text_of_the_server_is_in_the_error(body) -> None:
     assert "W" in str(failure((400, {}, body)))
 
 
-def test_the_error_tells_what_was_asked() -> None:
+def test_the_error_names_the_request() -> None:
     error = failure(page(1, token="t"), (404, {}, b""))
     assert str(error).startswith("GET https://api.example/v1/collections?pageSize=100 (page 2): 404")
 
 
-def test_a_quoted_answer_is_bounded() -> None:
+def test_a_quoted_response_is_bounded() -> None:
     assert len(str(failure((400, {}, b"x" * 10**6)))) < 400
 
 
@@ -159,9 +162,9 @@ def test_a_quoted_answer_is_bounded() -> None:
         requests.exceptions.SSLError("handshake"),
     ],
 )
-def test_a_transport_error_is_tried_again_then_exit_75(error) -> None:
+def test_a_transport_error_is_retried_then_exit_75(error) -> None:
     client, adapter = answering(error)
-    with pytest.raises(TransientError, match="no answer") as caught:
+    with pytest.raises(TransientError, match="no response") as caught:
         pages(client)
     assert (caught.value.status, len(adapter.requests), caught.value.attempts) == (None, 8, 8)
 
@@ -192,7 +195,7 @@ def test_a_host_name_that_cannot_be_resolved_is_a_warning_at_once(monkeypatch, c
     assert "Name or service not known, retrying in" in caplog.text
 
 
-def test_a_host_that_does_not_react_is_no_connection_either(clock, caplog) -> None:
+def test_a_host_that_does_not_respond_is_no_connection_either(clock, caplog) -> None:
     with ExitStack() as stack:
         server = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
         with suppress(TimeoutError):
@@ -221,14 +224,14 @@ def test_an_untrusted_certificate_is_final() -> None:
 
 
 @pytest.mark.parametrize("fault", [Fault(reset=True), Fault(cut=50), HTML, Fault(status=503), Fault(status=429)])
-def test_a_real_server_that_fails_once_is_asked_again(fault: Fault, connect) -> None:
+def test_a_request_to_a_real_server_that_fails_once_is_retried(fault: Fault, connect) -> None:
     with Emulator(250, faults=[None, fault]) as api:
-        walk = connect(api).pages("/collections", "collections", {"pageSize": 100})
-        assert sum(len(page.records) for page in walk) == 250
-        assert (walk.requests, walk.retries) == (4, 1)
+        listing = connect(api).pages("/collections", "collections", {"pageSize": 100})
+        assert sum(len(page.records) for page in listing) == 250
+        assert (listing.requests, listing.retries) == (4, 1)
 
 
-def test_an_answer_that_trickles_is_given_up_after_ten_timeouts(clock) -> None:
+def test_a_response_that_trickles_is_given_up_after_ten_timeouts(clock) -> None:
     class Trickle:
         def read1(self, amount: int, decode_content: bool) -> bytes:
             clock.sleep(0.9)
@@ -248,15 +251,15 @@ def test_an_answer_that_trickles_is_given_up_after_ten_timeouts(clock) -> None:
     assert 10 < clock.now < 11
 
 
-def test_a_compressed_answer_is_bounded_while_it_is_unpacked() -> None:
+def test_a_compressed_response_is_bounded_while_it_is_decompressed() -> None:
     bomb = gzip.compress(b" " * (40 * 2**20))
     client, adapter = answering((200, {"Content-Encoding": "gzip"}, bomb))
-    with pytest.raises(APIError, match="larger than 32 MiB; ask for smaller pages"):
+    with pytest.raises(APIError, match="larger than 32 MiB; use a smaller page_size"):
         pages(client)
     assert len(adapter.requests) == 1
 
 
-def test_a_compressed_page_is_unpacked_and_a_corrupt_one_tried_again() -> None:
+def test_a_compressed_page_is_decompressed_and_a_corrupt_one_retried() -> None:
     good = gzip.compress(json.dumps(page(1)).encode())
     header = {"Content-Encoding": "gzip"}
     client, adapter = answering((200, header, good[:20] + b"garbage"), (200, header, good[:-12]), (200, header, good))
@@ -321,7 +324,7 @@ def test_a_redirect_loop_ends_and_is_not_retried() -> None:
 # Pacing
 
 
-def test_walks_of_one_project_share_its_budget_and_other_projects_have_their_own(clock) -> None:
+def test_listings_of_one_project_share_its_bucket_and_other_projects_have_their_own(clock) -> None:
     client, _ = answering(page(record()), requests_per_minute=100, clock=clock, sleep=clock.sleep)
     for _ in range(100):
         pages(client, projectId="a")
@@ -331,7 +334,7 @@ def test_walks_of_one_project_share_its_budget_and_other_projects_have_their_own
     assert clock.waits == [pytest.approx(0.6)]
 
 
-def test_pacing_is_logged_for_the_curious_only_and_takes_nothing_from_the_deadline(clock, caplog) -> None:
+def test_pacing_is_logged_at_debug_level_and_takes_nothing_from_the_deadline(clock, caplog) -> None:
     caplog.set_level(logging.INFO)
     slow = {"requests_per_minute": 0.15, "clock": clock, "sleep": clock.sleep}
     client, adapter = answering(page(1, token="a"), page(2, token="b"), (503, {}, b""), page(3), **slow)
@@ -349,11 +352,11 @@ def test_pacing_can_be_switched_off(unpaced, clock) -> None:
     assert clock.waits == []
 
 
-def test_waiting_is_announced_with_its_reason() -> None:
-    heard = []
+def test_on_wait_is_called_with_the_reason_and_the_seconds() -> None:
+    waits = []
     client, _ = answering((429, {"Retry-After": "12"}, b""), page())
-    list(client.pages("/collections", "collections", {}, lambda reason, seconds: heard.append((reason, seconds))))
-    assert heard == [("429", 12)]
+    list(client.pages("/collections", "collections", {}, lambda reason, seconds: waits.append((reason, seconds))))
+    assert waits == [("429", 12)]
 
 
 @pytest.mark.parametrize(
@@ -384,11 +387,11 @@ json_values = st.recursive(
 @given(json_values, st.sampled_from([None, 1]), st.sampled_from(["utf-8", "utf-16", "utf-8-sig"]))
 def test_json_is_decoded_as_the_standard_library_does(value, indent, encoding) -> None:
     body = json.dumps(value, indent=indent).encode(encoding)
-    assert _decoded(body) == json.loads(body) == value
+    assert decode_json(body) == json.loads(body) == value
 
 
 @given(json_values, st.data())
-def test_what_is_no_json_is_refused_as_the_standard_library_does(value, data) -> None:
+def test_invalid_json_is_refused_as_the_standard_library_does(value, data) -> None:
     text = json.dumps({"a": value, "b": 1})
     cut = data.draw(st.integers(0, len(text)))
     broken = text[:cut] + data.draw(st.sampled_from(["", ",", "}", "x", '"', ":", "{"])) + text[cut + 1 :]
@@ -396,10 +399,10 @@ def test_what_is_no_json_is_refused_as_the_standard_library_does(value, data) ->
         right = json.loads(broken)
     except ValueError:
         with pytest.raises(ValueError):  # noqa: PT011 - of any kind
-            _decoded(broken.encode())
+            decode_json(broken.encode())
     else:
         try:
-            assert _decoded(broken.encode()) == right
+            assert decode_json(broken.encode()) == right
         except DuplicateKeyError as error:
             assert broken.count(f'"{error}"') >= 2
 
@@ -414,7 +417,7 @@ def authority() -> trustme.CA:
 
 @contextmanager
 def tls_server(certificate: trustme.LeafCert) -> Iterator[str]:
-    """An API over TLS, which answers every request with an empty page."""
+    """An API over TLS, which responds to every request with an empty page."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -463,7 +466,7 @@ def proxy_server(status: int) -> Iterator[int]:
 
 
 def refused(url: str) -> ScenarioError:
-    """The error of one walk, which must not have been tried twice."""
+    """The error of one listing, which must not have been retried."""
     waits: list[float] = []
     with Client("k", "s", base_url=url, sleep=waits.append) as client, pytest.raises(ScenarioError) as caught:
         pages(client)
@@ -478,7 +481,7 @@ def trusted(authority: trustme.CA, tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(path))
 
 
-def test_a_trusted_certificate_is_right(authority, trusted) -> None:
+def test_a_trusted_certificate_is_accepted(authority, trusted) -> None:
     with tls_server(authority.issue_cert("127.0.0.1")) as url, Client("k", "s", base_url=url) as client:
         assert len(pages(client)) == 1
 
@@ -496,7 +499,7 @@ def test_a_certificate_of_another_host_is_final_and_the_base_url_is_named(author
     with tls_server(authority.issue_cert("other.example")) as url:
         error = refused(url)
     assert type(error) is APIError
-    assert "the certificate is that of another host: check the base URL" in str(error)
+    assert "the certificate belongs to another host: check the base URL" in str(error)
     assert "REQUESTS_CA_BUNDLE" not in str(error)
 
 
@@ -518,7 +521,7 @@ def test_a_bundle_without_certificates_is_a_config_error(authority, tmp_path, mo
     assert "REQUESTS_CA_BUNDLE" in str(error)
 
 
-def test_a_port_without_tls_and_a_port_with_it_are_told_apart(authority) -> None:
+def test_a_port_without_tls_and_a_port_with_it_have_errors_of_their_own(authority) -> None:
     with Emulator(1) as api:
         error = refused(api.url.replace("http:", "https:"))
     assert type(error) is APIError
@@ -545,7 +548,7 @@ def test_a_proxy_that_refuses_is_final_and_its_password_is_not_shown(monkeypatch
 
 
 @pytest.mark.parametrize("status", [429, 502, 503])
-def test_a_proxy_that_fails_for_now_is_tried_again(monkeypatch, status: int) -> None:
+def test_a_proxy_that_fails_for_now_is_retried(monkeypatch, status: int) -> None:
     waits: list[float] = []
     with proxy_server(status) as port:
         monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{port}")
@@ -558,7 +561,7 @@ def test_a_proxy_that_fails_for_now_is_tried_again(monkeypatch, status: int) -> 
 @pytest.mark.parametrize(
     "proxy", ["http://user:p4ssw0rd@", "http://user:p4ssw0rd@:80", "http://user:p4ss/w0rd@[bad", "http://h:99999"]
 )
-def test_a_proxy_that_is_no_url_is_a_config_error_without_its_password(monkeypatch, proxy: str) -> None:
+def test_a_proxy_that_is_not_a_url_is_a_config_error_without_its_password(monkeypatch, proxy: str) -> None:
     monkeypatch.setenv("HTTPS_PROXY", proxy)
     with pytest.raises(ConfigError, match="check HTTPS_PROXY") as caught:
         Client("k", "s")

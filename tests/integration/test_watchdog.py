@@ -1,4 +1,4 @@
-"""Real servers whose answers never end, though no silence in them is longer than the timeout."""
+"""Real servers whose responses never end, though no silence in them is longer than the timeout."""
 
 import gzip
 import socket
@@ -17,7 +17,7 @@ from tests.helpers import in_child, page
 from tests.versions import INTERIM_END
 
 TIMEOUT = 5.0  # seconds of silence, which no busy machine makes of a pause between two drips
-ANSWER_TIME = 0.5  # seconds
+RESPONSE_TIME = 0.5  # seconds
 PAUSE = 0.002
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"
@@ -41,13 +41,13 @@ DRIPS = {
 
 @pytest.fixture(autouse=True)
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Bound an answer by less than the timeout, so that only the watchdog can end it."""
-    monkeypatch.setattr(transport, "ANSWER_TIMEOUTS", ANSWER_TIME / TIMEOUT)
+    """Bound a response by less than the timeout, so that only the watchdog can end it."""
+    monkeypatch.setattr(transport, "TIMEOUTS_PER_RESPONSE", RESPONSE_TIME / TIMEOUT)
 
 
 @contextmanager
 def server(answer: Iterator[bytes], pause: float = PAUSE) -> Iterator[int]:
-    """Serve connections, each with the pieces of an answer, and yield the port."""
+    """Serve connections, each with the pieces of a response, and yield the port."""
     listening = socket.create_server(("127.0.0.1", 0))
     ended = threading.Event()
 
@@ -82,7 +82,7 @@ def given_up(port: int, **arguments) -> str:
 
 
 @pytest.mark.parametrize("name", DRIPS)
-def test_an_answer_that_drips_without_end_is_given_up_wherever_it_drips(name: str) -> None:
+def test_a_response_that_drips_without_end_is_given_up_wherever_it_drips(name: str) -> None:
     with server(drip(name)) as port:
         assert (INTERIM_END if name == "100 Continue" else "not complete after 0.5 s") in given_up(port)
 
@@ -93,7 +93,7 @@ def test_with_a_session_of_the_users_too(name: str) -> None:
         assert "not complete after 0.5 s" in given_up(port, session=session)
 
 
-def test_a_proxy_whose_answer_drips_is_given_up(monkeypatch) -> None:
+def test_a_proxy_whose_response_drips_is_given_up(monkeypatch) -> None:
     with server(chain([b"HTTP/1.1 200 "], repeat(b"O"))) as port:
         monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{port}")
         client = Client("k", "s", base_url="https://api.example/v1", timeout=TIMEOUT, attempts=1)
@@ -101,14 +101,14 @@ def test_a_proxy_whose_answer_drips_is_given_up(monkeypatch) -> None:
             list(client.pages("/collections", "collections", {}))
 
 
-def test_half_an_answer_never_passes_for_a_whole_one() -> None:
+def test_an_incomplete_response_is_never_a_page() -> None:
     """Where the end of the connection is the end of the body, shutting it down must not make a page."""
     complete = chain([OK + b"Connection: close\r\n\r\n" + PAGE], repeat(b" "))
     with server(complete) as port:
         assert "not complete after 0.5 s" in given_up(port)
 
 
-def test_a_refusal_whose_words_drip_is_still_a_refusal() -> None:
+def test_a_refusal_whose_text_drips_is_still_a_refusal() -> None:
     with server(chain([b"HTTP/1.1 503 Busy\r\nConnection: close\r\n\r\nbusy"], repeat(b"."))) as port:
         assert "503 Busy: busy..." in given_up(port)
 
@@ -117,14 +117,14 @@ def test_a_refusal_whose_words_drip_is_still_a_refusal() -> None:
     "interim", [b"HTTP/1.1 102 Processing\r\n\r\n", b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n"]
 )
 @pytest.mark.parametrize("body", [b"Content-Length: %d\r\n\r\n%b" % (len(PAGE), PAGE)])
-def test_interim_answers_are_passed_over(interim: bytes, body: bytes) -> None:
+def test_interim_responses_are_skipped(interim: bytes, body: bytes) -> None:
     with server(iter([interim * 3 + OK + body])) as port:
         client = Client("k", "s", base_url=f"http://127.0.0.1:{port}/v1", attempts=1)
         with client:
             assert [each.records for each in client.pages("/collections", "collections", {})] == [[]]
 
 
-def test_answers_in_time_are_left_alone_however_many_there_are(connect) -> None:
+def test_responses_in_time_are_left_alone_however_many_there_are(connect) -> None:
     with Emulator(300) as api, connect(api) as client:
         for _ in range(3):
             assert (

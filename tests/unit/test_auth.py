@@ -15,8 +15,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from scenario_etl import Client, Emulator, scan
-from scenario_etl.auth import hide
 from scenario_etl.errors import AuthError, ConfigError, ScenarioError, TransientError
+from scenario_etl.redact import redact_secrets
 from tests.helpers import answering, failure, page, pages
 
 SECRETS = ("secret-of-mine", "a2V5LW9mLW1pbmU6c2VjcmV0LW9mLW1pbmU=")
@@ -58,7 +58,7 @@ def test_netrc_never_replaces_the_credentials(tmp_path: Path, monkeypatch, conne
         assert len(pages(connect(api))) == 1
 
 
-def test_a_bearer_callable_is_asked_anew_for_each_request() -> None:
+def test_a_bearer_callable_is_called_for_each_request() -> None:
     tokens = iter(["first", "second"])
     client, adapter = answering(page(token="t"), page(), bearer_token=lambda: next(tokens))
     pages(client)
@@ -68,7 +68,7 @@ def test_a_bearer_callable_is_asked_anew_for_each_request() -> None:
 EXPIRED = (403, {"x-amzn-errortype": "AccessDeniedException"}, {"Message": "User is not authorized"})
 
 
-def test_an_expired_jwt_is_refreshed_once_and_the_walk_goes_on() -> None:
+def test_an_expired_jwt_is_refreshed_once_and_the_listing_goes_on() -> None:
     client, adapter = answering(page(token="t"), EXPIRED, page(), bearer_token=lambda: "fresh")
     assert len(pages(client)) == 2
     assert len(adapter.requests) == 3
@@ -104,7 +104,7 @@ def test_a_refused_key_is_one_request_and_says_what_to_fix(status: int) -> None:
 
 
 @pytest.mark.parametrize("secret", SECRETS)
-def test_a_secret_that_the_server_repeats_is_not_in_the_error(secret: str) -> None:
+def test_a_secret_that_the_server_echoes_is_not_in_the_error(secret: str) -> None:
     words = "x" * 190 + secret
     for answer in [(400, {}, {"reason": words}), (200, {}, {"reason": words}), (200, {}, words.encode())]:
         error = failure(answer)
@@ -112,7 +112,7 @@ def test_a_secret_that_the_server_repeats_is_not_in_the_error(secret: str) -> No
 
 
 @pytest.mark.parametrize("form", ['s"cr3t', 's\\"cr3t', "s%22cr3t", "key-of-mine"])
-def test_a_secret_is_taken_out_in_every_way_it_is_written(form: str) -> None:
+def test_a_secret_is_redacted_in_every_encoding(form: str) -> None:
     given = {"api_key": "key-of-mine", "api_secret": 's"cr3t'}
     body = f'{{"hint": "{form}"}}'.encode()
     for answer in [(400, {}, body), (302, {"Location": f"https://x.example/{form}"}, b""), page(1, token=form)]:
@@ -121,11 +121,11 @@ def test_a_secret_is_taken_out_in_every_way_it_is_written(form: str) -> None:
         assert "key-of-mine" not in str(error)
 
 
-def test_a_bearer_token_that_the_server_repeats_is_not_in_the_error() -> None:
+def test_a_bearer_token_that_the_server_echoes_is_not_in_the_error() -> None:
     assert "tok3n" not in str(failure((400, {}, {"reason": "bad tok3n"}), bearer_token="tok3n"))
 
 
-def test_neither_repr_nor_logs_show_a_secret(caplog) -> None:
+def test_neither_repr_nor_logs_contain_a_secret(caplog) -> None:
     caplog.set_level(logging.DEBUG)
     client, _ = answering((503, {}, b""), page(token="t"), page())
     pages(client)
@@ -137,29 +137,29 @@ def test_neither_repr_nor_logs_show_a_secret(caplog) -> None:
 # Secrets in errors
 
 
-TOLD = "s3cr3t/of+mine?"
-ENCODED = base64.b64encode(f"key-of-mine:{TOLD}".encode()).decode()
+SECRET_TEXT = "s3cr3t/of+mine?"
+ENCODED = base64.b64encode(f"key-of-mine:{SECRET_TEXT}".encode()).decode()
 FORMS = {
-    "plain": TOLD,
-    "percent": quote(TOLD, safe=""),
-    "percent twice": quote(quote(TOLD, safe=""), safe=""),
-    "form": quote_plus(TOLD),
-    "html": html.escape(TOLD.replace("/", "&#47;")),
-    "html hexadecimal": "".join(f"&#x{ord(c):x};" for c in TOLD),
-    "json": "".join(f"\\u{ord(c):04x}" for c in TOLD),
-    "json in json": json.dumps(json.dumps(TOLD.replace("/", "\\/"))),
+    "plain": SECRET_TEXT,
+    "percent": quote(SECRET_TEXT, safe=""),
+    "percent twice": quote(quote(SECRET_TEXT, safe=""), safe=""),
+    "form": quote_plus(SECRET_TEXT),
+    "html": html.escape(SECRET_TEXT.replace("/", "&#47;")),
+    "html hexadecimal": "".join(f"&#x{ord(c):x};" for c in SECRET_TEXT),
+    "json": "".join(f"\\u{ord(c):04x}" for c in SECRET_TEXT),
+    "json in json": json.dumps(json.dumps(SECRET_TEXT.replace("/", "\\/"))),
     "base64": ENCODED,
     "base64 without padding": ENCODED.rstrip("="),
-    "base64 for URLs": base64.urlsafe_b64encode(f"key-of-mine:{TOLD}".encode()).decode().rstrip("="),
-    "base64 of the secret": base64.b64encode(TOLD.encode()).decode(),
-    "base64 of more": base64.b64encode(f"user=x&secret={TOLD}&more".encode()).decode(),
-    "hexadecimal": TOLD.encode().hex().upper(),
+    "base64 for URLs": base64.urlsafe_b64encode(f"key-of-mine:{SECRET_TEXT}".encode()).decode().rstrip("="),
+    "base64 of the secret": base64.b64encode(SECRET_TEXT.encode()).decode(),
+    "base64 of more": base64.b64encode(f"user=x&secret={SECRET_TEXT}&more".encode()).decode(),
+    "hexadecimal": SECRET_TEXT.encode().hex().upper(),
 }
 
 
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("place", ["reason", "body", "location", "token", "status line"])
-def test_a_secret_is_hidden_in_every_spelling_and_place(form: str, place: str) -> None:
+def test_a_secret_is_redacted_in_every_encoding_and_place(form: str, place: str) -> None:
     text = FORMS[form]
     answers = {
         "reason": [(400, {}, {"reason": f"wrong: {text}."})],
@@ -168,10 +168,10 @@ def test_a_secret_is_hidden_in_every_spelling_and_place(form: str, place: str) -
         "token": [page(1, token=text)],
         "status line": [requests.ConnectionError(f"broken: {text}")],
     }[place]
-    said = str(failure(*answers, api_key="key-of-mine", api_secret=TOLD, attempts=1))
+    said = str(failure(*answers, api_key="key-of-mine", api_secret=SECRET_TEXT, attempts=1))
     assert "***" in said
     assert text.strip('"') not in said
-    assert TOLD not in said
+    assert SECRET_TEXT not in said
 
 
 DIVIDED = {
@@ -179,55 +179,57 @@ DIVIDED = {
     "zero width space": "s3cr3t/of\u200b+mine?",
     "tag": "s3cr3t/of<wbr>+mine?",
     "newline": "s3cr3t/of\n+mine?",
-    "NUL": "\0".join(TOLD),
+    "NUL": "\0".join(SECRET_TEXT),
     "base64 in lines": "\n".join(ENCODED[i : i + 7] for i in range(0, len(ENCODED), 7)),
-    "all but the last": TOLD[:-1],
-    "all but the first": TOLD[1:],
+    "all but the last": SECRET_TEXT[:-1],
+    "all but the first": SECRET_TEXT[1:],
     "base64 cut": ENCODED[:-3],
-    "hexadecimal with colons": TOLD.encode().hex(":"),
-    "escaped bytes": "".join(f"\\x{byte:02x}" for byte in TOLD.encode()),
+    "hexadecimal with colons": SECRET_TEXT.encode().hex(":"),
+    "escaped bytes": "".join(f"\\x{byte:02x}" for byte in SECRET_TEXT.encode()),
 }
 
 
 @pytest.mark.parametrize("form", DIVIDED)
-def test_a_secret_that_is_cut_or_divided_is_hidden(form: str) -> None:
-    said = str(failure((400, {}, {"reason": f"wrong: {DIVIDED[form]}."}), api_key="key-of-mine", api_secret=TOLD))
+def test_a_secret_that_is_cut_or_divided_is_redacted(form: str) -> None:
+    said = str(
+        failure((400, {}, {"reason": f"wrong: {DIVIDED[form]}."}), api_key="key-of-mine", api_secret=SECRET_TEXT)
+    )
     squeezed = re.sub(r"[^!-~]", "", said)
     assert "***" in said
-    assert not [part for part in (TOLD[:8], TOLD[-8:], ENCODED[8:20]) if part in squeezed]
+    assert not [part for part in (SECRET_TEXT[:8], SECRET_TEXT[-8:], ENCODED[8:20]) if part in squeezed]
 
 
-def test_a_secret_at_the_end_of_what_is_read_of_an_error_is_hidden() -> None:
-    body = b"<" + b"x" * (2**16 - len(TOLD)) + b">" + TOLD.encode()
-    assert TOLD[:8] not in str(failure((400, {}, body), api_key="key-of-mine", api_secret=TOLD))
+def test_a_secret_at_the_end_of_what_is_read_of_an_error_is_redacted() -> None:
+    body = b"<" + b"x" * (2**16 - len(SECRET_TEXT)) + b">" + SECRET_TEXT.encode()
+    assert SECRET_TEXT[:8] not in str(failure((400, {}, body), api_key="key-of-mine", api_secret=SECRET_TEXT))
 
 
 @pytest.mark.parametrize(
     "body",
     [
-        {"collections": [{"id": "c1", TOLD: 1}]},
-        {"collections": [{"id": "c1", "assetCount": TOLD}]},
-        {"collections": [{"id": TOLD, "assetCount": "x"}]},
-        {"collections": [], "nextPaginationToken": [TOLD]},
-        b'{"collections": [], "%b": 1, "%b": 2}' % (TOLD.encode(), TOLD.encode()),
+        {"collections": [{"id": "c1", SECRET_TEXT: 1}]},
+        {"collections": [{"id": "c1", "assetCount": SECRET_TEXT}]},
+        {"collections": [{"id": SECRET_TEXT, "assetCount": "x"}]},
+        {"collections": [], "nextPaginationToken": [SECRET_TEXT]},
+        b'{"collections": [], "%b": 1, "%b": 2}' % (SECRET_TEXT.encode(), SECRET_TEXT.encode()),
     ],
 )
-def test_a_secret_in_the_place_of_a_name_or_a_value_is_hidden(body, caplog) -> None:
-    client, _ = answering((200, {}, body), api_key="key-of-mine", api_secret=TOLD, attempts=1)
+def test_a_secret_in_the_place_of_a_name_or_a_value_is_redacted(body, caplog) -> None:
+    client, _ = answering((200, {}, body), api_key="key-of-mine", api_secret=SECRET_TEXT, attempts=1)
     described = scan("collections", client=client)
     try:
         described.to_arrow()
         said = json.dumps(described.report.to_dict())
     except ScenarioError as error:
         said = "".join(traceback.format_exception(error))
-    assert TOLD[:8] not in said + caplog.text
+    assert SECRET_TEXT[:8] not in said + caplog.text
 
 
-@pytest.mark.parametrize("body", [b"no JSON, " + TOLD.encode(), b"\xff" + TOLD.encode()])
+@pytest.mark.parametrize("body", [b"no JSON, " + SECRET_TEXT.encode(), b"\xff" + SECRET_TEXT.encode()])
 def test_no_error_leads_to_the_body_of_a_response(body: bytes) -> None:
-    error = failure((200, {}, body), api_key="key-of-mine", api_secret=TOLD, attempts=1)
+    error = failure((200, {}, body), api_key="key-of-mine", api_secret=SECRET_TEXT, attempts=1)
     while error:
-        assert TOLD[:8] not in repr(error) + repr(vars(error))
+        assert SECRET_TEXT[:8] not in repr(error) + repr(vars(error))
         error = error.__cause__ or error.__context__
 
 
@@ -237,7 +239,7 @@ def test_a_secret_that_is_no_text_is_in_no_error() -> None:
     assert (caught.value.__cause__, caught.value.__context__) == (None, None)
 
 
-def test_a_callable_for_the_token_that_fails_for_now_is_asked_again() -> None:
+def test_a_bearer_callable_that_cannot_connect_is_retried() -> None:
     fails = [True, True, False]
 
     def token() -> str:
@@ -250,8 +252,8 @@ def test_a_callable_for_the_token_that_fails_for_now_is_asked_again() -> None:
     assert len(adapter.requests) == 1
 
 
-def test_a_short_secret_is_hidden_where_it_is_a_word() -> None:
-    assert hide("start art, art:x or artist", ["art"]) == "start ***, ***:x or artist"
+def test_a_short_secret_is_redacted_where_it_is_a_word() -> None:
+    assert redact_secrets("start art, art:x or artist", ["art"]) == "start ***, ***:x or artist"
 
 
 def test_a_short_key_leaves_words_as_they_are() -> None:
@@ -262,24 +264,24 @@ def test_a_short_key_leaves_words_as_they_are() -> None:
 
 
 @given(st.text(), st.text(min_size=3))
-def test_what_holds_no_secret_is_not_changed(text: str, secret: str) -> None:
+def test_text_without_a_secret_is_not_changed(text: str, secret: str) -> None:
     assume(secret not in html.unescape(unquote(text)))
     assume("***" not in text)
-    hidden = hide(text, [secret])
+    hidden = redact_secrets(text, [secret])
     assert hidden == text or "***" in hidden
 
 
-def test_a_token_that_was_used_before_is_hidden_too() -> None:
+def test_a_token_of_an_earlier_request_is_redacted_too() -> None:
     tokens = iter([f"t0k3n-number-{number}" for number in range(9)])
     answers = [page(token="t"), page(token="u"), (400, {}, {"reason": "t0k3n-number-0 has expired, t0k3n-number-1"})]
     said = str(failure(*answers, bearer_token=lambda: next(tokens)))
     assert "*** has expired, ***" in said
 
 
-def test_a_secret_in_the_variable_for_its_file_is_not_shown(monkeypatch) -> None:
+def test_a_secret_in_the_variable_for_its_file_is_not_in_the_error(monkeypatch) -> None:
     monkeypatch.setenv("SCENARIO_SDK_API_KEY", "key-of-mine")
     monkeypatch.setenv("SCENARIO_SDK_API_SECRET_FILE", "s3cr3t-of-mine")
-    with pytest.raises(ConfigError, match="It takes a path, not the secret itself") as caught:
+    with pytest.raises(ConfigError, match="set it to a path, not to the secret itself") as caught:
         Client()
     assert "s3cr3t" not in "".join(traceback.format_exception(caught.value))
 

@@ -1,7 +1,9 @@
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from scenario_etl.errors import APIError, TransientError
-from scenario_etl.retry import Retry, RetryableError, TokenBucket, is_retryable, retry_after_of
+from scenario_etl.retry import Pacer, Retry, RetryableError, TokenBucket, is_retryable, parse_retry_after
 from tests.helpers import FakeClock
 
 NOW = 784_111_777.0  # Sun, 06 Nov 1994 08:49:37 GMT, the date of RFC 9110
@@ -23,12 +25,12 @@ def failing(times: int, error: APIError | None = None):
 
 
 @pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504, 599])
-def test_a_status_that_may_pass_is_retried(status: int) -> None:
+def test_a_retryable_status(status: int) -> None:
     assert is_retryable(status)
 
 
 @pytest.mark.parametrize("status", [200, 204, 269, 301, 400, 401, 403, 404, 410, 422, 600])
-def test_any_other_status_is_not(status: int) -> None:
+def test_any_other_status_is_not_retryable(status: int) -> None:
     assert not is_retryable(status)
 
 
@@ -55,8 +57,8 @@ def test_any_other_status_is_not(status: int) -> None:
         ({"Retry-After": "7"}, {"remainingSeconds": 12}, 12),
     ],
 )
-def test_what_the_server_asks_is_read_wherever_it_stands(headers, body, seconds) -> None:
-    assert retry_after_of(headers, body, NOW) == seconds
+def test_retry_after_is_read_from_header_and_body(headers, body, seconds) -> None:
+    assert parse_retry_after(headers, body, NOW) == seconds
 
 
 def test_waits_grow_from_one_second_to_a_minute_and_outlast_two_windows(clock: FakeClock) -> None:
@@ -68,23 +70,23 @@ def test_waits_grow_from_one_second_to_a_minute_and_outlast_two_windows(clock: F
     assert (retry.retries, retry.seconds_waited) == (7, sum(clock.waits))
 
 
-def test_no_attempt_comes_sooner_than_the_server_asked(clock: FakeClock) -> None:
+def test_no_attempt_is_sooner_than_retry_after(clock: FakeClock) -> None:
     assert Retry(8, 300, clock.sleep, clock)(failing(2, TransientError("429", retry_after=40))) == "page"
     assert clock.waits == [40, 40]
 
 
-def test_the_backoff_holds_where_the_server_asks_less(clock: FakeClock) -> None:
+def test_the_backoff_applies_where_retry_after_is_shorter(clock: FakeClock) -> None:
     Retry(8, 300, clock.sleep, clock)(failing(3, TransientError("429", retry_after=0.5)))
     assert clock.waits[2] >= 4
 
 
-def test_the_last_error_tells_the_number_of_attempts(clock: FakeClock) -> None:
+def test_the_last_error_has_the_number_of_attempts(clock: FakeClock) -> None:
     with pytest.raises(TransientError, match=r"GET /x: 503, tried 3 times in \d+ s; run again later") as caught:
         Retry(3, 300, clock.sleep, clock)(failing(9))
     assert (caught.value.status, caught.value.attempts, len(clock.waits)) == (503, 3, 2)
 
 
-def test_a_server_that_asks_for_more_than_is_left_ends_it_at_once_and_the_error_says_so(clock: FakeClock) -> None:
+def test_a_retry_after_beyond_the_deadline_ends_it_at_once_and_the_error_says_so(clock: FakeClock) -> None:
     with pytest.raises(TransientError, match="asked to wait 3,600 s, but the deadline of 300 s ends sooner") as caught:
         Retry(8, 300, clock.sleep, clock)(failing(9, TransientError("429", retry_after=3600)))
     assert (clock.waits, caught.value.retry_after, caught.value.attempts) == ([], 3600, 1)
@@ -159,7 +161,7 @@ def test_any_other_error_is_raised_at_once(clock: FakeClock) -> None:
     assert clock.waits == []
 
 
-def test_a_hundred_requests_go_at_once_then_one_every_600_milliseconds(clock: FakeClock) -> None:
+def test_a_hundred_requests_do_not_wait_then_one_every_600_milliseconds(clock: FakeClock) -> None:
     bucket = TokenBucket(100, clock)
     assert [bucket.take() for _ in range(100)] == [0.0] * 100
     for _ in range(10):
@@ -181,3 +183,68 @@ def test_a_slow_rate_has_small_bursts(clock: FakeClock) -> None:
     bucket = TokenBucket(6, clock)
     assert [bucket.take() for _ in range(6)] == [0.0] * 6
     assert bucket.take() == pytest.approx(10)
+
+
+def test_requests_of_one_project_do_not_delay_those_of_another(clock: FakeClock) -> None:
+    pacer = Pacer(100, clock)
+    assert [pacer.take("a") for _ in range(100)] == [0.0] * 100
+    assert [pacer.take("b") for _ in range(100)] == [0.0] * 100
+    assert pacer.take("a") == pytest.approx(0.6)
+    assert pacer.take("b") == pytest.approx(0.6)
+
+
+def test_a_request_without_a_project_takes_from_the_bucket_of_every_project(clock: FakeClock) -> None:
+    pacer = Pacer(100, clock)
+    pacer.take("a")
+    pacer.take("b")
+    assert [pacer.take(None) for _ in range(99)] == [0.0] * 99
+    assert [pacer.take("a"), pacer.take("b")] == [pytest.approx(0.6)] * 2
+
+
+def test_a_request_without_a_project_waits_for_the_longest_of_all_buckets(clock: FakeClock) -> None:
+    pacer = Pacer(100, clock)
+    for _ in range(100):
+        pacer.take("a")
+    for _ in range(104):
+        pacer.take("b")
+    assert pacer.take(None) == pytest.approx(3.0)
+
+
+def test_a_new_project_starts_with_the_requests_without_a_project(clock: FakeClock) -> None:
+    pacer = Pacer(100, clock)
+    for _ in range(100):
+        pacer.take(None)
+    assert pacer.take("a") == pytest.approx(0.6)
+    clock.sleep(60)
+    assert [pacer.take("b") for _ in range(100)] == [0.0] * 100
+
+
+def test_requests_of_two_projects_and_without_one_keep_each_project_below_its_limit(clock: FakeClock) -> None:
+    pacer = Pacer(100, clock)
+    sent: dict[str | None, list[float]] = {"a": [], "b": [], None: []}
+    for number in range(600):
+        project = ("a", None, "b", "a")[number % 4]
+        clock.sleep(pacer.take(project))
+        sent[project].append(clock.now)
+    for project in ("a", "b"):
+        times = sorted(sent[project] + sent[None])
+        minutes = [sum(start <= time < start + 60 for time in times) for start in times]
+        assert max(minutes) <= 200  # a burst, and what a minute adds to it
+
+
+def test_many_threads_take_one_token_each(clock: FakeClock) -> None:
+    pacer = Pacer(100, clock)
+    with ThreadPoolExecutor(8) as pool:
+        waits = list(pool.map(lambda number: pacer.take(("a", None)[number % 2]), range(400)))
+    assert sum(wait == 0 for wait in waits) == 100
+    assert max(waits) == pytest.approx(300 * 0.6)
+
+
+def test_pacing_before_the_first_attempt_takes_nothing_from_the_deadline(clock: FakeClock) -> None:
+    def pace() -> None:
+        clock.now += 200
+
+    retry = Retry(8, 300, clock.sleep, clock, before_attempt=pace)
+    assert retry(failing(1)) == "page"
+    with pytest.raises(TransientError, match="tried 3 times"):
+        retry(failing(9))
