@@ -60,7 +60,7 @@ class Resource:
         name: of the table and in the command line.
         path: below the base URL.
         records_key: the key of the page's list of records.
-        record_key: the key of the record where one is asked for by its id, as in `GET /collections/{id}`.
+        record_key: the key of the record in the response to `GET /collections/{id}`; None without such an endpoint.
         key: the names of the columns that identify a row.
         page_sizes: the least and the most records that a page may be asked for.
         columns: in the order of the table.
@@ -71,7 +71,7 @@ class Resource:
     name: str
     path: str
     records_key: str
-    record_key: str
+    record_key: str | None
     key: tuple[str, ...]
     page_sizes: tuple[int, int]
     columns: tuple[Column, ...]

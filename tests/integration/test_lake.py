@@ -13,9 +13,9 @@ import pytest
 from scenario_etl import Emulator, changes, history, read_snapshot, snapshot
 from scenario_etl.emulator import Fault
 from scenario_etl.errors import ConfigError, DestinationError, GuardError, SchemaError, TransientError
-from scenario_etl.lake import LakeTable
+from scenario_etl.lake import LakeTable, LakeTables
+from scenario_etl.lake_reader import read_history
 from scenario_etl.resources import COLLECTIONS
-from scenario_etl.snapshots import read_history
 from tests.helpers import record
 from tests.lakes import API, DAYS, connected, take, told
 
@@ -32,7 +32,7 @@ def path_of(lake: Path, day: object, table: str = "collections") -> Path:
 
 
 def dates(lake: Path) -> list[str]:
-    return [str(day) for day in LakeTable.of(lake, "collections", COLLECTIONS.schema).dates()]
+    return [str(day) for day in LakeTables.of(lake, COLLECTIONS).snapshots.dates()]
 
 
 # Scope

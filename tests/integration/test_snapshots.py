@@ -19,7 +19,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scenario_etl import Client, changes, history, read_snapshot, snapshot
-from scenario_etl.diff import changes_schema
 from scenario_etl.emulator import Fault
 from scenario_etl.errors import (
     APIError,
@@ -30,9 +29,11 @@ from scenario_etl.errors import (
     SchemaError,
     TransientError,
 )
+from scenario_etl.lake import changes_schema
+from scenario_etl.lake_reader import newest_footer, read_history
 from scenario_etl.parquet import key_values, opened
+from scenario_etl.projects import project_names
 from scenario_etl.resources import COLLECTIONS
-from scenario_etl.snapshots import newest_footer, project_names, read_history
 from tests.helpers import answering, environment, page, record
 from tests.lakes import API, DAYS, connected, take, told
 from tests.system.faults.server import Exchange, FaultServer
@@ -498,7 +499,7 @@ def test_names_that_cannot_be_had_cost_neither_the_run_nor_a_wait(lake: Path, fa
 
 
 def test_a_project_list_that_never_ends_to_arrive_is_given_up_after_seconds(lake: Path, monkeypatch) -> None:
-    monkeypatch.setattr("scenario_etl.snapshots.NAMES_SECONDS", 0.2)
+    monkeypatch.setattr("scenario_etl.projects.NAMES_SECONDS", 0.2)
     over = threading.Event()
 
     def drip(exchange: Exchange) -> None:
