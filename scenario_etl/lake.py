@@ -1,6 +1,6 @@
 """The layout of a lake: the names of its files and folders, the dates that it has, what can be removed, and the lock.
 
-A lake holds, for each resource, `RESOURCE/snapshot_date=YYYY-MM-DD/part-0.parquet` and, for what changed since the
+A lake has, for each resource, `RESOURCE/snapshot_date=YYYY-MM-DD/part-0.parquet` and, for what changed since the
 snapshot before, `RESOURCE_changes/snapshot_date=YYYY-MM-DD/part-0.parquet`. A snapshot that the guard refused is kept
 beside them as `.RESOURCE.snapshot_date=YYYY-MM-DD.rejected`. Everything else in a lake is ignored.
 """

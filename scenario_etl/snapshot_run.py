@@ -48,7 +48,7 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """The list that a snapshot is made of. Nothing else in a run uses a Scan.
+    """The list of which a snapshot is taken. Nothing else in a run uses a Scan.
 
     Attributes:
         scan: describes the list.
@@ -126,7 +126,7 @@ def publish(source: Source, tables: LakeTables, options: Options) -> Published:
     previous = _previous_date(day, dates, tables.changes)
     check_scope(tables.snapshots, dates, source.scope(), accept_scope=options.accept_scope)
     complete_changes(tables, dates, deadline)
-    # Of the two, the snapshot is published first: what changed can be made again from it, but not the reverse.
+    # The snapshot is published before its changes, which can be written again from it, but not the reverse.
     with (
         atomic_write(tables.changes.uri(day), staging=lake, deadline=deadline) as changes_path,
         atomic_write(tables.snapshots.uri(day), staging=lake, deadline=deadline) as path,

@@ -124,8 +124,8 @@ def snapshot(
         keep: how many snapshots to keep; older ones are removed after the new one is published, changes never.
         lock_timeout: seconds to wait for another run on a local lake. On an object store the last to finish wins.
         thumbnails: store small images of the 200 rows that were updated last, for pages that are made later, as
-            `LAKE/.thumbnails/<asset id>.jpg`. Only new ones are fetched, for at most a minute, from whatever host their
-            URLs name; one that cannot be fetched is a warning. Needs the extra `report`.
+            `LAKE/.thumbnails/<asset id>.jpg`. Only new ones are fetched, for at most a minute, from any host in their
+            URLs; one that cannot be fetched is a warning. Needs the extra `report`.
         client: as in `scan`, and so are the others below.
         page_size: as in `scan`.
         max_pages: as in `scan`.
@@ -140,7 +140,7 @@ def snapshot(
         GuardError: too many rows are missing; the snapshot is kept beside the tables under a name that no `*.parquet`
             glob matches.
         SchemaError: a file of the lake that another program has changed cannot be compared.
-        ScenarioError: as `Scan.to_parquet`; whatever was published before is untouched.
+        ScenarioError: as `Scan.to_parquet`; what was published before is untouched.
 
     """
     arguments: dict[str, Any] = {

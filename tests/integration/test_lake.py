@@ -9,6 +9,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from pyarrow import fs
 
 from scenario_etl import Emulator, changes, history, read_snapshot, snapshot
 from scenario_etl.emulator import Fault
@@ -17,7 +18,7 @@ from scenario_etl.lake import LakeTable, LakeTables
 from scenario_etl.lake_reader import read_history
 from scenario_etl.resources import COLLECTIONS
 from tests.helpers import record
-from tests.lakes import API, DAYS, connected, take, told
+from tests.lakes import API, DAYS, changes_on, connected, take
 
 TODAY = dt.datetime.now(dt.UTC).date()
 
@@ -125,7 +126,7 @@ def test_changes_can_be_read_and_continued_where_old_ones_were_removed(lake: Pat
     assert take(lake, DAYS[3], record(id="c1"), record(id=DAYS[3])).added == 1
 
 
-def test_a_snapshot_without_changes_is_no_quiet_day(lake: Path) -> None:
+def test_a_snapshot_without_its_changes_is_an_error(lake: Path) -> None:
     for day in DAYS[:3]:
         take(lake, day, record(id="c1"), record(id=day))
     shutil.rmtree(lake / "collections_changes" / f"snapshot_date={DAYS[2]}")
@@ -158,7 +159,7 @@ def test_changes_are_never_made_from_nothing(lake: Path) -> None:
         take(lake, DAYS[2], record(id="c1"))
 
 
-def test_a_file_that_was_rewritten_with_its_footer_is_not_believed(lake: Path) -> None:
+def test_the_footer_of_a_file_that_was_rewritten_is_ignored(lake: Path) -> None:
     take(lake, DAYS[0], record(id="c1"), record(id="c2"))
     path = path_of(lake, DAYS[0])
     table = pq.ParquetFile(path).read()
@@ -188,7 +189,7 @@ def test_text_that_is_not_utf_8_is_named_with_its_path(lake: Path) -> None:
         read_snapshot(lake, "collections")
 
 
-def test_footers_and_values_of_other_programs_are_no_internal_error(lake: Path, run) -> None:
+def test_footers_and_values_of_other_programs_are_read(lake: Path, run) -> None:
     for day in DAYS[:2]:
         take(lake, day, record(id="c1"), record(id=day))
     path = lake / "collections_changes" / f"snapshot_date={DAYS[1]}" / "part-0.parquet"
@@ -243,18 +244,18 @@ def test_a_rerun_is_guarded_against_the_snapshot_that_it_would_replace(lake: Pat
     assert take(lake, DAYS[0], accept_shrink=True).scan.rows == 0
 
 
-def test_a_row_that_only_the_replaced_snapshot_had_is_asked_for(lake: Path) -> None:
+def test_a_row_that_only_the_replaced_snapshot_had_is_looked_up(lake: Path) -> None:
     take(lake, DAYS[0], record())
     take(lake, DAYS[1], record(), record(id="c2"), record(id="c3"))
     body = {"collection": record(id="c3")}
     report = take(lake, DAYS[1], record(), record(id="c2"), faults=[None, Fault(status=200, body=body)])
     assert report.recovered == 1
-    assert told(lake, DAYS[1]) == [("added", "c2", []), ("added", "c3", [])]
+    assert changes_on(lake, DAYS[1]) == [("added", "c2", []), ("added", "c3", [])]
     take(lake, DAYS[1], record(), record(id="c2"))
-    assert told(lake, DAYS[1]) == [("added", "c2", [])]
+    assert changes_on(lake, DAYS[1]) == [("added", "c2", [])]
 
 
-def test_the_guard_says_that_rows_are_gone_where_it_cannot_keep_the_new_ones(lake: Path) -> None:
+def test_the_guard_refuses_also_where_it_cannot_keep_the_new_rows(lake: Path) -> None:
     take(lake, DAYS[0], *(record(id=f"c{number}") for number in range(5)))
     (lake / f".collections.snapshot_date={DAYS[1]}.rejected").mkdir()
     with pytest.raises(GuardError, match=r"4 of the 5 rows of the last snapshot are gone.*could not be kept.*rejected"):
@@ -264,7 +265,7 @@ def test_the_guard_says_that_rows_are_gone_where_it_cannot_keep_the_new_ones(lak
 # Dates
 
 
-def test_tomorrow_is_the_last_date_that_is_taken(lake: Path) -> None:
+def test_a_date_after_tomorrow_is_refused(lake: Path) -> None:
     for day in (TODAY + dt.timedelta(days=2), "2062-11-24", "9999-12-31"):
         with pytest.raises(ConfigError, match="date must not be after tomorrow"):
             take(lake, day, record())
@@ -273,7 +274,7 @@ def test_tomorrow_is_the_last_date_that_is_taken(lake: Path) -> None:
     assert take(lake, TODAY + dt.timedelta(days=1), record()).scan.rows == 1
 
 
-def test_a_lake_that_a_future_date_blocks_says_what_to_remove(lake: Path) -> None:
+def test_the_error_of_a_lake_with_a_future_date_names_what_to_remove(lake: Path) -> None:
     take(lake, DAYS[0], record())
     for table in ("collections", "collections_changes"):
         path_of(lake, "2062-11-24", table).parent.mkdir()
@@ -285,7 +286,7 @@ def test_a_lake_that_a_future_date_blocks_says_what_to_remove(lake: Path) -> Non
 
 
 @pytest.mark.parametrize("date", [pd.NaT, float("nan"), 20261101, b"2026-11-01", ["2026-11-01"], "", "2026-11-31"])
-def test_what_is_no_date_is_refused(lake: Path, date) -> None:
+def test_a_value_that_is_not_a_date_is_refused(lake: Path, date) -> None:
     with pytest.raises(ConfigError, match="is not a date; use YYYY-MM-DD"):
         take(lake, date, record())
     assert API.requests == []
@@ -311,7 +312,7 @@ def test_a_number_of_the_wrong_kind_is_refused(lake: Path, arguments) -> None:
 # Two runs
 
 
-def test_changes_of_another_run_than_their_snapshot_are_not_read_and_the_next_run_writes_them_anew(lake: Path) -> None:
+def test_changes_of_another_run_than_their_snapshot_are_not_read_and_the_next_run_writes_them_again(lake: Path) -> None:
     take(lake, DAYS[0], record())
     take(lake, DAYS[1], record(name="noon"))
     noon = path_of(lake, DAYS[1], "collections_changes").read_bytes()
@@ -321,7 +322,7 @@ def test_changes_of_another_run_than_their_snapshot_are_not_read_and_the_next_ru
         with pytest.raises(TransientError, match="two different runs"):
             read(lake, "collections")
     take(lake, DAYS[2], record(), record(id="c2"))
-    assert told(lake, DAYS[1]) == [("added", "c2", [])]
+    assert changes_on(lake, DAYS[1]) == [("added", "c2", [])]
 
 
 def test_both_files_of_a_run_carry_its_id(lake: Path) -> None:
@@ -335,7 +336,7 @@ def test_both_files_of_a_run_carry_its_id(lake: Path) -> None:
     assert footers[0] == footers[1] != footers[2] == footers[3]
 
 
-# Foreign things
+# Files of other programs
 
 
 def test_only_the_exact_layout_counts(lake: Path) -> None:
@@ -362,7 +363,7 @@ def test_only_the_exact_layout_counts(lake: Path) -> None:
     assert history(lake, "collections")["date"].to_pylist() == [dt.date.fromisoformat(day) for day in DAYS[:2]]
 
 
-def test_what_somebody_put_beside_an_old_snapshot_stays_when_it_is_removed(lake: Path) -> None:
+def test_other_files_beside_an_old_snapshot_stay_when_it_is_removed(lake: Path) -> None:
     take(lake, DAYS[0], record())
     note = path_of(lake, DAYS[0]).with_name("note.txt")
     note.write_text("mine")
@@ -386,7 +387,7 @@ def test_a_snapshot_that_another_program_has_rewritten_is_compared_by_content_wi
         table = pq.read_table(path, partitioning=None).replace_schema_metadata()
         pq.write_table(table.cast(pa.schema([field.with_nullable(True) for field in table.schema])), path)
     report = take(lake, DAYS[1], record(name="other"), record(id="c3"), record(id="c2"))
-    assert told(lake, DAYS[1]) == [("updated", "c1", ["name"]), ("added", "c3", [])]
+    assert changes_on(lake, DAYS[1]) == [("updated", "c1", ["name"]), ("added", "c3", [])]
     assert "scope is unknown" in caplog.text
     assert report.deleted == 0
     assert history(lake, "collections")["rows"].to_pylist() == [2, 3]
@@ -402,7 +403,7 @@ def test_a_snapshot_that_another_program_has_rewritten_is_compared_by_content_wi
         (lambda table: pa.concat_tables([table, table]), "1 rows have the key of another row"),
     ],
 )
-def test_what_cannot_be_compared_is_named_with_its_path_and_exit_65(run, lake: Path, change, named: str) -> None:
+def test_a_file_that_cannot_be_compared_is_named_with_its_path_and_exit_65(run, lake: Path, change, named: str) -> None:
     take(lake, DAYS[0], record())
     path = path_of(lake, DAYS[0])
     pq.write_table(change(pq.read_table(path, partitioning=None)).replace_schema_metadata(), path)
@@ -421,7 +422,7 @@ def test_a_directory_in_the_place_of_a_snapshot_blocks_its_own_date_only(lake: P
         take(lake, DAYS[2], record())
 
 
-def test_a_lock_that_cannot_be_opened_is_not_a_lock_that_is_held(lake: Path) -> None:
+def test_a_lock_that_cannot_be_opened_is_a_destination_error(lake: Path) -> None:
     lake.mkdir()
     (lake / ".collections.lock").mkdir()
     with pytest.raises(DestinationError, match=r"cannot lock the lake with .*\.collections\.lock"):
@@ -437,7 +438,7 @@ def test_a_lake_in_proc_is_a_destination_error() -> None:
 # Retention
 
 
-def test_retention_that_fails_is_a_warning_and_not_a_lost_night(lake: Path, monkeypatch, caplog) -> None:
+def test_retention_that_fails_is_a_warning_and_the_snapshot_is_published(lake: Path, monkeypatch, caplog) -> None:
     remove = LakeTable.remove
 
     def refused(table: LakeTable, day: dt.date) -> None:
@@ -469,8 +470,8 @@ def test_the_history_lists_once_and_opens_each_file_once(lake: Path, monkeypatch
     for day in DAYS[:6]:
         take(lake, day, record(itemCount=2**62), record(id="c2", itemCount=2**62))
     listings, opened = [], []
-    real_listed, real_open = LakeTable._listed, LakeTable.open
-    monkeypatch.setattr(LakeTable, "_listed", lambda *a, **k: listings.append(a) or real_listed(*a, **k))
+    selector, real_open = fs.FileSelector, LakeTable.open
+    monkeypatch.setattr(fs, "FileSelector", lambda *a, **k: listings.append(a) or selector(*a, **k))
     monkeypatch.setattr(LakeTable, "open", lambda table, day: opened.append((table.name, day)) or real_open(table, day))
     rows = read_history(lake, "collections", total="item_count")
     assert [row["total"] for row in rows] == [2**63] * 6

@@ -35,7 +35,7 @@ from scenario_etl.parquet import key_values, opened
 from scenario_etl.projects import project_names
 from scenario_etl.resources import COLLECTIONS
 from tests.helpers import answering, environment, page, record
-from tests.lakes import API, DAYS, connected, take, told
+from tests.lakes import API, DAYS, changes_on, connected, take
 from tests.system.faults.server import Exchange, FaultServer
 
 
@@ -54,8 +54,8 @@ def files(lake: Path) -> list[str]:
     return sorted(str(path.relative_to(lake)) for path in lake.rglob("*") if path.is_file())
 
 
-def test_the_story_of_two_days(run, api, official, lake: Path) -> None:
-    """Create two, rename one, delete one with the official client; URLs are signed anew in between."""
+def test_changes_made_with_the_official_client_are_in_the_next_snapshot(run, api, official, lake: Path) -> None:
+    """Create two, rename one, delete one with the official client; URLs are signed again in between."""
     api.now = dt.datetime(2026, 11, 1, 3, tzinfo=dt.UTC)
     first = run("snapshot", "collections", lake, "--date", "2026-11-01", "--report", "-", api=api)
     assert first.returncode == 0, first.stderr
@@ -68,7 +68,7 @@ def test_the_story_of_two_days(run, api, official, lake: Path) -> None:
     report = json.loads(second.stdout)
     assert (report["added"], report["updated"], report["deleted"]) == (2, 1, 1)
     assert second.stderr.endswith("; 2 added, 1 updated, 1 deleted\n")
-    assert told(lake, "2026-11-08") == [
+    assert changes_on(lake, "2026-11-08") == [
         ("updated", renamed.id, ["name", "updated_at"]),
         ("added", made[0], []),
         ("added", made[1], []),
@@ -87,7 +87,7 @@ def test_the_story_of_two_days(run, api, official, lake: Path) -> None:
     assert [line.split()[0] for line in rows.splitlines()[1:5]] == ["updated", "added", "added", "deleted"]
 
 
-def test_urls_signed_anew_change_nothing_in_any_form(api, client, tmp_path: Path) -> None:
+def test_urls_that_are_signed_again_are_no_change_in_any_form(api, client, tmp_path: Path) -> None:
     for form in ("keep", "public", "omit"):
         for day in (1, 8, 15):
             api.now = dt.datetime(2026, 11, day, tzinfo=dt.UTC)
@@ -95,7 +95,7 @@ def test_urls_signed_anew_change_nothing_in_any_form(api, client, tmp_path: Path
         assert (report.added, report.updated, report.deleted) == (0, 0, 0)
 
 
-def test_a_snapshot_holds_no_signature_unless_asked(client, lake: Path) -> None:
+def test_a_snapshot_has_no_signed_urls_by_default(client, lake: Path) -> None:
     snapshot("collections", lake, date="2026-11-01", client=client)
     urls = read_snapshot(lake, "collections")["thumbnail_url"].drop_null().to_pylist()
     assert urls
@@ -114,11 +114,11 @@ def test_the_layout_is_one_file_a_snapshot_and_nothing_else(client, lake: Path) 
             for day in DAYS[:2]
         ),
     ]
-    facts = key_values(opened(lake / "collections_changes/snapshot_date=2026-11-02/part-0.parquet"))
-    assert (facts["scenario_etl.previous_date"], facts["scenario_etl.complete"]) == ("2026-11-01", "true")
+    footer = key_values(opened(lake / "collections_changes/snapshot_date=2026-11-02/part-0.parquet"))
+    assert (footer["scenario_etl.previous_date"], footer["scenario_etl.complete"]) == ("2026-11-01", "true")
 
 
-def test_the_first_snapshot_is_all_added_in_the_schema_that_is_promised(client, lake: Path) -> None:
+def test_all_rows_of_the_first_snapshot_are_added_in_the_documented_schema(client, lake: Path) -> None:
     report = snapshot("collections", lake, date="2026-11-01", client=client)
     assert (report.previous_date, report.added, report.updated, report.deleted) == (None, 250, 0, 0)
     table = changes(lake, "collections")
@@ -151,13 +151,13 @@ def test_each_changed_column_is_named_to_and_from_null(lake: Path, changed, colu
     take(lake, DAYS[1], record(**changed))
     take(lake, DAYS[2], record())
     expected = [("updated", "c1", columns)] if columns else []
-    assert told(lake, DAYS[1]) == told(lake, DAYS[2]) == expected
+    assert changes_on(lake, DAYS[1]) == changes_on(lake, DAYS[2]) == expected
 
 
-def test_a_change_and_its_return_are_both_told_and_order_means_nothing(lake: Path) -> None:
+def test_the_order_of_rows_is_no_change(lake: Path) -> None:
     take(lake, DAYS[0], record(id="a"), record(id="b"), record(id="c"))
     take(lake, DAYS[1], record(id="c"), record(id="a"), record(id="b"))
-    assert told(lake, DAYS[1]) == []
+    assert changes_on(lake, DAYS[1]) == []
 
 
 names = st.dictionaries(st.integers(0, 30), st.sampled_from([None, "x", "y"]), min_size=1, max_size=20)
@@ -165,7 +165,7 @@ names = st.dictionaries(st.integers(0, 30), st.sampled_from([None, "x", "y"]), m
 
 @settings(max_examples=30)
 @given(st.lists(names, min_size=2, max_size=4))
-def test_the_changes_lead_from_each_snapshot_to_the_next(tmp_path_factory, states) -> None:
+def test_the_changes_applied_to_a_snapshot_give_the_next(tmp_path_factory, states) -> None:
     """An oracle in plain Python: replay the changes on the first state, and arrive at the last."""
     lake = tmp_path_factory.mktemp("replay") / "lake"
     replayed: dict[str, str | None] = {}
@@ -187,7 +187,7 @@ def test_a_second_run_for_a_date_replaces_it_and_compares_with_the_day_before(la
     take(lake, DAYS[0], record())
     take(lake, DAYS[1], record(name="noon"))
     take(lake, DAYS[1], record(name="night"), record(id="c2"))
-    assert told(lake, DAYS[1]) == [("updated", "c1", ["name"]), ("added", "c2", [])]
+    assert changes_on(lake, DAYS[1]) == [("updated", "c1", ["name"]), ("added", "c2", [])]
     assert read_snapshot(lake, "collections", DAYS[1])["name"].to_pylist() == ["night", "Key Art"]
 
 
@@ -204,7 +204,7 @@ def test_a_column_that_is_new_in_the_table_is_no_change_of_its_rows(lake: Path) 
     old = pq.read_table(path)
     pq.write_table(old.drop_columns("item_count"), path)
     take(lake, DAYS[1], record(), record(id="c2"))
-    assert told(lake, DAYS[1]) == [("added", "c2", [])]
+    assert changes_on(lake, DAYS[1]) == [("added", "c2", [])]
 
 
 # The guard
@@ -247,7 +247,7 @@ def test_an_empty_team_may_stay_empty(lake: Path) -> None:
     assert take(lake, DAYS[1]).scan.rows == 0
 
 
-def test_the_guard_is_exit_65_and_says_how_to_accept(run, api, lake: Path) -> None:
+def test_the_guard_exits_with_65_and_names_the_option_to_accept(run, api, lake: Path) -> None:
     run("snapshot", "collections", lake, "--date", DAYS[0], api=api)
     del api.collections[100:]
     refused = run("snapshot", "collections", lake, "--date", DAYS[1], api=api)
@@ -327,19 +327,19 @@ def test_a_run_that_died_between_the_two_files_is_completed_by_the_next(lake: Pa
     take(lake, DAYS[1], record(name="noon"))
     noon = changed.read_bytes()
     take(lake, DAYS[1], record(name="night"), record(id="c2"))
-    right = told(lake, DAYS[1])
+    right = changes_on(lake, DAYS[1])
     changed.unlink()
     if stale:
         changed.write_bytes(noon)
     take(lake, DAYS[2], record(name="night"), record(id="c2"))
-    assert told(lake, DAYS[1]) == right
-    assert told(lake, DAYS[2]) == []
+    assert changes_on(lake, DAYS[1]) == right
+    assert changes_on(lake, DAYS[2]) == []
 
 
 KILLED = """
 import json, random, sys, time
 from pathlib import Path
-import filelock, importlib.metadata, pyarrow.compute, pyarrow.dataset  # here, so that no child imports them anew
+import filelock, importlib.metadata, pyarrow.compute, pyarrow.dataset  # here, so that no child imports them again
 import pyarrow.parquet as pq
 from scenario_etl import snapshot
 from tests.helpers import in_child
@@ -448,7 +448,7 @@ def test_thirty_days_are_read_by_duckdb_pandas_and_polars(api, client, lake: Pat
     assert len(changes(lake, "collections", since="2026-10-10", until=dt.date(2026, 10, 12))) == 3
 
 
-def test_the_newest_or_a_given_snapshot_is_read_and_a_missing_one_is_an_error(lake: Path) -> None:
+def test_the_newest_snapshot_or_that_of_a_date_is_read_and_a_missing_one_is_an_error(lake: Path) -> None:
     with pytest.raises(ConfigError, match="has no snapshot of collections"):
         read_snapshot(lake, "collections")
     take(lake, DAYS[0], record())
@@ -469,7 +469,7 @@ def test_a_lake_without_changes_has_none_with_the_same_columns(lake: Path) -> No
 
 
 @pytest.mark.parametrize("read", [changes, history])
-def test_a_path_that_is_no_lake_is_an_error(tmp_path: Path, read) -> None:
+def test_a_path_that_is_not_a_lake_is_an_error(tmp_path: Path, read) -> None:
     (tmp_path / "collections").mkdir()
     for path in (tmp_path, tmp_path / "nowhere"):
         with pytest.raises(ConfigError, match="has no snapshot of collections"):
@@ -491,14 +491,14 @@ def test_the_names_of_projects_are_in_the_footer(lake: Path) -> None:
         Fault(body={"projects": [{"id": "p", "name": ""}], "nextPaginationToken": "more"}),
     ],
 )  # fmt: skip
-def test_names_that_cannot_be_had_cost_neither_the_run_nor_a_wait(lake: Path, fault: Fault) -> None:
+def test_project_names_that_cannot_be_read_cost_neither_the_run_nor_a_wait(lake: Path, fault: Fault) -> None:
     waits: list[float] = []
     report = take(lake, DAYS[0], record(), faults=[None, fault, fault], client=connected(sleep=waits.append))
     assert (report.scan.rows, report.scan.requests, waits) == (1, 2, [])
     assert project_names(newest_footer(lake, "collections")) == {}
 
 
-def test_a_project_list_that_never_ends_to_arrive_is_given_up_after_seconds(lake: Path, monkeypatch) -> None:
+def test_a_project_list_that_never_ends_is_aborted_after_seconds(lake: Path, monkeypatch) -> None:
     monkeypatch.setattr("scenario_etl.projects.NAMES_SECONDS", 0.2)
     over = threading.Event()
 
@@ -533,10 +533,10 @@ def test_of_projects_only_names_are_stored(lake: Path) -> None:
     assert "ada@example.org" not in str(footer)
 
 
-def rewritten(path: Path, rows: pa.Table, **facts: str) -> None:
-    """Another program writes the file anew, with the footer of before and other facts in it."""
+def rewritten(path: Path, rows: pa.Table, **values: str) -> None:
+    """Another program writes the file again, with the same footer except these values."""
     before = pq.read_metadata(path).metadata
-    changed = {f"scenario_etl.{name}".encode(): value for name, value in facts.items()}
+    changed = {f"scenario_etl.{name}".encode(): value for name, value in values.items()}
     pq.write_table(rows.replace_schema_metadata(before | changed), path)
 
 
@@ -550,7 +550,7 @@ def test_the_total_of_a_snapshot_that_was_rewritten_is_that_of_its_rows(lake: Pa
 
 
 @pytest.mark.parametrize("value", ["2026-01-01", "-1", "1e3", "x", "9" * 30, ""])
-def test_a_fact_in_a_footer_that_is_not_a_number_is_null(lake: Path, value: str) -> None:
+def test_a_count_in_a_footer_that_is_not_a_number_is_null(lake: Path, value: str) -> None:
     take(lake, DAYS[0], record())
     for table in ("collections", "collections_changes"):
         path = lake / f"{table}/snapshot_date={DAYS[0]}/part-0.parquet"
@@ -565,13 +565,13 @@ def test_a_date_before_1970_is_refused(lake: Path) -> None:
     assert API.requests == []
 
 
-def test_the_history_tells_of_each_run_what_its_files_know(lake: Path) -> None:
+def test_the_history_has_the_metadata_of_each_run(lake: Path) -> None:
     take(lake, DAYS[0], record(), record(id="c2"), record(id="c2"))
     take(lake, DAYS[1], record(name="other"), record(id="c2"), record(id="c3"), keep=2)
     with pytest.raises(GuardError):
         take(lake, DAYS[2])
     take(lake, DAYS[3], record(name="other"), record(id="c2"), keep=2)
-    told = history(lake, "collections")
+    runs = history(lake, "collections")
     names = [
         "date",
         "rejected",
@@ -586,7 +586,7 @@ def test_the_history_tells_of_each_run_what_its_files_know(lake: Path) -> None:
         "deleted",
     ]
     first, second, third, fourth = (dt.date.fromisoformat(day) for day in DAYS[:4])
-    assert told.select(names).to_pydict() == {
+    assert runs.select(names).to_pydict() == {
         "date": [first, second, third, fourth],
         "rejected": [False, False, True, False],
         "rows": [2, 3, None, 2],  # retention has removed the first snapshot, not what changed with it
@@ -599,7 +599,7 @@ def test_the_history_tells_of_each_run_what_its_files_know(lake: Path) -> None:
         "updated": [0, 1, None, 0],
         "deleted": [0, 0, None, 1],
     }
-    assert sorted(told.schema.names) == sorted(names)
+    assert sorted(runs.schema.names) == sorted(names)
     with pytest.raises(GuardError):
         take(lake, DAYS[4])
     take(lake, DAYS[4], accept_shrink=True)
@@ -617,7 +617,7 @@ def test_only_the_named_columns_of_a_snapshot_are_read_and_those_it_is_too_old_f
     assert read_snapshot(lake, "collections", columns=["item_count"])["item_count"].to_pylist() == [None]
 
 
-def test_names_and_footers_that_tell_nothing_are_passed_over(run, lake: Path) -> None:
+def test_names_and_footers_of_other_programs_are_ignored(run, lake: Path) -> None:
     take(lake, DAYS[0], record())
     take(lake, DAYS[1], record(name="other"))
     (lake / ".collections.snapshot_date=2026-13-01.rejected").touch()

@@ -48,7 +48,7 @@ from tests.store_faults import DENIED, SLOW_DOWN, StoreFault, StoreProxy, is_any
         (b"lake", "a path must be a string or a PathLike"),
     ],
 )
-def test_a_uri_of_which_only_a_part_would_be_taken_is_refused(uri, words) -> None:
+def test_a_uri_of_which_pyarrow_would_ignore_a_part_is_refused(uri, words) -> None:
     with pytest.raises(ConfigError, match=re.escape(words)):
         stores.filesystem(uri)
 
@@ -56,12 +56,12 @@ def test_a_uri_of_which_only_a_part_would_be_taken_is_refused(uri, words) -> Non
 @pytest.mark.parametrize(
     "uri", ["", "a\0b", "caf\udce9", "nonsense://bucket/x", "mock://bucket/x", "://", "gs://b/x?y=1"]
 )
-def test_text_that_is_no_place_is_a_destination_error(uri: str) -> None:
+def test_text_that_is_not_a_path_is_a_destination_error(uri: str) -> None:
     with pytest.raises(DestinationError, match=r"is not a path|is not supported|cannot open"):
         stores.filesystem(uri)
 
 
-def test_a_working_folder_that_is_gone_is_said(tmp_path: Path, monkeypatch) -> None:
+def test_a_working_folder_that_is_gone_is_an_error(tmp_path: Path, monkeypatch) -> None:
     gone = tmp_path / "gone"
     gone.mkdir()
     monkeypatch.chdir(gone)
@@ -112,7 +112,7 @@ def test_a_path_is_joined_before_the_query_of_a_uri(uri: str, path: str) -> None
 
 
 @pytest.mark.parametrize(
-    ("uri", "shown"),
+    ("uri", "redacted"),
     [
         ("s3://KEY:SECRET@bucket/lake", "s3://bucket/lake"),
         ("s3://KEY:SEC/RET@bucket/lake", "s3://bucket/lake"),
@@ -130,8 +130,8 @@ def test_a_path_is_joined_before_the_query_of_a_uri(uri: str, path: str) -> None
         ("s3://host:9000/x", "s3://host:9000/x"),
     ],
 )
-def test_a_uri_is_shown_without_credentials(uri: str, shown: str) -> None:
-    assert stores.redact_uri(uri) == shown
+def test_the_credentials_of_a_uri_are_redacted(uri: str, redacted: str) -> None:
+    assert stores.redact_uri(uri) == redacted
 
 
 @pytest.mark.parametrize(
@@ -168,7 +168,7 @@ def test_a_store_is_waited_for_neither_too_briefly_nor_for_ever(uri: str, timeou
         ("Azure Error: AuthorizationFailure; 403 This request is not authorized.", False),
     ],
 )
-def test_the_words_of_a_store_tell_whether_a_failure_passes(words: str, passes: bool) -> None:
+def test_the_error_text_of_a_store_decides_whether_a_failure_is_transient(words: str, passes: bool) -> None:
     assert stores.is_transient(OSError(words)) is passes
 
 
@@ -203,7 +203,7 @@ def test_a_signal_ends_the_wait_for_a_call_at_once(monkeypatch) -> None:
         released.set()
 
 
-def test_a_call_gives_its_value_or_its_error_or_no_more_than_its_time() -> None:
+def test_a_call_returns_its_value_or_raises_its_error_within_its_time() -> None:
     released = threading.Event()
     assert stores.call(pow, 2, 3) == 8
     with pytest.raises(ZeroDivisionError):
@@ -261,11 +261,11 @@ def test_a_lake_in_an_object_store_is_like_a_folder(s3, run, api) -> None:
 
 def test_thumbnails_are_stored_and_read_in_an_object_store(s3, api, client) -> None:
     del api.collections[9:]
-    report = snapshot("collections", "s3://bucket/pictures", date=DAYS[0], client=client, thumbnails=True)
-    names = [key for key in keys("pictures") if key.startswith(".thumbnails/")]
+    report = snapshot("collections", "s3://bucket/thumbnails", date=DAYS[0], client=client, thumbnails=True)
+    names = [key for key in keys("thumbnails") if key.startswith(".thumbnails/")]
     assert (report.thumbnails, report.warnings, len(names)) == (9, (), 9)
     asset_ids = [name.removeprefix(".thumbnails/").removesuffix(".jpg") for name in names]
-    assert sorted(read_thumbnails("s3://bucket/pictures", asset_ids)) == asset_ids
+    assert sorted(read_thumbnails("s3://bucket/thumbnails", asset_ids)) == asset_ids
 
 
 def test_an_export_to_an_object_store_and_the_places_it_cannot_go(s3, run, api) -> None:
@@ -297,7 +297,7 @@ export_collections("s3://bucket/killed/c.parquet")
 """
 
 
-def test_a_page_in_an_object_store_is_one_that_a_browser_shows(s3, run, api) -> None:
+def test_a_page_in_an_object_store_has_the_content_type_of_a_page(s3, run, api) -> None:
     assert run("snapshot", "collections", "s3://bucket/shown", api=api).returncode == 0
     assert run("report", "s3://bucket/shown", "s3://bucket/report.html").returncode == 0
     found = boto3.client("s3", endpoint_url=s3).head_object(Bucket="bucket", Key="report.html")
@@ -372,7 +372,7 @@ def test_a_finished_file_is_uploaded_again_and_the_list_read_once(api, client, p
     assert report.bytes == len(content("again/c.parquet"))
 
 
-def test_what_was_copied_though_the_answer_says_no_is_published(client, proxy, patient) -> None:
+def test_a_copy_that_was_made_although_its_response_is_an_error_is_published(client, proxy, patient) -> None:
     proxy.faults.append(StoreFault(is_copy, reaches=True, answer=SLOW_DOWN))
     report = export_collections("s3://bucket/unclear/c.parquet", client=client)
     assert patient.waits == []
@@ -398,14 +398,14 @@ def test_an_upload_that_is_confirmed_and_is_not_there_is_made_again(api, client,
     assert report.bytes == len(content("completed/c.parquet"))
 
 
-def test_an_attempt_that_takes_too_long_is_given_up_and_tried_again() -> None:
+def test_an_attempt_that_takes_too_long_is_aborted_and_retried() -> None:
     held = threading.Event()
-    with pytest.raises(RetryableError, match=r"cannot write s3://bucket/x: no answer within 0\.01 s") as caught:
-        publish._in_time(0.01, lambda _: held.wait(), "s3://bucket/x")
+    with pytest.raises(RetryableError, match=r"cannot write s3://bucket/x: no response within 0\.01 s") as caught:
+        publish.call_in_time(0.01, lambda _: held.wait(), "s3://bucket/x")
     assert type(caught.value.error) is TransientError
-    with pytest.raises(TimeoutError, match=r"no answer within 0\.01 s"):
+    with pytest.raises(TimeoutError, match=r"no response within 0\.01 s"):
         stores.call(held.wait, seconds=0.01)
-    assert stores.is_transient(TimeoutError("no answer within 1 s"))
+    assert stores.is_transient(TimeoutError("no response within 1 s"))
     held.set()
 
 
@@ -469,7 +469,9 @@ def test_a_refusal_of_a_store_is_not_tried_again(api, client, proxy, patient) ->
         ("report", "s3://bucket/busy", "report.html"),
     ],
 )
-def test_the_exit_code_tells_whether_a_failure_of_the_store_passes(run, api, proxy, command, failure) -> None:
+def test_the_exit_code_depends_on_whether_a_failure_of_the_store_is_transient(
+    run, api, proxy, command, failure
+) -> None:
     answer, code = failure
     proxy.faults.append(StoreFault(is_any, answer=answer))
     done = run(*command, api=api)
@@ -519,13 +521,13 @@ def test_a_terminated_run_leaves_a_stalled_copy_at_once_and_no_temporary_object(
     assert content("stalled/c.parquet") == b"yesterday"
 
 
-def test_a_temporary_object_that_cannot_be_removed_is_said(client, proxy, patient, caplog) -> None:
+def test_a_temporary_object_that_cannot_be_removed_is_a_warning(client, proxy, patient, caplog) -> None:
     proxy.faults.append(StoreFault(lambda method, *_: method == "DELETE", answer=DENIED))
     export_collections("s3://bucket/left/c.parquet", client=client)
     assert re.search(r"cannot remove the temporary object bucket/left/\.c\.parquet\..*ACCESS_DENIED", caplog.text)
 
 
-def test_a_listing_that_the_store_refuses_after_the_snapshot_is_no_lost_night(client, proxy, monkeypatch) -> None:
+def test_a_listing_that_the_store_refuses_after_the_snapshot_is_a_warning(client, proxy, monkeypatch) -> None:
     for day in DAYS[:2]:
         snapshot("collections", "s3://bucket/kept", date=day, client=client)
     proxy.faults.append(StoreFault(lambda method, *_: method == "DELETE", answer=DENIED))
@@ -549,11 +551,11 @@ def test_keys_in_a_uri_appear_nowhere(s3, run, api, tmp_path) -> None:
     for day in DAYS[:2]:
         done = run("snapshot", "collections", lake, "--date", day, *more, api=api, **without)
         assert done.returncode == 0, done.stderr
-        facts = json.loads((tmp_path / "report.json").read_text())
-        assert facts["path"] == f"s3://bucket/secret/collections/snapshot_date={day}/part-0.parquet"
-        assert facts["changes_path"] == f"s3://bucket/secret/collections_changes/snapshot_date={day}/part-0.parquet"
+        report = json.loads((tmp_path / "report.json").read_text())
+        assert report["path"] == f"s3://bucket/secret/collections/snapshot_date={day}/part-0.parquet"
+        assert report["changes_path"] == f"s3://bucket/secret/collections_changes/snapshot_date={day}/part-0.parquet"
     assert read_snapshot(lake, "collections").num_rows == 250
-    said = [done.stdout, done.stderr, json.dumps(facts)]
+    texts = [done.stdout, done.stderr, json.dumps(report)]
     api.collections.clear()
     for command in (
         ("snapshot", "collections", lake, "--date", DAYS[2], "-v"),
@@ -566,6 +568,6 @@ def test_keys_in_a_uri_appear_nowhere(s3, run, api, tmp_path) -> None:
     ):
         done = run(*command, api=api, **without)
         assert done.returncode == (0 if command[0] == "report" else done.returncode or 1)
-        said += [done.stdout, done.stderr]
-    said.append((tmp_path / "report.html").read_text())
-    assert not [text for text in said if "CR3T" in text or "KEYOFMINE" in text]
+        texts += [done.stdout, done.stderr]
+    texts.append((tmp_path / "report.html").read_text())
+    assert not [text for text in texts if "CR3T" in text or "KEYOFMINE" in text]
