@@ -80,6 +80,15 @@ def test_a_rerun_does_not_bring_the_rows_of_an_earlier_scope_back(lake: Path) ->
         assert (report.scan.rows, report.recovered, report.unverified) == (3, 0, 0)
 
 
+def test_a_row_of_an_accepted_scope_counts_as_deleted_where_none_of_its_project_is_listed(lake: Path) -> None:
+    first, second = API.project_ids[:2]
+    take(lake, DAYS[0], record(id="c1", ownerId=first), record(id="c2", ownerId=first), project_id=first)
+    look_ups = [Fault(body={"collection": record(id=key, ownerId=first)}, status=200) for key in ("c1", "c2")]
+    new = [record(id="c3", ownerId=second)]
+    report = take(lake, DAYS[1], *new, faults=[None, *look_ups], accept_scope=True, accept_shrink=True)
+    assert (report.scan.rows, report.deleted, report.recovered, report.unverified) == (1, 2, 0, 0)
+
+
 def test_more_rows_of_another_scope_than_the_bound_do_not_stay(lake: Path) -> None:
     first, second = API.project_ids[:2]
     rows = [record(id=f"c{number}", ownerId=second if number < 2 else first) for number in range(12)]

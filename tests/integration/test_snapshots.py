@@ -501,8 +501,10 @@ def test_project_names_that_cannot_be_read_cost_neither_the_run_nor_a_wait(lake:
 def test_a_project_list_that_never_ends_is_aborted_after_seconds(lake: Path, monkeypatch) -> None:
     monkeypatch.setattr("scenario_etl.projects.NAMES_SECONDS", 0.2)
     over = threading.Event()
+    headers = 0
 
     def drip(exchange: Exchange) -> None:
+        nonlocal headers
         if "/projects" not in exchange.target:
             exchange.send(page(record()))
             return
@@ -512,12 +514,14 @@ def test_a_project_list_that_never_ends_is_aborted_after_seconds(lake: Path, mon
                 exchange.connection.sendall(b"X-More: headers\r\n")
             except OSError:
                 return
+            headers += 1
 
     with FaultServer(drip, breaks=0) as server:
         client = Client("demo", "demo", base_url=f"{server.origin}/v1")
         report = snapshot("collections", lake, date=DAYS[0], client=client)
         over.set()
     assert (report.scan.rows, report.scan.seconds < 30) == (1, True)
+    assert headers < 90  # after 100, Python's http.client would have ended the response
 
 
 def test_a_name_with_a_lone_surrogate_is_stored_as_text(lake: Path) -> None:
@@ -604,6 +608,15 @@ def test_the_history_has_the_metadata_of_each_run(lake: Path) -> None:
         take(lake, DAYS[4])
     take(lake, DAYS[4], accept_shrink=True)
     assert history(lake, "collections")["rejected"].to_pylist() == [False, False, True, False, False]
+    with pytest.raises(GuardError):
+        take(lake, DAYS[4])
+    assert history(lake, "collections")["rejected"].to_pylist() == [False, False, True, False, True]
+
+
+def test_the_total_of_a_snapshot_that_retention_has_removed_is_still_in_the_history(lake: Path) -> None:
+    take(lake, DAYS[0], record(itemCount=400), record(id="c2", itemCount=600))
+    take(lake, DAYS[1], record(itemCount=7), record(id="c2"), keep=1)
+    assert [run["total"] for run in read_history(lake, "collections", total="item_count")] == [1000, 11]
 
 
 def test_only_the_named_columns_of_a_snapshot_are_read_and_those_it_is_too_old_for_are_null(lake: Path) -> None:

@@ -16,7 +16,8 @@ from scenario_etl.schema import INTEGER, STRING, Column, Resource
 
 STRINGS = pa.list_(pa.string())
 LISTS = [None, [], [None], [""], ["a"], ["b"], ["a", "b"], ["b", "a"], ["a,b"], ["ab"], ["a", "b", None],
-         ["a", None, "b"], [None, None], ["", ""], ["-"], ["1:a"], ["a", "1:b"], ["a1:b"], ["é"], ["a\0b"]]  # fmt: skip
+         ["a", None, "b"], [None, None], ["", ""], ["-"], ["1:a"], ["a", "1:b"], ["a1:b"], ["a:b"],
+         [":a"], ["", "a"], ["é"], ["a\0b"]]  # fmt: skip
 
 
 def made_up(*columns: Column, key: Sequence[str] = ("id",)) -> Resource:
