@@ -32,3 +32,13 @@ def changes_on(lake: Path, day: str) -> list[tuple]:
     """The changes of a day as (change, id, changed columns)."""
     rows = changes(lake, "collections", since=day, until=day).to_pylist()
     return [(row["change"], row["id"], row["changed_columns"]) for row in rows]
+
+
+def path_of(lake: Path, day: object, table: str = "collections") -> Path:
+    """The path of the file of a date."""
+    return lake / table / f"snapshot_date={day}" / "part-0.parquet"
+
+
+def files(lake: Path) -> list[str]:
+    """The paths of all files in a lake, relative to it."""
+    return sorted(str(path.relative_to(lake)) for path in lake.rglob("*") if path.is_file())

@@ -26,10 +26,12 @@ def tests_of(*modules: str) -> list[str]:
 SUITES = (
     tests_of(
         "retry", "schema", "signed_urls", "parquet", "publish", "auth", "transport", "client", "extract", "deletions",
-        "lake", "watchdog", "forks", "wrong_arguments", "cli",
+        "second_reads", "diff", "lake", "lake_file", "change_files", "scope", "guard", "watchdog", "forks", "wrong_arguments", "cli",
     ),
     ["tests/system/faults"],
-    tests_of("thumbnails", "report", "snapshots", "stores", "completion"),
+    tests_of(
+        "thumbnails", "report", "snapshots", "snapshot_run", "lake_reader", "projects", "stores", "object_stores", "completion"
+    ),
 )  # fmt: skip
 
 
