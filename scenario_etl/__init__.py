@@ -35,9 +35,10 @@ if TYPE_CHECKING:
         TransientError,
     )
     from scenario_etl.extract import Scan, export_collections, extract_collections, scan
+    from scenario_etl.lake_reader import changes, history, read_snapshot
     from scenario_etl.run import ScanReport
     from scenario_etl.signed_urls import signed_url_expiry
-    from scenario_etl.snapshots import SnapshotReport, changes, history, read_snapshot, snapshot
+    from scenario_etl.snapshots import SnapshotReport, snapshot
     from scenario_etl.thumbnails import fetch_thumbnails
 else:
 
@@ -108,9 +109,10 @@ _HOMES = {
         "TransientError",
     ),
     "extract": ("Scan", "export_collections", "extract_collections", "scan"),
+    "lake_reader": ("changes", "history", "read_snapshot"),
     "run": ("ScanReport",),
     "signed_urls": ("signed_url_expiry",),
-    "snapshots": ("SnapshotReport", "changes", "history", "read_snapshot", "snapshot"),
+    "snapshots": ("SnapshotReport", "snapshot"),
     "thumbnails": ("fetch_thumbnails",),
 }
 

@@ -245,7 +245,8 @@ def make_history(
     """
     from tqdm import tqdm  # noqa: PLC0415 - imported where a bar is seen only
 
-    from scenario_etl.snapshots import as_date, snapshot_dates  # noqa: PLC0415 - imported where used
+    from scenario_etl.dates import as_date  # noqa: PLC0415 - imported where used
+    from scenario_etl.lake_reader import snapshot_dates  # noqa: PLC0415 - imported where used
 
     today, count = datetime.now(UTC).date(), given["days"]
     last = as_date(given["date"]) or today
@@ -298,7 +299,8 @@ def wants_thumbnails(given: dict[str, Any]) -> bool:
 @verbose_option
 def show_changes(resource: str, lake: str, date: str | None, since: str | None, verbose: bool) -> None:
     """Tell how many rows of RESOURCE were added, updated and deleted with each snapshot in LAKE."""
-    from scenario_etl.snapshots import as_date, read_history  # noqa: PLC0415 - imported where used
+    from scenario_etl.dates import as_date  # noqa: PLC0415 - imported where used
+    from scenario_etl.lake_reader import read_history  # noqa: PLC0415 - imported where used
 
     start_logging("text", verbose)
     first, last = as_date(date or since), as_date(date)

@@ -1,8 +1,8 @@
-"""Distinguish the rows that were deleted from those that a list skipped because it moved while it was read.
+"""The rows that are missing from a list: deleted, or only skipped because the list moved while it was read.
 
 The cursor of a list is an offset. Where a record is deleted while the list is read, each later one moves up a place,
-and the one at the boundary of two pages is skipped. So a row that is missing is asked for by its id before it counts as
-deleted.
+and the one at the boundary of two pages is skipped. So before a missing row counts as deleted, it is looked up by its
+id; a list whose rows cannot be looked up is read a second time instead.
 """
 
 import logging
@@ -15,128 +15,150 @@ import pyarrow as pa
 
 from scenario_etl.diff import joined_keys, keys_of, to_arrow, to_numpy
 from scenario_etl.errors import APIError, TransientError
-from scenario_etl.lake import LakeFile
+from scenario_etl.guard import Baseline, Guard
+from scenario_etl.lookups import Lookups
 from scenario_etl.redact import redact
-from scenario_etl.schema import Reader, Resource, strings
+from scenario_etl.schema import Resource, strings
 
 OWNER = "owner_id"
-LOGGED_LOOKUPS = 50  # after so many each, progress is logged
+LOGGED_LOOKUPS = 50  # progress is logged after each so many
 
 logger = logging.getLogger("scenario_etl")
 
 
-@dataclass
-class MissingRows:
-    """Completes a list by the rows of earlier snapshots that it skipped.
+class ListedRows:
+    """The rows that a list had: their number, keys and owners.
 
     Attributes:
-        resource: of the list and the snapshots.
-        known: earlier snapshots, the newest first, each with whether it has the scope of the list.
+        count: the number of rows.
+        owners: the values of the column `owner_id`.
+
+    """
+
+    def __init__(self, resource: Resource) -> None:
+        self.count = 0
+        self.owners: set[Any] = set()
+        self._resource = resource
+        self._keys: list[pa.Array] = []
+
+    def add(self, rows: pa.RecordBatch) -> None:
+        """Add the rows of a batch."""
+        self.count += rows.num_rows
+        self._keys += _keys(self._resource, rows).chunks
+        if OWNER in rows.schema.names:
+            self.owners.update(rows[OWNER].unique().to_pylist())
+
+    def lacks(self, keys: pa.ChunkedArray) -> pa.ChunkedArray:
+        """Return for each key whether the list did not have it."""
+        return _not_in(keys, pa.chunked_array(self._keys, pa.string()))
+
+
+@dataclass
+class MissingRows:
+    """Completes a list with the rows of earlier snapshots that it skipped.
+
+    Attributes:
+        resource: the resource of the list and the snapshots.
+        baselines: earlier snapshots, the newest first.
         of_one_project: whether the list is that of one project.
-        look_up: given an id, returns the record as the API has it now, None where it is gone.
+        lookups: looks up rows by id; None where the API has no such request for the resource.
         read_again: reads the whole list a second time.
-        reader: of single records.
-        is_plausible: given the rows of a snapshot, how many of them are missing, and the rows of the list, whether to
-            go on; where it says no, nothing is asked for.
-        max_lookups: how many rows are asked for by id; the list is read a second time where more are missing.
-        listed: how many rows the list had, set while it is read.
-        recovered: how many rows the list had skipped.
-        unverified: how many missing rows stay as they were last seen, because the API gave no clear answer, or because
-            there were more than `max_lookups`.
+        guard: where it will refuse the list, no missing row is looked up.
+        max_lookups: how many rows are looked up; where more are missing, the list is read a second time first.
+        recovered: number of rows that the list had skipped.
+        unverified: number of missing rows that keep their last values, because the API did not say whether they are
+            deleted, or because there are more than `max_lookups`.
 
     """
 
     resource: Resource
-    known: Sequence[tuple[LakeFile, bool]]
+    baselines: Sequence[Baseline]
     of_one_project: bool
-    look_up: Callable[[str], dict[str, Any] | None]
+    lookups: Lookups | None
     read_again: Callable[[], Iterable[pa.RecordBatch]]
-    reader: Reader
-    is_plausible: Callable[[int, int, int], bool]
+    guard: Guard
     max_lookups: int
-    listed: int = 0
     recovered: int = 0
     unverified: int = 0
-    _keys: list[pa.Array] = field(default_factory=list)
-    _owners: set[Any] = field(default_factory=set)
+    _listed: ListedRows = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._listed = ListedRows(self.resource)
 
     def completed(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """Yield the batches of the list, then the rows that it skipped or that could not be verified.
 
         Raises:
-            AuthError: the API no longer takes the credentials (401).
-            SchemaError: a record that was asked for has a value that does not fit its column.
+            AuthError: the API no longer accepts the credentials (401).
+            SchemaError: a record that was looked up has a value that does not fit its column.
 
         """
         for batch in batches:
-            self.listed += batch.num_rows
-            if self.known:
-                self._remember(batch)
+            if self.baselines:
+                self._listed.add(batch)
             yield batch
         missing, in_scope = self._missing()
-        if missing.num_rows > self.max_lookups:
-            logger.warning(
-                "%s: %s rows of the last snapshot are missing, more than max_lookups %s; reading the list again",
-                self.resource.name, f"{missing.num_rows:,}", f"{self.max_lookups:,}",
-            )  # fmt: skip
-            candidates = missing.num_rows
+        if missing.num_rows and (self.lookups is None or missing.num_rows > self.max_lookups):
+            self._log_second_read(missing.num_rows)
             yield from self._second_read()
-            still_missing = to_numpy(_not_in(_keys(self.resource, missing), self._seen()))
+            still_missing = to_numpy(self._listed.lacks(_keys(self.resource, missing)))
+            self.recovered += missing.num_rows - int(still_missing.sum())
             missing, in_scope = missing.filter(to_arrow(still_missing)), in_scope[still_missing]
-            self.recovered += candidates - missing.num_rows
-        if missing.num_rows:
-            yield from self._verified(missing, in_scope)
-
-    def _remember(self, batch: pa.RecordBatch) -> None:
-        self._keys += _keys(self.resource, batch).chunks
-        if OWNER in batch.schema.names:
-            self._owners.update(batch[OWNER].unique().to_pylist())
-
-    def _seen(self) -> pa.ChunkedArray:
-        return pa.chunked_array(self._keys, pa.string())
+        if missing.num_rows and self.lookups is not None:
+            yield from self._verified(missing, in_scope, self.lookups)
 
     def _missing(self) -> tuple[pa.Table, Any]:
         """Return the rows of earlier snapshots that the list did not have, each as it was last seen.
 
-        The second value, a numpy array, tells for each of them whether its snapshot has the scope of the list. Where
-        that of another scope is compared with one project, only rows whose owner is in the list can be missing.
+        The second value, a numpy array, is for each of them whether its snapshot has the scope of the list. Where a
+        snapshot of another scope is compared with one project, only rows whose owner is in the list can be missing.
         """
         tables = [pa.Table.from_batches([], schema=self.resource.schema)]  # empty_table() imports pandas
         in_scope = [np.zeros(0, bool)]
-        for file, is_same_scope in self.known:
-            keys = keys_of(self.resource, file)
-            mask = to_numpy(_not_in(keys, self._seen()))
+        for baseline in self.baselines:
+            file = baseline.file
+            mask = to_numpy(self._listed.lacks(keys_of(self.resource, file)))
             if not mask.any():
                 continue
-            if not self.is_plausible(file.rows, int(mask.sum()), self.listed):
+            if not self.guard.accepts(file.rows, int(mask.sum()), self._listed.count):
                 return tables[0], in_scope[0]
             rows = pa.concat_tables(
                 [rows.filter(to_arrow(mask[start : start + rows.num_rows])) for start, rows in file.row_groups(mask)]
             )
-            if self.of_one_project and not is_same_scope and OWNER in rows.column_names:
-                rows = rows.filter(_is_in(rows[OWNER], strings([*self._owners])))
+            if self.of_one_project and not baseline.is_same_scope and OWNER in rows.column_names:
+                rows = rows.filter(_is_in(rows[OWNER], strings([*self._listed.owners])))
             newer = pa.concat_tables(tables)
             tables.append(rows.filter(_not_in(_keys(self.resource, rows), _keys(self.resource, newer))))
-            in_scope.append(np.full(tables[-1].num_rows, is_same_scope))
+            in_scope.append(np.full(tables[-1].num_rows, baseline.is_same_scope))
         return pa.concat_tables(tables), np.concatenate(in_scope)
 
-    def _second_read(self) -> Iterator[pa.RecordBatch]:
-        """Yield the rows that the list has now and had not before."""
-        for batch in self.read_again():
-            fresh = batch.filter(_not_in(_keys(self.resource, batch), self._seen()).combine_chunks())
-            self._remember(fresh)
-            yield fresh
+    def _log_second_read(self, missing: int) -> None:
+        reason = "they cannot be looked up by id"
+        if self.lookups is not None:
+            reason = f"more than max_lookups {self.max_lookups:,}"
+        logger.warning(
+            "%s: %s of the last snapshot missing, %s; reading the list again",
+            self.resource.name, _rows(missing), reason,
+        )  # fmt: skip
 
-    def _verified(self, missing: pa.Table, in_scope: Any) -> Iterator[pa.RecordBatch]:
-        """Ask for each missing row by its id, within the bound, and yield those that are not deleted."""
-        bound = min(missing.num_rows, self.max_lookups)
-        if bound:
-            logger.info("%s: %s missing; looking up by id", self.resource.name, _rows(bound))
+    def _second_read(self) -> Iterator[pa.RecordBatch]:
+        """Yield the rows that the list has now and did not have before."""
+        for batch in self.read_again():
+            new = batch.filter(self._listed.lacks(_keys(self.resource, batch)).combine_chunks())
+            self._listed.add(new)
+            yield new
+
+    def _verified(self, missing: pa.Table, in_scope: Any, lookups: Lookups) -> Iterator[pa.RecordBatch]:
+        """Look up missing rows by id, within the limit, and yield those that are not deleted."""
+        limit = min(missing.num_rows, self.max_lookups)
+        if limit:
+            logger.info("%s: %s missing; looking up by id", self.resource.name, _rows(limit))
         owners = missing[OWNER].to_pylist() if OWNER in missing.column_names else [None] * missing.num_rows
         is_unverified = np.ones(missing.num_rows, bool)
-        for position, key in enumerate(_keys(self.resource, missing).to_pylist()[: self.max_lookups]):
+        for position, key in enumerate(_keys(self.resource, missing).to_pylist()[:limit]):
             try:
-                found = self._found(key, owners[position], bool(in_scope[position]))
+                row = lookups.row(key)
+                is_listed = row is not None and self._is_in_scope(row, owners[position], bool(in_scope[position]))
             except APIError as error:
                 if error.status == 401:
                     raise
@@ -145,37 +167,27 @@ class MissingRows:
                     break  # each of the others would wait as long
                 continue
             is_unverified[position] = False
-            if found is not None:
+            if is_listed:
                 self.recovered += 1
-                yield found
+                yield row
             if (position + 1) % LOGGED_LOOKUPS == 0:
-                logger.info("%s: %s of %s looked up", self.resource.name, f"{position + 1:,}", f"{bound:,}")
+                logger.info("%s: %s of %s looked up", self.resource.name, f"{position + 1:,}", f"{limit:,}")
         self.unverified = int(is_unverified.sum())
-        if missing.num_rows > bound:
+        if missing.num_rows > limit:
             logger.warning(
                 "%s: %s not looked up, so the last values stay; max_lookups is %s (--max-lookups)",
-                self.resource.name, _rows(missing.num_rows - bound), f"{self.max_lookups:,}",
+                self.resource.name, _rows(missing.num_rows - limit), f"{self.max_lookups:,}",
             )  # fmt: skip
         yield from missing.filter(to_arrow(is_unverified)).combine_chunks().to_batches()
 
-    def _found(self, key: str, owner: str | None, is_same_scope: bool) -> pa.RecordBatch | None:
-        """Return a missing row as the API has it now, None where it is deleted, in the trash, or moved elsewhere."""
-        record = self.look_up(key)
-        if record is None or record.get("deletedAt"):
-            return None
-        found = self.reader.read([record])
-        if _keys(self.resource, found)[0].as_py() != key:
-            raise APIError(f"the API was asked for {redact(key)} and sent another record")
-        return found if self._is_in_scope(found, owner, is_same_scope) else None
-
-    def _is_in_scope(self, found: pa.RecordBatch, owner: str | None, is_same_scope: bool) -> bool:
-        """Whether a record belongs to the list: it has the owner that it had, or one of the others in the list."""
-        if OWNER not in found.schema.names:
+    def _is_in_scope(self, row: pa.RecordBatch, owner: str | None, is_same_scope: bool) -> bool:
+        """Whether a row belongs to the list: it has the owner that it had, or another one in the list."""
+        if OWNER not in row.schema.names:
             return True
-        owner_now = found[OWNER][0].as_py()
+        owner_now = row[OWNER][0].as_py()
         if owner_now is None and owner is not None:
-            raise APIError("the API sent the record without its owner, so whether it has moved is unknown")
-        return owner_now in self._owners or (is_same_scope and owner_now == owner)
+            raise APIError("the API returned the record without its owner, so it may have moved to another project")
+        return owner_now in self._listed.owners or (is_same_scope and owner_now == owner)
 
 
 def _keys(resource: Resource, rows: pa.Table | pa.RecordBatch) -> pa.ChunkedArray:

@@ -8,23 +8,24 @@ import numpy as np
 import pyarrow as pa
 
 from scenario_etl.errors import SchemaError
-from scenario_etl.lake import LakeFile
-from scenario_etl.schema import STRING, Resource, strings, with_pandas_types
+from scenario_etl.lake import changes_schema
+from scenario_etl.lake_file import LakeFile
+from scenario_etl.schema import STRING, Resource, strings
 
 CHANGES = ("added", "updated", "deleted")
 
 
 @dataclass(frozen=True, slots=True)
 class Diff:
-    """What is different between two snapshots, row by row, as numpy arrays of booleans.
+    """The differences between two snapshots, row by row, as numpy arrays of booleans.
 
     Attributes:
-        resource: of which both are.
-        old: the snapshot before, None where there is none.
+        resource: the resource of both.
+        old: the snapshot before, None for the first.
         new: the snapshot that is compared with it.
         added: for each new row, whether its key is new.
-        changed: by column, for each new row, whether its value is another; only columns in which one is.
-        deleted: for each old row, whether its key is gone.
+        changed: by column, for each new row, whether its value has changed; only columns with a change.
+        deleted: for each old row, whether the new snapshot lacks its key.
 
     """
 
@@ -37,12 +38,12 @@ class Diff:
 
     @property
     def updated(self) -> Any:
-        """For each new row, whether it was there before, with another value in a column."""
+        """For each new row, whether it was there before, with a different value in some column."""
         return np.logical_or.reduce([np.zeros(self.new.rows, bool), *self.changed.values()])
 
     @property
     def counts(self) -> dict[str, int]:
-        """How many rows were added, updated and deleted."""
+        """The number of rows that were added, updated and deleted."""
         masks = zip(CHANGES, (self.added, self.updated, self.deleted), strict=True)
         return {name: int(mask.sum()) for name, mask in masks}
 
@@ -50,10 +51,10 @@ class Diff:
 def compare(resource: Resource, old: LakeFile | None, new: LakeFile) -> Diff:
     """Compare two snapshots by key, one column at a time, so that no more than that is in memory.
 
-    A URL that was signed anew is no change, and neither is a column that only the new snapshot has.
+    A URL that was signed again is no change, and neither is a column that only the new snapshot has.
 
     Raises:
-        SchemaError: a file holds what cannot be compared; the message names the file and the column.
+        SchemaError: a file has a column that cannot be compared; the message names both.
 
     """
     import pyarrow.compute as pc  # noqa: PLC0415 - 30 ms that only a comparison is worth
@@ -69,7 +70,7 @@ def compare(resource: Resource, old: LakeFile | None, new: LakeFile) -> Diff:
         name = column.name
         if name in resource.key or column.signed_url or not old.has(name):
             continue
-        before, after = old.column(name).take(positions), new.column(name)
+        before, after = comparable(old.column(name)).take(positions), comparable(new.column(name))
         differs = pc.coalesce(pc.not_equal(before, after), pc.xor(pc.is_valid(before), pc.is_valid(after)))
         mask = to_numpy(differs) & ~added
         if mask.any():
@@ -77,11 +78,31 @@ def compare(resource: Resource, old: LakeFile | None, new: LakeFile) -> Diff:
     return Diff(resource, old, new, added, changed, deleted)
 
 
+def comparable(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return a column in a form in which equal values are equal; pyarrow's `not_equal` takes no lists."""
+    if not pa.types.is_list(column.type):
+        return column
+    return pa.chunked_array([_list_texts(chunk) for chunk in column.chunks], STRING)
+
+
+def _list_texts(lists: pa.ListArray) -> pa.Array:
+    """Return one text for each list of strings; only equal lists have equal texts, and a null list has null.
+
+    A string is preceded by its length in bytes and a colon, and a null in a list is "-": no separator is ambiguous.
+    """
+    import pyarrow.compute as pc  # noqa: PLC0415 - 30 ms that only a comparison is worth
+
+    values = lists.values.cast(STRING)
+    texts = pc.binary_join_element_wise(pc.binary_length(values).cast(STRING), values, ":")
+    joined = pc.binary_join(pa.ListArray.from_arrays(lists.offsets, pc.fill_null(texts, "-")), "")
+    return pc.if_else(lists.is_valid(), joined, pa.scalar(None, STRING))
+
+
 def keys_of(resource: Resource, file: LakeFile) -> pa.ChunkedArray:
     """Return the key of each row of a file.
 
     Raises:
-        SchemaError: two rows have the same, in a file that another program has rewritten.
+        SchemaError: two rows have the same key, in a file that another program has rewritten.
 
     """
     keys = joined_keys([file.column(name) for name in resource.key])
@@ -93,28 +114,22 @@ def keys_of(resource: Resource, file: LakeFile) -> pa.ChunkedArray:
 
 
 def count_missing(resource: Resource, old: LakeFile, new: LakeFile) -> int:
-    """Return how many rows of an old snapshot have a key that a new one does not have."""
-    import pyarrow.compute as pc  # noqa: PLC0415 - as above
+    """Return the number of rows of an old snapshot whose key a new one does not have."""
+    import pyarrow.compute as pc  # noqa: PLC0415 - 30 ms that only a comparison is worth
 
     keys = keys_of(resource, old)
     return len(keys) - int(pc.sum(pc.is_in(keys, value_set=keys_of(resource, new))).as_py() or 0)
 
 
 def joined_keys(columns: Sequence[pa.ChunkedArray]) -> pa.ChunkedArray:
-    """Return one key a row; of several columns, one text that is the same only where all of them are."""
-    if len(columns) == 1:
-        return columns[0]
-    import pyarrow.compute as pc  # noqa: PLC0415 - as above
+    """Return one text for each row; of several columns, one that is equal only where all of them are."""
+    import pyarrow.compute as pc  # noqa: PLC0415 - 30 ms that only a comparison is worth
 
     texts = [column.cast(STRING) for column in columns]
+    if len(texts) == 1:
+        return texts[0]
     parts = [part for text in texts for part in (pc.binary_length(text).cast(STRING), text)]
     return pc.binary_join_element_wise(*parts, ":")
-
-
-def changes_schema(resource: Resource) -> pa.Schema:
-    """Return the Arrow schema of a file of changes."""
-    first = [pa.field("change", STRING, nullable=False), pa.field("changed_columns", pa.list_(STRING))]
-    return with_pandas_types([*first, *resource.schema])
 
 
 def changed_rows(diff: Diff) -> Iterator[pa.RecordBatch]:
@@ -125,23 +140,23 @@ def changed_rows(diff: Diff) -> Iterator[pa.RecordBatch]:
         chosen = slice(start, start + rows.num_rows)
         picked = diff.added[chosen] | updated[chosen]
         kinds = np.where(diff.added[chosen][picked], 0, 1)
-        names = _names([(name, mask[chosen][picked]) for name, mask in diff.changed.items()], len(kinds))
+        names = _column_names([(name, mask[chosen][picked]) for name, mask in diff.changed.items()], len(kinds))
         yield from _with_change(rows.filter(to_arrow(picked)), kinds, names, schema)
     if diff.old is not None:
         for start, rows in diff.old.row_groups(diff.deleted):
-            gone = rows.filter(to_arrow(diff.deleted[start : start + rows.num_rows]))
-            yield from _with_change(gone, np.full(gone.num_rows, 2), _names([], gone.num_rows), schema)
+            deleted = rows.filter(to_arrow(diff.deleted[start : start + rows.num_rows]))
+            yield from _with_change(deleted, np.full(deleted.num_rows, 2), _column_names([], deleted.num_rows), schema)
 
 
 def _with_change(rows: pa.Table, kinds: Any, names: pa.Array, schema: pa.Schema) -> list[pa.RecordBatch]:
-    """Return rows behind what happened to them: the positions of their kinds in CHANGES, and the changed columns."""
+    """Return rows with `change`, given as positions in CHANGES, and `changed_columns` before their own columns."""
     table = pa.table([strings(CHANGES).take(to_arrow(kinds)), names, *rows.columns], schema=schema)
     batches: list[pa.RecordBatch] = table.combine_chunks().to_batches()
     return batches
 
 
-def _names(changed: Sequence[tuple[str, Any]], rows: int) -> pa.Array:
-    """Return for each row the names of the columns whose mask it is in, as an Arrow array of lists."""
+def _column_names(changed: Sequence[tuple[str, Any]], rows: int) -> pa.Array:
+    """Return the names of the columns whose mask is true, for each row, as an Arrow array of lists."""
     masks = np.array([mask for _, mask in changed], bool).reshape(len(changed), rows).T
     ends = np.cumsum(np.concatenate([[0], masks.sum(axis=1)]), dtype=np.int32)
     columns = np.nonzero(masks)[1]
@@ -150,7 +165,7 @@ def _names(changed: Sequence[tuple[str, Any]], rows: int) -> pa.Array:
 
 
 def to_numpy(values: pa.Array | pa.ChunkedArray) -> Any:
-    """Return booleans or 32-bit integers without nulls as a numpy array; pyarrow's own way imports pandas."""
+    """Return booleans or 32-bit integers without nulls as a numpy array; pyarrow's own conversion imports pandas."""
     values = values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
     if values.type == pa.bool_():
         return np.frombuffer(values.cast(pa.uint8()).buffers()[1], np.bool_, len(values))
@@ -158,7 +173,7 @@ def to_numpy(values: pa.Array | pa.ChunkedArray) -> Any:
 
 
 def to_arrow(values: Any) -> pa.Array:
-    """Return a numpy array of booleans or integers as an Arrow array; pyarrow's own way imports pandas."""
+    """Return a numpy array of booleans or integers as an Arrow array; pyarrow's own conversion imports pandas."""
     if values.dtype == np.bool_:
         return to_arrow(values.astype(np.int8)).cast(pa.bool_())
     kind = {np.dtype(np.int8): pa.int8(), np.dtype(np.int64): pa.int64(), np.dtype(np.int32): pa.int32()}[values.dtype]

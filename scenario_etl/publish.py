@@ -1,4 +1,4 @@
-"""A file appears whole or not at all: temporary name, fsync, check, rename or upload."""
+"""A file appears whole or not at all: temporary name, fsync, check, then rename or upload."""
 
 import errno
 import hashlib
@@ -26,10 +26,10 @@ from scenario_etl.retry import Retry, RetryableError
 from scenario_etl.stores import CALL_TIMEOUT, call, ends_with_slash, failure, filesystem, is_transient, redact_uri
 
 ABANDONED_AFTER = 24 * 3600  # seconds; the age at which a temporary file of another machine is debris
-UPLOAD_BYTES = 8 * 2**20  # bytes that are read at once
+UPLOAD_BYTES = 8 * 2**20  # in one read
 UPLOAD_DEADLINE = 300.0  # seconds
-MIN_SPEED = 100_000  # bytes a second; an upload that is slower is given up
-CLEANING_SECONDS = 5.0  # a run that was stopped waits so long for its temporary object to go
+MIN_SPEED = 100_000  # bytes a second; a slower upload is aborted
+CLEANING_SECONDS = 5.0  # that a run which was stopped waits for the removal of its temporary object
 MAX_NAME_LENGTH = 255  # bytes, on the filesystems of Linux, macOS and Windows
 
 _TEMPORARY = re.compile(r"\..*\.(\d+)-[0-9a-f]{8}@(.*)\.partial")
@@ -50,18 +50,18 @@ def atomic_write(
     In a local folder the temporary file is a neighbour of the destination whose name no `*.parquet` glob matches. On
     success it is flushed to the disk and renamed, and the folder is flushed. For an object store it is finished
     locally, uploaded under a temporary key, and copied to its name there; after a transient failure of the store
-    that is done again. On any error it is removed, and what stood at `destination` is untouched. What a killed run
-    left, the next removes: once its process is gone, or after a day.
+    that is repeated. On any error it is removed, and the file at `destination` is untouched. The temporary file of
+    a run that was killed is removed by the next run: once its process has ended, or after a day.
 
     Args:
         destination: a path, or a URI of an object store.
-        staging: the folder of the temporary file, on the same filesystem; the folders below it are then made as needed.
+        staging: the folder of the temporary file, on the same filesystem; folders below it are created as needed.
         deadline: seconds from the first attempt of an upload to the start of its last.
 
     Raises:
-        ConfigError: the destination is no path or URI.
-        TransientError: the object store fails for now: before the block, or until the deadline is over.
-        DestinationError: the file cannot be written, in most cases known before the block; the message says why.
+        ConfigError: the destination is not a path or URI.
+        TransientError: the object store fails for now: before the block, or until the deadline has passed.
+        DestinationError: the file cannot be written, which in most cases is raised before the block.
 
     """
     store, path = filesystem(destination)
@@ -81,10 +81,10 @@ def _with_clear_errors(
         with publication as path:
             yield path
     except (OSError, pa.ArrowException) as error:
-        raise _unwritten(destination, error) from error
+        raise _write_error(destination, error) from error
 
 
-def _unwritten(destination: str | os.PathLike[str], error: BaseException) -> ScenarioError:
+def _write_error(destination: str | os.PathLike[str], error: BaseException) -> ScenarioError:
     number = getattr(error, "errno", None)
     reason = getattr(error, "strerror", None) or redact(str(error), 300)
     advice = f"; {_ADVICE[number]}" if number in _ADVICE else ""
@@ -94,7 +94,7 @@ def _unwritten(destination: str | os.PathLike[str], error: BaseException) -> Sce
 @contextmanager
 def _renamed(final: Path, folder: Path) -> Iterator[Path]:
     with suppress(FileNotFoundError, NotADirectoryError):
-        final.stat()  # from Python 3.14 on, is_dir and exists hide that a name is too long or a folder forbidden
+        final.stat()  # from Python 3.14 on, is_dir and exists hide a name that is too long and a folder without access
     if final.is_dir():
         raise IsADirectoryError(None, "it is a folder; name a file")
     if final.exists() and not final.is_file():
@@ -111,7 +111,7 @@ def _renamed(final: Path, folder: Path) -> Iterator[Path]:
             missing.mkdir(exist_ok=True)
             _flush(missing.parent)
         os.replace(temporary, final)
-        with suppress(OSError):  # the file is there; some network filesystems cannot flush a folder
+        with suppress(OSError):  # the file is complete; some network filesystems cannot flush a folder
             _flush(final.parent)
 
 
@@ -119,18 +119,24 @@ def _renamed(final: Path, folder: Path) -> Iterator[Path]:
 def _uploaded(store: fs.FileSystem, key: str, folder: str, deadline: float, place: str) -> Iterator[Path]:
     with _temporary(Path(tempfile.gettempdir()), os.path.basename(key), 0o600) as temporary:
         upload = f"{folder}/{temporary.name}"
-        call(_put, store, upload)  # bucket and rights are known before any work
+        call(_put, store, upload)  # fails before any work where the bucket does not exist or is not writable
         try:
             _remove_old_uploads(store, folder)
             yield temporary
             retry = Retry(math.inf, deadline, on_retry=lambda failed, wait: _log_retry(place, failed.reason, wait))
             seconds = CALL_TIMEOUT + temporary.stat().st_size / MIN_SPEED
-            retry(lambda: _in_time(seconds, _attempt, store, key, upload, temporary, place))
+            retry(lambda: call_in_time(seconds, _attempt, store, key, upload, temporary, place))
         finally:
             _remove_upload(store, upload)
 
 
-def _in_time(seconds: float, attempt: Callable[..., None], *arguments: Any) -> None:
+def call_in_time(seconds: float, attempt: Callable[..., None], *arguments: Any) -> None:
+    """Call an attempt to write to a place, which is its last argument.
+
+    Raises:
+        RetryableError: it takes longer than `seconds`.
+
+    """
     try:
         call(attempt, *arguments, seconds=seconds)
     except TimeoutError as error:
@@ -141,11 +147,11 @@ def _in_time(seconds: float, attempt: Callable[..., None], *arguments: Any) -> N
 def _attempt(store: fs.FileSystem, key: str, upload: str, source: Path, place: str) -> None:
     """Upload a file and copy it to its key; raise RetryableError where another attempt may help.
 
-    What the store says of a copy is not believed, either way: the object is looked at.
+    The response to a copy is not trusted: whether it succeeded or failed, the object is checked.
     """
     try:
         before = store.get_file_info(key)
-        _put(store, upload, source, guess_type(key)[0] or "application/octet-stream")  # a browser shows a page
+        _put(store, upload, source, guess_type(key)[0] or "application/octet-stream")  # for a browser
         if store.get_file_info(upload).size != source.stat().st_size:
             raise TimeoutError("the upload was confirmed, but the object is not there")
         store.copy_file(upload, key)
@@ -169,7 +175,7 @@ def _put(store: fs.FileSystem, key: str, source: Path | None = None, kind: str =
 
 
 def _is_there(store: fs.FileSystem, key: str, source: Path) -> bool:
-    """Whether a key holds the bytes of a file, after an answer that leaves it open."""
+    """Whether a key has the bytes of a file, after a response that may be wrong."""
     try:
         if store.get_file_info(key).size != source.stat().st_size:
             return False
@@ -196,7 +202,7 @@ def _remove_upload(store: fs.FileSystem, key: str) -> None:
     except FileNotFoundError:
         pass
     except (OSError, pa.ArrowException) as error:  # a TimeoutError is an OSError
-        reason = redact(str(error), 300) or f"no answer within {CLEANING_SECONDS:g} s"
+        reason = redact(str(error), 300) or f"no response within {CLEANING_SECONDS:g} s"
         logger.warning(
             "cannot remove the temporary object %s: %s; a later run removes it once it is a day old",
             redact(key, 300), reason,
@@ -205,7 +211,7 @@ def _remove_upload(store: fs.FileSystem, key: str) -> None:
 
 @contextmanager
 def _temporary(folder: Path, name: str, mode: int) -> Iterator[Path]:
-    """Make an empty file whose name tells its process, after removing those whose process is gone."""
+    """Create an empty file with its process in its name, after removing those whose process has ended."""
     _remove_debris(folder)
     suffix = f".{os.getpid()}-{secrets.token_hex(4)}@{_host()}.partial"
     start = name.encode()[: MAX_NAME_LENGTH - 1 - len(suffix)].decode(errors="ignore")
@@ -232,12 +238,12 @@ def _flush(path: Path) -> None:
 
 
 def _remove_debris(folder: Path) -> None:
-    """Remove temporary files whose process is gone; those of other machines by age."""
+    """Remove temporary files whose process has ended; those of other machines by age."""
     for path in folder.iterdir():
         match = _TEMPORARY.fullmatch(path.name)
         if match and path.name not in _own:
             with suppress(OSError):  # another run may have removed it
-                if _is_gone(int(match[1]), match[2]) or time.time() - path.stat().st_mtime > ABANDONED_AFTER:
+                if _has_ended(int(match[1]), match[2]) or time.time() - path.stat().st_mtime > ABANDONED_AFTER:
                     path.unlink()
 
 
@@ -247,11 +253,11 @@ def _remove_old_uploads(store: fs.FileSystem, folder: str) -> None:
             _remove_upload(store, found.path)
 
 
-def _is_gone(process: int, host: str) -> bool:
-    if host != _host() or os.name == "nt":  # on Windows signal 0 would end the process
+def _has_ended(process: int, host: str) -> bool:
+    if host != _host() or os.name == "nt":  # on Windows, signal 0 would end the process
         return False
     if process == os.getpid():
-        return True  # not in _own, so of a process that had this number before
+        return True  # not in _own, so an earlier process had this number
     try:
         os.kill(process, 0)
     except (ProcessLookupError, OverflowError):
@@ -262,7 +268,7 @@ def _is_gone(process: int, host: str) -> bool:
 
 
 def _host() -> str:
-    """Name where process numbers mean what they mean here: the machine since its start, on Linux the namespace, too."""
+    """Return a name for the set of processes that share numbers: a machine since its start; on Linux, a namespace."""
     start = ""
     with suppress(OSError):
         start = os.readlink("/proc/self/ns/pid") + Path("/proc/sys/kernel/random/boot_id").read_text()[:8]

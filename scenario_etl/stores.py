@@ -1,4 +1,4 @@
-"""Where files are: URI -> filesystem, how a URI may be shown, and which failures of a store are transient."""
+"""Filesystems of paths and URIs: opening them, URIs without credentials, and which failures are transient."""
 
 import os
 import re
@@ -15,13 +15,13 @@ from scenario_etl.errors import ConfigError, DestinationError, TransientError
 from scenario_etl.redact import redact
 from scenario_etl.retry import FIRST_WAIT, MAX_WAIT
 
-REQUEST_TIMEOUT = 60.0  # seconds of silence; a copy inside an object store says nothing until it is done
+REQUEST_TIMEOUT = 60.0  # seconds of silence; an object store sends nothing until a copy is complete
 CONNECT_TIMEOUT = 5.0  # seconds
 RETRY_TIME = timedelta(seconds=15)
-CALL_TIMEOUT = 300.0  # seconds of one call, however slowly its bytes come
+CALL_TIMEOUT = 300.0  # seconds of one call, however slow the connection
 SCHEMES = {"file", "s3", "gs", "gcs", "abfs", "abfss", "hdfs"}
 
-# Of s3://KEY:SECRET@bucket, but not the container of abfss://container@account.
+# KEY:SECRET@ in s3://KEY:SECRET@bucket, but not the container of abfss://container@account.
 _USER = re.compile(r"^(\w+:/*)(?:(?<!abfs://)(?<!abfss://)[^/@]*|[^/@]*:.*)@", re.DOTALL)
 _UNFINISHED = re.compile(r"^(\w+:/*)[^/]*:(?!\d+(?:/|$)).*", re.DOTALL)  # credentials, but no host after them
 _TRANSIENT = re.compile(
@@ -43,8 +43,8 @@ def filesystem(uri: str | os.PathLike[str]) -> tuple[fs.FileSystem, str]:
     The credentials of an object store come from its own environment, such as `AWS_*` and `AWS_ENDPOINT_URL`.
 
     Raises:
-        ConfigError: it is neither a path nor a URI, or a URI with a part that a path cannot have.
-        DestinationError: the URI is of no filesystem that pyarrow knows, or the text cannot be a path.
+        ConfigError: it is neither a path nor a URI, or the URI has a part that is not supported.
+        DestinationError: pyarrow does not know the filesystem of the URI, or the text cannot be a path.
 
     """
     text = _checked(uri)
@@ -65,26 +65,26 @@ def filesystem(uri: str | os.PathLike[str]) -> tuple[fs.FileSystem, str]:
 
 
 def expanded(uri: str | os.PathLike[str]) -> str:
-    """Return a path with `~` replaced by the home folder, as a shell does it; a URI as it is."""
+    """Return a path with `~` replaced by the home folder, as in a shell; a URI stays as it is."""
     text = os.fspath(uri)
     return text if "://" in text else os.path.expanduser(text)
 
 
 def join_uri(uri: str | os.PathLike[str], relative: str) -> str:
-    """Return the path or URI of something below another one; the query of a URI stays its end."""
+    """Return the path or URI of something below another one; the query of a URI stays at its end."""
     text = os.fspath(uri)
     base, mark, query = text.partition("?") if "://" in text else (text, "", "")
     return f"{base.rstrip('/')}/{relative}{mark}{query}"
 
 
 def ends_with_slash(uri: str | os.PathLike[str]) -> bool:
-    """Whether a path or URI ends with a slash, as that of a folder."""
+    """Whether a path or URI ends with a slash, as a folder may."""
     text = os.fspath(uri)
     return (text.partition("?")[0] if "://" in text else text).endswith(("/", os.sep))
 
 
 def redact_uri(uri: str | os.PathLike[str]) -> str:
-    """Return a path or URI as it may be shown: without the credentials and the query of a URI, on one line.
+    """Return a path or URI for messages: without the credentials and the query of a URI, on one line.
 
     >>> redact_uri("s3://KEY:SECRET@bucket/lake?region=eu-west-1")
     's3://bucket/lake'
@@ -99,14 +99,14 @@ def redact_uri(uri: str | os.PathLike[str]) -> str:
 def failure(
     uri: str | os.PathLike[str], message: str, error: BaseException, advice: str = ""
 ) -> TransientError | DestinationError:
-    """Return what to raise for a failure of the filesystem of a path or URI; advice is added to a lasting one."""
+    """Return the error to raise for a failure of a filesystem; advice is added unless the failure is transient."""
     if is_remote(uri) and is_transient(error):
         return TransientError(f"{message}; run again later")
     return DestinationError(message + advice)
 
 
 def is_remote(uri: str | os.PathLike[str]) -> bool:
-    """Whether a URI is of an object store, and not of a local disk."""
+    """Whether a path or URI is in an object store, not on a local disk."""
     scheme, mark, _ = os.fspath(uri).partition("://")
     return bool(mark) and scheme != "file"
 
@@ -114,23 +114,23 @@ def is_remote(uri: str | os.PathLike[str]) -> bool:
 def is_transient(error: BaseException) -> bool:
     """Whether a failure of an object store may pass by itself.
 
-    pyarrow gives no codes, so its words decide: the HTTP status (RFC 9110), the codes of S3 ("Error responses" in its
-    API reference) and of Google's Status (google.rpc.Code), and lost connections. The names of objects do not count.
+    pyarrow has no codes, so the text decides: the HTTP status (RFC 9110), the codes of S3 ("Error responses" in its
+    API reference) and of Google's Status (google.rpc.Code), and lost connections. Names of objects are ignored.
     """
     if isinstance(error, TimeoutError) and error.errno is None:  # of `call`
         return True
-    words = re.sub(r"'[^']*'", "", str(error))
-    return bool(_TRANSIENT.search(words)) and not _FINAL.search(words)
+    text = re.sub(r"'[^']*'", "", str(error))
+    return bool(_TRANSIENT.search(text)) and not _FINAL.search(text)
 
 
 def call(function: Callable[..., Result], *arguments: Any, seconds: float = CALL_TIMEOUT) -> Result:
     """Return what a function of a store returns, after at most some seconds.
 
-    It runs in a thread of its own: pyarrow does not return to Python before the store has answered, so a signal would
-    have no effect until then.
+    It runs in a thread of its own: pyarrow does not return to Python before the store has responded, so a
+    signal would have no effect until then.
 
     Raises:
-        TimeoutError: it takes longer. It goes on in its thread.
+        TimeoutError: it takes longer; it continues in its thread.
 
     """
     future: Future[Result] = Future()
@@ -149,19 +149,19 @@ def call(function: Callable[..., Result], *arguments: Any, seconds: float = CALL
     try:
         return future.result(seconds)
     except TimeoutError as error:
-        raise error if str(error) else TimeoutError(f"no answer within {seconds:g} s") from None
+        raise error if str(error) else TimeoutError(f"no response within {seconds:g} s") from None
 
 
 def call_again(function: Callable[..., Result], *arguments: Any, deadline: float) -> Result:
-    """As `call`, and again while the failure is transient, until `deadline` seconds are over."""
+    """Call a function as `call` does, and retry transient failures until `deadline` seconds have passed."""
     retrying = tenacity.Retrying(
         retry=tenacity.retry_if_exception(is_transient),
         wait=tenacity.wait_exponential_jitter(initial=FIRST_WAIT, max=MAX_WAIT),
         stop=tenacity.stop_before_delay(deadline),
         reraise=True,
     )
-    found: Result = retrying(call, function, *arguments)
-    return found
+    result: Result = retrying(call, function, *arguments)
+    return result
 
 
 def has_unfinished_calls() -> bool:
@@ -171,8 +171,8 @@ def has_unfinished_calls() -> bool:
 
 def _checked(uri: object) -> str:
     try:
-        text = os.fspath(uri)  # type: ignore[call-overload] # whatever it is
-    except Exception:  # noqa: BLE001 - of somebody else's class
+        text = os.fspath(uri)  # type: ignore[call-overload] # of any type
+    except Exception:  # noqa: BLE001 - raised by a class of another package
         text = None
     if not isinstance(text, str):
         raise ConfigError(f"a path must be a string or a PathLike, got {redact(repr(uri))}")
@@ -188,7 +188,7 @@ def _checked(uri: object) -> str:
 
 
 def _check_uri(text: str) -> None:
-    """Refuse a URI of which pyarrow would take only a part."""
+    """Raise where pyarrow would ignore a part of a URI."""
     scheme, _, rest = text.partition("://")
     place, _, query = rest.partition("?")
     _, _, path = place.partition("/")
@@ -212,8 +212,8 @@ def _check_uri(text: str) -> None:
 def _with_timeouts(store: fs.FileSystem) -> fs.FileSystem:
     """Return the same filesystem with other timeouts than pyarrow's.
 
-    S3 waits 60 s for an answer instead of 3 s, and sends each request at most 3 times; Google's store tries again for
-    15 s instead of 15 minutes. pyarrow takes neither from a URI, but the arguments with which a filesystem is pickled
+    S3 waits 60 s for a response instead of 3 s, and sends each request at most 3 times; Google's store retries for
+    15 s instead of 15 minutes. pyarrow reads neither from a URI, but the arguments with which a filesystem is pickled
     are those of its class.
     """
     timeouts = next((found for name, found in _TIMEOUTS.items() if isinstance(store, getattr(fs, name, ()))), None)

@@ -13,13 +13,13 @@ API = Emulator([]).start()
 
 
 def connected(**arguments: Any) -> Client:
-    """A client of the emulator whose waits take no time."""
-    given = {"base_url": API.url, "requests_per_minute": 0, "sleep": lambda seconds: None} | arguments
-    return Client("demo", "demo", **given)
+    """A client of the emulator that does not wait."""
+    settings = {"base_url": API.url, "requests_per_minute": 0, "sleep": lambda seconds: None} | arguments
+    return Client("demo", "demo", **settings)
 
 
 def take(lake: Path, day: Any, *records: Any, faults: Iterable[Fault | None] = (), **arguments: Any) -> SnapshotReport:
-    """Make a snapshot of these records; `API.requests` then holds its requests."""
+    """Take a snapshot of these records; `API.requests` then has its requests."""
     API.collections = list(records)
     API.faults.clear()
     API.faults.extend(faults)
@@ -28,7 +28,17 @@ def take(lake: Path, day: Any, *records: Any, faults: Iterable[Fault | None] = (
         return snapshot("collections", lake, date=day, **({"client": client} | arguments))
 
 
-def told(lake: Path, day: str) -> list[tuple]:
+def changes_on(lake: Path, day: str) -> list[tuple]:
     """The changes of a day as (change, id, changed columns)."""
     rows = changes(lake, "collections", since=day, until=day).to_pylist()
     return [(row["change"], row["id"], row["changed_columns"]) for row in rows]
+
+
+def path_of(lake: Path, day: object, table: str = "collections") -> Path:
+    """The path of the file of a date."""
+    return lake / table / f"snapshot_date={day}" / "part-0.parquet"
+
+
+def files(lake: Path) -> list[str]:
+    """The paths of all files in a lake, relative to it."""
+    return sorted(str(path.relative_to(lake)) for path in lake.rglob("*") if path.is_file())

@@ -18,17 +18,11 @@ from matplotlib.figure import Figure
 from scenario_etl import thumbnails
 from scenario_etl.dashboard import charts, style
 from scenario_etl.errors import ScenarioError
+from scenario_etl.lake_reader import HISTORY, changes, newest_footer, read_history, read_snapshot
 from scenario_etl.lake_thumbnails import count_reasons, read_thumbnails
+from scenario_etl.projects import project_names
 from scenario_etl.publish import atomic_write
 from scenario_etl.redact import without_bidi_controls
-from scenario_etl.snapshots import (
-    HISTORY,
-    changes,
-    newest_footer,
-    project_names,
-    read_history,
-    read_snapshot,
-)
 from scenario_etl.stores import redact_uri
 from scenario_etl.thumbnails import fetch_or_explain
 

@@ -11,16 +11,11 @@ from scenario_etl import Emulator, SnapshotReport, read_snapshot, snapshot
 from scenario_etl.emulator import Fault, Response
 from scenario_etl.errors import AuthError, GuardError, SchemaError
 from tests.helpers import record
-from tests.lakes import API, DAYS, connected, take, told
+from tests.lakes import API, DAYS, changes_on, connected, take
 
 
-@pytest.fixture
-def lake(tmp_path: Path) -> Path:
-    return tmp_path / "lake"
-
-
-def asked_for() -> list[str]:
-    """The ids that were asked for, in order."""
+def looked_up() -> list[str]:
+    """The ids that were looked up, in order."""
     return [urlsplit(path).path.rpartition("/")[2] for _, path in API.requests if "/collections/" in path]
 
 
@@ -58,7 +53,7 @@ def take_from(lake: Path, day: str, api: Emulator, **arguments: Any) -> Snapshot
         return snapshot("collections", lake, date=day, client=client, **arguments)
 
 
-def test_a_row_that_was_skipped_while_the_list_moved_is_recovered_with_its_values_of_now(lake: Path) -> None:
+def test_a_row_that_was_skipped_while_the_list_moved_is_recovered_with_its_current_values(lake: Path) -> None:
     take(lake, DAYS[0], *many(4))
 
     def move(records: list[dict]) -> None:
@@ -69,7 +64,7 @@ def test_a_row_that_was_skipped_while_the_list_moved_is_recovered_with_its_value
         report = take_from(lake, DAYS[1], api, page_size=2)
     assert ids(lake, DAYS[1]) == ["c0", "c1", "c3", "c2"]
     assert (report.recovered, report.unverified, report.deleted, report.added) == (1, 0, 0, 0)
-    assert told(lake, DAYS[1]) == [("updated", "c2", ["name"])]
+    assert changes_on(lake, DAYS[1]) == [("updated", "c2", ["name"])]
     assert report.scan.rows == 4
 
 
@@ -103,7 +98,7 @@ def test_no_row_that_stays_is_missing_and_no_deletion_is_false_however_the_list_
         after = {each["id"] for each in api.collections}
     found = set(ids(lake, DAYS[1]))
     before = {f"c{number}" for number in range(count)}
-    deleted = {key for change, key, _ in told(lake, DAYS[1]) if change == "deleted"}
+    deleted = {key for change, key, _ in changes_on(lake, DAYS[1]) if change == "deleted"}
     assert before & after <= found
     assert deleted & after == set()
     assert deleted == before - found
@@ -119,7 +114,9 @@ def test_a_quiet_day_costs_no_request_more_than_the_list_and_the_names_of_projec
     ("status", "counts"),
     [(404, (1, 0, 0)), (410, (1, 0, 0)), (403, (0, 0, 1)), (400, (0, 0, 1)), (422, (0, 0, 1)), (204, (0, 0, 1))],
 )
-def test_only_404_and_410_say_that_a_row_is_deleted(lake: Path, status: int, counts: tuple[int, int, int]) -> None:
+def test_a_row_is_deleted_only_where_its_look_up_is_a_404_or_410(
+    lake: Path, status: int, counts: tuple[int, int, int]
+) -> None:
     take(lake, DAYS[0], *many(3))
     report = take(lake, DAYS[1], *many(2), faults=[None, Fault(status=status, body={"reason": "so it is"})])
     assert (report.deleted, report.recovered, report.unverified) == counts
@@ -150,20 +147,20 @@ def test_a_row_in_the_trash_or_in_another_project_is_deleted_and_a_skipped_one_i
 
 
 @pytest.mark.parametrize("body", [{"collections": []}, {}, [], {"collection": None}, "<html>"])
-def test_an_answer_that_is_no_record_leaves_the_row_unverified(lake: Path, body) -> None:
+def test_a_response_without_a_record_leaves_the_row_unverified(lake: Path, body) -> None:
     take(lake, DAYS[0], *many(3))
     report = take(lake, DAYS[1], *many(2), faults=[None, *[Fault(status=200, body=body)] * 8])
     assert (report.deleted, report.unverified) == (0, 1)
 
 
-def test_an_unverified_row_is_asked_for_again_the_next_day(lake: Path) -> None:
+def test_an_unverified_row_is_looked_up_again_the_next_day(lake: Path) -> None:
     take(lake, DAYS[0], *many(3))
     take(lake, DAYS[1], *many(2), faults=[None, Fault(status=403)])
     report = take(lake, DAYS[2], *many(2))
     assert (report.deleted, report.unverified) == (1, 0)
 
 
-def test_a_key_that_no_longer_counts_ends_the_run(lake: Path) -> None:
+def test_an_api_key_that_is_no_longer_accepted_ends_the_run(lake: Path) -> None:
     take(lake, DAYS[0], *many(3))
     with pytest.raises(AuthError):
         take(lake, DAYS[1], *many(2), faults=[None, Fault(status=401)])
@@ -177,7 +174,7 @@ def test_a_record_whose_value_does_not_fit_its_column_ends_the_run(lake: Path) -
         take(lake, DAYS[1], *many(2), faults=[None, Fault(status=200, body=body)])
 
 
-def test_more_missing_rows_than_the_bound_are_looked_for_in_a_second_read(lake: Path) -> None:
+def test_more_missing_rows_than_the_limit_are_read_in_a_second_read(lake: Path) -> None:
     take(lake, DAYS[0], *many(10))
 
     def cut(records: list[dict]) -> None:
@@ -191,14 +188,14 @@ def test_more_missing_rows_than_the_bound_are_looked_for_in_a_second_read(lake: 
     assert len(listings) > 2
 
 
-def test_what_a_second_read_lacks_is_asked_for_up_to_the_bound_and_unverified_beyond_it(lake: Path) -> None:
+def test_rows_missing_from_a_second_read_are_looked_up_to_the_limit_and_unverified_beyond_it(lake: Path) -> None:
     take(lake, DAYS[0], *many(10))
     report = take(lake, DAYS[1], *many(6), max_lookups=3)
-    assert asked_for() == ["c6", "c7", "c8"]
+    assert looked_up() == ["c6", "c7", "c8"]
     assert (report.deleted, report.unverified, report.scan.rows) == (3, 1, 7)
 
 
-def test_a_web_page_with_404_does_not_say_that_a_row_is_deleted(lake: Path) -> None:
+def test_a_row_is_not_deleted_where_the_404_is_a_web_page(lake: Path) -> None:
     take(lake, DAYS[0], *many(3))
     gateway = Fault(status=404, headers={"Content-Type": "text/html"}, body="\n<html><h1>404 Not Found</h1>nginx")
     report = take(lake, DAYS[1], *many(2), faults=[None, gateway])
@@ -214,27 +211,27 @@ def test_look_ups_and_a_second_read_are_counted_as_requests(lake: Path, caplog) 
     assert "1 row not looked up, so the last values stay; max_lookups is 2 (--max-lookups)" in caplog.text
 
 
-def test_an_answer_that_is_wrong_each_time_ends_the_look_ups(lake: Path) -> None:
+def test_a_response_that_stays_wrong_ends_the_look_ups(lake: Path) -> None:
     take(lake, DAYS[0], *many(9))
     wrong = Fault(status=200, body={"data": {}})
     report = take(lake, DAYS[1], *many(5), faults=[None, *[wrong] * 20])
     assert (report.unverified, report.deleted, report.scan.requests) == (4, 0, 1 + 8 + 1)
 
 
-def test_the_guard_says_how_many_look_ups_verify_all_missing_rows(lake: Path) -> None:
+def test_the_error_of_the_guard_has_the_number_of_look_ups_that_verify_all_missing_rows(lake: Path) -> None:
     take(lake, DAYS[0], *many(8))
     with pytest.raises(GuardError, match=r"--accept-shrink \(accept_shrink=True\), and --max-lookups 7 to have them"):
         take(lake, DAYS[1], *many(1), max_lookups=3)
 
 
-def test_where_the_guard_stops_the_run_nothing_is_asked_for(lake: Path) -> None:
+def test_where_the_guard_refuses_the_list_nothing_is_looked_up(lake: Path) -> None:
     take(lake, DAYS[0], *many(10))
     with pytest.raises(GuardError):
         take(lake, DAYS[1], *many(2))
     assert len(requests_but_projects()) == 1
 
 
-def test_an_api_that_fails_ends_the_questions_and_not_the_run(lake: Path) -> None:
+def test_an_api_that_fails_ends_the_look_ups_and_not_the_run(lake: Path) -> None:
     take(lake, DAYS[0], *many(6))
     report = take(lake, DAYS[1], *many(3), faults=[None, *[Fault(status=503)] * 8])
     assert (report.deleted, report.unverified, report.scan.rows) == (0, 3, 6)
@@ -250,14 +247,14 @@ def test_an_id_is_percent_encoded(lake: Path, key: str) -> None:
 
 
 @pytest.mark.parametrize("key", [".", ".."])
-def test_an_id_that_no_url_can_carry_is_unverified(lake: Path, key: str) -> None:
+def test_an_id_that_a_url_cannot_contain_is_unverified(lake: Path, key: str) -> None:
     take(lake, DAYS[0], *many(2), record(id=key))
     report = take(lake, DAYS[1], *many(2))
     assert (report.unverified, report.deleted) == (1, 0)
     assert len(requests_but_projects()) == 1
 
 
-def test_the_project_is_part_of_the_question(lake: Path) -> None:
+def test_the_project_is_a_parameter_of_the_look_up(lake: Path) -> None:
     project = API.project_ids[0]
     rows = many(3, ownerId=project)
     take(lake, DAYS[0], *rows, project_id=project)

@@ -13,7 +13,7 @@ from playwright.sync_api import Browser
 
 from scenario_etl import Client, DestinationError, Emulator, GuardError, charts, read_snapshot, snapshot
 from scenario_etl.dashboard.page import write_report
-from scenario_etl.snapshots import newest_footer
+from scenario_etl.lake_reader import newest_footer
 from tests.helpers import record, said
 from tests.tools.pictures import CHROMIUM, HEIGHT, HISTORY, SCREENSHOT, WIDTH, running_browser, screenshot
 

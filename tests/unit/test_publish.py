@@ -61,7 +61,9 @@ def test_a_full_disk_is_a_destination_error_with_advice(old: Path) -> None:
         ("nonsense://bucket/x", "is not (a path|supported)"),
     ],
 )
-def test_what_cannot_be_written_is_known_before_the_work(tmp_path: Path, monkeypatch, destination, words) -> None:
+def test_a_path_that_cannot_be_written_is_an_error_before_the_block(
+    tmp_path: Path, monkeypatch, destination, words
+) -> None:
     monkeypatch.chdir(tmp_path)
     Path("file").touch()
     os.mkfifo("pipe")
@@ -119,14 +121,15 @@ with atomic_write(sys.argv[1]):
     return left
 
 
-def test_what_a_killed_run_left_is_removed_by_the_next(old: Path) -> None:
+def test_the_temporary_file_of_a_run_that_was_killed_is_removed_by_the_next(old: Path) -> None:
     left = killed_run(old)
     with atomic_write(old):
         assert not left.exists()
 
 
-def test_what_another_machine_or_a_living_process_left_stays_until_it_is_old(old: Path) -> None:
-    host = publish._host()
+def test_temporary_files_of_another_machine_or_a_running_process_stay_until_they_are_old(old: Path) -> None:
+    with atomic_write(old) as temporary:
+        host = temporary.name.partition("@")[2].removesuffix(".partial")
     others = [
         old.with_name(f".{old.name}.1-00000000@elsewhere.partial"),
         old.with_name(f".{old.name}.{os.getppid()}-00000000@{host}.partial"),
@@ -144,7 +147,8 @@ def test_what_another_machine_or_a_living_process_left_stays_until_it_is_old(old
 
 
 def test_a_temporary_file_of_an_earlier_process_with_this_number_is_removed(old: Path) -> None:
-    left = old.with_name(f".{old.name}.{os.getpid()}-00000000@{publish._host()}.partial")
+    with atomic_write(old) as temporary:
+        left = temporary
     left.touch()
     with atomic_write(old):
         assert not left.exists()

@@ -1,0 +1,76 @@
+"""The files of changes: written beside each snapshot, and written again where a run died between the two."""
+
+import datetime as dt
+import json
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+import pyarrow as pa
+
+from scenario_etl import parquet
+from scenario_etl.diff import Diff, changed_rows, compare
+from scenario_etl.errors import SchemaError
+from scenario_etl.footers import COUNTS, is_next_run, is_same_run
+from scenario_etl.lake import LakeTables, changes_schema, date_before
+from scenario_etl.lake_file import LakeFile
+from scenario_etl.publish import atomic_write
+
+COPIED = ("version", "resource", "extracted_at", "run_id", *COUNTS)  # from the footer of the snapshot
+
+
+def write_changes(path: Path, diff: Diff, previous: dt.date | None) -> None:
+    """Write the rows that changed to a local file, in the order of the snapshots.
+
+    The footer also has the counts and totals of the new snapshot: retention removes snapshots, but never changes.
+    """
+    new = diff.new
+    integers = [field.name for field in diff.resource.schema if pa.types.is_integer(field.type)]
+    totals = {name: new.total(name) for name in integers}
+    footer: dict[str, object] = {name: value for name, value in new.footer.items() if name in COPIED}
+    footer |= diff.counts | {"previous_date": previous or "", "complete": "true"}
+    footer |= {"snapshot_rows": new.rows, "totals": json.dumps(totals)}
+    parquet.write(
+        path,
+        changes_schema(diff.resource),
+        changed_rows(diff),
+        dictionary_columns=["change", *diff.resource.dictionary_columns],
+        key_values=lambda: {f"scenario_etl.{name}": str(value) for name, value in footer.items()},
+    )
+
+
+def complete_changes(tables: LakeTables, dates: Sequence[dt.date], deadline: float) -> None:
+    """Write the changes of the newest snapshot where a run died between the two, or two runs overlapped.
+
+    Args:
+        tables: of the lake.
+        dates: of the snapshots, oldest first.
+        deadline: seconds for which an upload is retried.
+
+    Raises:
+        SchemaError: retention has removed the snapshot that the newest one was compared with.
+
+    """
+    if not dates:
+        return
+    newest, previous = dates[-1], date_before(dates[-1], dates)
+    changes_dates = tables.changes.dates()
+    with ExitStack() as stack:
+        new = stack.enter_context(tables.snapshots.open(newest))
+        if newest in changes_dates and _has_changes(tables, new, newest, changes_dates):
+            return
+        earlier = date_before(newest, changes_dates)
+        if previous is None and earlier:
+            raise SchemaError(
+                f"the changes of {new.uri} are those of another run, and cannot be made again, because the snapshot of "
+                f"{earlier} is gone; restore both files of one run, or use another lake"
+            )
+        old = stack.enter_context(tables.snapshots.open(previous)) if previous else None
+        with atomic_write(tables.changes.uri(newest), staging=tables.snapshots.lake, deadline=deadline) as path:
+            write_changes(path, compare(tables.resource, old, new), previous)
+
+
+def _has_changes(tables: LakeTables, new: LakeFile, newest: dt.date, changes_dates: Sequence[dt.date]) -> bool:
+    """Whether the changes of the newest snapshot come from its run and follow those before them."""
+    with tables.changes.open(newest) as changes:
+        return is_same_run(new, changes) and is_next_run(changes, date_before(newest, changes_dates))

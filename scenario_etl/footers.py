@@ -1,0 +1,53 @@
+"""The footers of a lake's files: their integers, dates and JSON, and which two files belong together.
+
+A value that is missing, or that another program has changed to something else, is None.
+"""
+
+import datetime as dt
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from scenario_etl.dates import parse_date
+from scenario_etl.lake_file import LakeFile
+
+COUNTS = ("pages", "requests", "retries", "duplicates")  # of a run
+MAX_DIGITS = 18  # of an integer
+MAX_TOTAL = 10**38  # of a column
+
+
+def integer(footer: Mapping[str, str], name: str) -> int | None:
+    """Return a value that is an integer of at most 18 digits."""
+    text = footer.get(name, "")
+    return int(text) if re.fullmatch(rf"[0-9]{{1,{MAX_DIGITS}}}", text) else None
+
+
+def date(footer: Mapping[str, str], name: str) -> dt.date | None:
+    """Return a value that is a date."""
+    return parse_date(footer.get(name, ""))
+
+
+def json_object(footer: Mapping[str, str], name: str) -> dict[str, Any]:
+    """Return a value that is a JSON object; an empty one where it is not."""
+    try:
+        value = json.loads(footer.get(name, "{}"))
+    except (ValueError, RecursionError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def column_totals(footer: Mapping[str, str]) -> dict[str, int]:
+    """Return the totals of integer columns, by name, from the footer of changes."""
+    totals = json_object(footer, "totals")
+    return {name: total for name, total in totals.items() if type(total) is int and abs(total) < MAX_TOTAL}
+
+
+def is_same_run(snapshot: LakeFile, changes: LakeFile) -> bool:
+    """Whether a snapshot and its changes come from one run, as far as both have the id of a run."""
+    return not (snapshot.run_id and changes.run_id) or snapshot.run_id == changes.run_id
+
+
+def is_next_run(changes: LakeFile, before: dt.date | None) -> bool:
+    """Whether changes start at the date of the changes before them, as far as their footer has that date."""
+    return before is None or not changes.footer or date(changes.footer, "previous_date") == before

@@ -1,0 +1,101 @@
+"""The guard: whether a new snapshot is plausible beside earlier ones, and where a refused one is kept."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from shutil import copyfile
+from typing import NoReturn
+
+from scenario_etl.diff import count_missing
+from scenario_etl.errors import GuardError, ScenarioError
+from scenario_etl.lake_file import LakeFile
+from scenario_etl.publish import atomic_write
+from scenario_etl.redact import redact
+from scenario_etl.schema import Resource
+from scenario_etl.stores import redact_uri
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """An earlier snapshot with which a new one is compared.
+
+    Attributes:
+        name: what to call it in an error, such as "the last snapshot".
+        file: the snapshot.
+        is_same_scope: whether it has the scope of the new one.
+
+    """
+
+    name: str
+    file: LakeFile
+    is_same_scope: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """The limits within which a snapshot may be smaller than an earlier one.
+
+    Attributes:
+        max_shrink: the largest share of the rows of an earlier snapshot that may be missing, from 0 to 1.
+        accept_shrink: whether any share is accepted.
+        max_lookups: how many missing rows are looked up by id; None where they cannot be.
+
+    """
+
+    max_shrink: float
+    accept_shrink: bool
+    max_lookups: int | None
+
+    def accepts(self, before: int, missing: int, left: int) -> bool:
+        """Whether a snapshot with `left` rows is plausible after one with `before` rows, of which some are missing."""
+        return self.accept_shrink or not before or (left > 0 and missing / before <= self.max_shrink)
+
+    def find_problem(self, resource: Resource, baselines: Sequence[Baseline], new: LakeFile) -> tuple[str, str] | None:
+        """Compare a new snapshot with each earlier one.
+
+        Returns:
+            Why it is not plausible, and with which options it can be published; None where it is plausible.
+
+        """
+        if self.accept_shrink:
+            return None
+        for baseline in baselines:
+            missing = count_missing(resource, baseline.file, new)
+            if not self.accepts(baseline.file.rows, missing, new.rows):
+                return self._reason(baseline, missing, new.rows), self._options(missing)
+        return None
+
+    def _reason(self, baseline: Baseline, missing: int, left: int) -> str:
+        before = baseline.file.rows
+        if not left:
+            return f"the list is empty, but {baseline.name} has {before:,} rows"
+        return (
+            f"{missing:,} of the {before:,} rows of {baseline.name} are gone ({missing / before:.0%}); max_shrink is "
+            f"{self.max_shrink:.0%}"
+        )
+
+    def _options(self, missing: int) -> str:
+        options = "--accept-shrink (accept_shrink=True)"
+        if self.max_lookups is not None and missing > self.max_lookups:
+            options += f", and --max-lookups {missing} to have them verified"
+        return options
+
+
+def refuse(problem: tuple[str, str], path: Path, rejected_uri: str, deadline: float) -> NoReturn:
+    """Keep a snapshot that is not plausible at `rejected_uri`, and raise GuardError.
+
+    Args:
+        problem: as returned by `Guard.find_problem`.
+        path: of the snapshot, a local file.
+        rejected_uri: where to keep it.
+        deadline: seconds for which an upload is retried.
+
+    """
+    reason, options = problem
+    try:
+        with atomic_write(rejected_uri, deadline=deadline) as copy:
+            copyfile(path, copy)
+        advice = f"check {redact_uri(rejected_uri)}, a Parquet file"
+    except (ScenarioError, OSError) as error:
+        advice = f"the new rows could not be kept: {redact(str(error), 500)}"
+    raise GuardError(f"{reason}. Nothing was published; {advice}. To publish it anyway, run again with {options}")

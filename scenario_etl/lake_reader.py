@@ -1,0 +1,244 @@
+"""Reading a lake: the rows of a snapshot, the changes between snapshots, and the history of the runs."""
+
+import datetime as dt
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from scenario_etl import footers
+from scenario_etl.dates import as_date
+from scenario_etl.diff import CHANGES
+from scenario_etl.errors import ConfigError, SchemaError, TransientError
+from scenario_etl.footers import COUNTS, is_next_run, is_same_run
+from scenario_etl.lake import LakeTables, changes_schema, date_before
+from scenario_etl.lake_file import LakeFile
+from scenario_etl.redact import redact
+from scenario_etl.resources import resource_of
+from scenario_etl.stores import redact_uri
+
+HISTORY = pa.schema(
+    [
+        pa.field("date", pa.date32(), nullable=False),
+        *(pa.field(name, pa.int64()) for name in ("rows", *COUNTS)),
+        pa.field("previous_date", pa.date32()),
+        *(pa.field(name, pa.int64()) for name in CHANGES),
+        pa.field("rejected", pa.bool_(), nullable=False),
+    ]
+)
+
+
+def read_snapshot(
+    lake: str | os.PathLike[str],
+    resource: str,
+    date: dt.date | str | None = None,
+    columns: Sequence[str] | None = None,
+) -> pa.Table:
+    """Return the rows of one snapshot.
+
+    Args:
+        lake: a folder, or the URI of a prefix in an object store.
+        resource: its name, such as "collections".
+        date: of the snapshot; None is the newest.
+        columns: the names of the columns to read; None is all. A column of the resource that an old file does not have
+            is null.
+
+    Raises:
+        ConfigError: there is no such snapshot, or no such column.
+        DestinationError: the lake cannot be read.
+        SchemaError: a column of the file has another type, which cannot be converted.
+
+    """
+    schema = resource_of(resource).schema
+    names = None if columns is None else _column_names(columns)
+    if unknown := [name for name in names or () if not isinstance(name, str) or name not in schema.names]:
+        raise ConfigError(f"{resource} have no column {redact(repr(unknown[0]))}; choose {', '.join(schema.names)}")
+    snapshots = LakeTables.of(lake, resource_of(resource)).snapshots
+    dates = snapshots.dates()
+    day = as_date(date) or (dates[-1] if dates else None)
+    if day is None or day not in dates:
+        raise ConfigError(f"{redact_uri(lake)} has no snapshot of {resource}{f' for {day}' if day else ''}")
+    with snapshots.open(day) as file:
+        return file.table(names)
+
+
+def changes(
+    lake: str | os.PathLike[str],
+    resource: str,
+    since: dt.date | str | None = None,
+    until: dt.date | str | None = None,
+) -> pa.Table:
+    """Return what changed from `since` to `until`, both included; None is no limit.
+
+    Returns:
+        One row for each change, oldest first: `snapshot_date`, `change` ("added", "updated" or "deleted"),
+        `changed_columns` (a list of names, empty unless updated), then the columns of the resource: the new row, or the
+        last known one where it was deleted.
+
+    Raises:
+        ConfigError: there is no such resource, or the lake has no snapshot of it.
+        DestinationError: the lake cannot be read.
+        TransientError: a snapshot and its changes come from two runs; one may be publishing them now.
+
+    """
+    described = resource_of(resource)
+    first, last = as_date(since) or dt.date.min, as_date(until) or dt.date.max
+    tables = LakeTables.of(lake, described)
+    found = [_with_date(dt.date.min, changes_schema(described).empty_table())]
+    for run in _runs(tables, first, last):
+        if run.snapshot and not run.changes:
+            raise _mismatch(f"{run.snapshot.uri} has no changes beside it", run)
+        if run.changes:
+            found.append(_with_date(run.date, run.changes.table()))
+    return pa.concat_tables(found)
+
+
+def history(lake: str | os.PathLike[str], resource: str) -> pa.Table:
+    """Return the metadata of each run from the files of a lake, one row a date, oldest first.
+
+    It survives retention, which removes snapshots: the files of changes have it, too.
+
+    Returns:
+        `date`; `rows`, `pages`, `requests`, `retries` and `duplicates` of the run, null where there is no snapshot;
+        `previous_date`, null for the first, with `added`, `updated` and `deleted`; and `rejected`, whether the guard
+        refused the last run for that date, whose rows are kept beside the table.
+
+    Raises:
+        ConfigError: there is no such resource, or the lake has no snapshot of it.
+        DestinationError: the lake cannot be read.
+        TransientError: a snapshot and its changes come from two runs; one may be publishing them now.
+
+    """
+    return pa.Table.from_pylist(list(read_history(lake, resource)), schema=HISTORY)
+
+
+def read_history(lake: str | os.PathLike[str], resource: str, total: str | None = None) -> list[dict[str, Any]]:
+    """Return the rows of `history`, and, as `total`, the sum of the column of integers with that name.
+
+    Each file is opened once. The total of a snapshot that retention has removed is read from its file of changes. It is
+    None where it is unknown, or no row has a value. Where a date has no file of changes, a row lacks `added`, `updated`
+    and `deleted`.
+    """
+    tables = LakeTables.of(lake, resource_of(resource))
+    rejected = set(tables.snapshots.rejected_dates())
+    rows: dict[dt.date, dict[str, Any]] = {day: {"date": day, "rejected": True} for day in rejected}
+    for run in _runs(tables, may_be_empty=bool(rejected)):
+        rows[run.date] = {"date": run.date, "rejected": run.date in rejected} | _history_of(run, total)
+    return [rows[day] for day in sorted(rows)]
+
+
+def snapshot_dates(lake: str | os.PathLike[str], resource: str) -> list[dt.date]:
+    """Return the dates of the snapshots in a lake, oldest first."""
+    return LakeTables.of(lake, resource_of(resource)).snapshots.dates()
+
+
+def newest_footer(lake: str | os.PathLike[str], resource: str) -> dict[str, str]:
+    """Return the footer of the newest snapshot, without the prefix `scenario_etl.`, and its date.
+
+    The date is under `snapshot_date`, as YYYY-MM-DD.
+
+    Raises:
+        ConfigError: the lake has no snapshot of the resource.
+        DestinationError: the lake cannot be read.
+
+    """
+    snapshots = LakeTables.of(lake, resource_of(resource)).snapshots
+    dates = snapshots.dates()
+    if not dates:
+        raise _no_snapshot(lake, resource)
+    with snapshots.open(dates[-1]) as file:
+        return file.footer | {"snapshot_date": str(dates[-1])}
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """The files of one date, None for a file that is not there."""
+
+    date: dt.date
+    snapshot: LakeFile | None
+    changes: LakeFile | None
+    is_newest: bool
+
+
+def _runs(
+    tables: LakeTables, first: dt.date = dt.date.min, last: dt.date = dt.date.max, *, may_be_empty: bool = False
+) -> Iterator[_Run]:
+    """Yield the files of each date, open until the next, oldest first.
+
+    Raises:
+        ConfigError: there are no files, unless `may_be_empty`.
+        TransientError: the files of the newest date do not belong together.
+        SchemaError: those of an earlier date do not.
+
+    """
+    snapshot_dates, changes_dates = tables.snapshots.dates(), tables.changes.dates()
+    dates = sorted({*snapshot_dates, *changes_dates})
+    if not may_be_empty and not dates:
+        raise _no_snapshot(tables.snapshots.lake, tables.resource.name)
+    for day in dates:
+        if first <= day <= last:
+            with ExitStack() as stack:
+                snapshot = stack.enter_context(tables.snapshots.open_if_there(day)) if day in snapshot_dates else None
+                changed = stack.enter_context(tables.changes.open_if_there(day)) if day in changes_dates else None
+                run = _Run(day, snapshot, changed, is_newest=day == dates[-1])
+                _check_run(run, date_before(day, changes_dates))
+                yield run
+
+
+def _check_run(run: _Run, before: dt.date | None) -> None:
+    """Raise where the files of a date do not belong together, or do not follow the changes of the date before."""
+    if run.snapshot and run.changes and not is_same_run(run.snapshot, run.changes):
+        raise _mismatch(f"{run.changes.uri} and {run.snapshot.uri} are of two different runs", run)
+    if run.changes and not is_next_run(run.changes, before):
+        raise _mismatch(f"{run.changes.uri} does not follow the changes of {before}", run)
+
+
+def _history_of(run: _Run, total: str | None) -> dict[str, Any]:
+    """Return the metadata of a run; of the footers, that of the snapshot counts."""
+    row: dict[str, Any] = {"rows": None}
+    totals: dict[str, int] = {}
+    if run.changes:
+        footer = run.changes.footer
+        row = {"rows": footers.integer(footer, "snapshot_rows"), "previous_date": footers.date(footer, "previous_date")}
+        row |= {name: footers.integer(footer, name) for name in (*COUNTS, *CHANGES)}
+        totals = footers.column_totals(footer)
+    if run.snapshot:
+        row["rows"] = run.snapshot.rows
+    if run.snapshot and run.snapshot.footer:
+        row |= {name: footers.integer(run.snapshot.footer, name) for name in COUNTS}
+    if total:
+        row["total"] = run.snapshot.total(total) if run.snapshot else totals.get(total)
+    return row
+
+
+def _no_snapshot(lake: str | os.PathLike[str], resource: str) -> ConfigError:
+    return ConfigError(
+        f"{redact_uri(lake)} has no snapshot of {resource}; check the path, or make one with `scenario-etl snapshot`"
+    )
+
+
+def _mismatch(problem: str, run: _Run) -> TransientError | SchemaError:
+    """Return what to raise for two files that do not belong together; the next snapshot corrects the newest date."""
+    if run.is_newest:
+        return TransientError(
+            f"{problem}; a run may be publishing them now. Read them again later; if that does not help, the next "
+            "snapshot writes the changes of the newest date again"
+        )
+    return SchemaError(f"{problem}; a file of the lake is missing or was replaced: restore it")
+
+
+def _column_names(columns: Any) -> list[Any]:
+    try:
+        if not isinstance(columns, str):
+            return [*columns]
+    except TypeError:
+        pass
+    raise ConfigError(f"columns must be a list of names, got {redact(repr(columns))}")
+
+
+def _with_date(day: dt.date, rows: pa.Table) -> pa.Table:
+    days = pa.repeat(pa.scalar(day, pa.date32()), rows.num_rows)
+    return rows.add_column(0, pa.field("snapshot_date", pa.date32(), nullable=False), days)

@@ -1,0 +1,58 @@
+"""Single records, looked up by id: the row as the API has it now, or that it has none."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from urllib.parse import quote
+
+import pyarrow as pa
+
+from scenario_etl.client import Client
+from scenario_etl.errors import APIError
+from scenario_etl.redact import redact
+from scenario_etl.schema import Reader, Resource
+
+
+def can_look_up(resource: Resource) -> bool:
+    """Whether the API returns a single record of a resource for its id."""
+    return resource.record_key is not None and len(resource.key) == 1
+
+
+@dataclass
+class Lookups:
+    """Looks up rows of a resource for which `can_look_up` is true.
+
+    Attributes:
+        resource: the resource.
+        client: the client to use.
+        parameters: the query, by the API's own names.
+        reader: converts records to rows.
+        counts: the requests, retries and seconds waited so far.
+
+    """
+
+    resource: Resource
+    client: Client
+    parameters: Mapping[str, str]
+    reader: Reader
+    counts: "Counter[str]" = field(default_factory=Counter)
+
+    def row(self, key: str) -> pa.RecordBatch | None:
+        """Return the one row of an id, None where it is deleted or in the trash.
+
+        Raises:
+            APIError: the API did not return the record.
+            SchemaError: a value of the record does not fit its column.
+
+        """
+        if not key.strip("."):
+            raise APIError(f"the id {key!r} cannot be looked up, because a URL cannot contain it")
+        path = f"{self.resource.path}/{quote(key, safe='')}"
+        record_key = str(self.resource.record_key)
+        record = self.client.retrieve(path, record_key, self.parameters, counts=self.counts)
+        if record is None or record.get("deletedAt"):
+            return None
+        row = self.reader.read([record])
+        if row[self.resource.key[0]][0].as_py() != key:
+            raise APIError(f"{redact(key)} was requested, but the API returned another record")
+        return row

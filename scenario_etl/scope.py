@@ -1,0 +1,71 @@
+"""The scope of a snapshot: whether the last one in a lake has the base URL, project and filters of this run."""
+
+import datetime as dt
+import json
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from urllib.parse import urlsplit
+
+from scenario_etl.errors import ConfigError
+from scenario_etl.lake import LakeTable
+from scenario_etl.lake_file import LakeFile
+from scenario_etl.redact import redact
+
+DEFAULT_PORTS = {"https": ":443", "http": ":80"}
+
+logger = logging.getLogger("scenario_etl")
+
+
+def check_scope(
+    snapshots: LakeTable, dates: Sequence[dt.date], scope: Mapping[str, str], *, accept_scope: bool
+) -> None:
+    """Compare the scope of a run with that of the newest snapshot.
+
+    Args:
+        snapshots: the table of snapshots.
+        dates: those of the table, oldest first.
+        scope: base_url, project_id and filters (JSON) of the run, as in the footer of a file.
+        accept_scope: whether another scope is accepted.
+
+    Raises:
+        ConfigError: the newest snapshot has another scope, which is not accepted.
+
+    """
+    if not dates:
+        return
+    with snapshots.open(dates[-1]) as newest:
+        if not newest.footer:
+            logger.warning(
+                "%s: the metadata of its run is gone, so its scope is unknown; comparing by content", newest.uri
+            )
+        if not accept_scope and not has_scope(newest, scope):
+            raise ConfigError(
+                f"the last snapshot, {newest.uri}, has the scope {_describe(_scope_of(newest, scope))}; this run has "
+                f"{_describe(scope)}. Use another lake, or continue with the new scope: --accept-scope "
+                "(accept_scope=True)"
+            )
+
+
+def has_scope(file: LakeFile, scope: Mapping[str, str]) -> bool:
+    """Whether a snapshot has this scope, or an unknown one."""
+    return not file.footer or _normalized(_scope_of(file, scope)) == _normalized(scope)
+
+
+def _scope_of(file: LakeFile, names: Iterable[str]) -> dict[str, str]:
+    return {name: file.footer.get(name, "") for name in names}
+
+
+def _normalized(scope: Mapping[str, str]) -> dict[str, str]:
+    """Return a scope in which two spellings of one base URL are the same."""
+    parts = urlsplit(scope["base_url"])
+    host = parts.netloc.lower()
+    if parts.scheme in DEFAULT_PORTS:
+        host = host.removesuffix(DEFAULT_PORTS[parts.scheme])
+    return {**scope, "base_url": parts._replace(netloc=host).geturl(), "filters": scope["filters"] or "{}"}
+
+
+def _describe(scope: Mapping[str, str]) -> str:
+    filters = {"project_id": scope["project_id"]} if scope["project_id"] else {}
+    filters |= json.loads(scope["filters"] or "{}")
+    details = ", ".join(f"{name} {redact(value)}" for name, value in filters.items())
+    return f"{redact(scope['base_url'], 300)} ({details or 'no project_id'})"

@@ -1,0 +1,221 @@
+"""One run of `snapshot`: read the list, compare it with earlier snapshots, and publish it with its changes."""
+
+import datetime as dt
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from uuid import uuid4
+
+import pyarrow as pa
+
+from scenario_etl.change_files import complete_changes, write_changes
+from scenario_etl.client import Client
+from scenario_etl.deletions import MissingRows
+from scenario_etl.diff import compare
+from scenario_etl.errors import ConfigError, SchemaError, TransientError
+from scenario_etl.extract import Scan, ScanReport
+from scenario_etl.guard import Baseline, Guard, refuse
+from scenario_etl.lake import FIRST_YEAR, LakeTable, LakeTables, date_before
+from scenario_etl.lake_file import LakeFile, opened
+from scenario_etl.lake_thumbnails import COLUMNS as THUMBNAIL_COLUMNS
+from scenario_etl.lookups import Lookups, can_look_up
+from scenario_etl.projects import read_project_names
+from scenario_etl.publish import atomic_write
+from scenario_etl.schema import Reader
+from scenario_etl.scope import check_scope, has_scope
+from scenario_etl.signed_urls import SignedURLs
+from scenario_etl.stores import redact_uri
+
+REQUEST_COUNTS = ("requests", "retries", "seconds_waited")
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """The checked arguments of `snapshot`, and today's date in UTC."""
+
+    day: dt.date
+    today: dt.date
+    max_shrink: float
+    accept_shrink: bool
+    accept_scope: bool
+    max_lookups: int
+    keep: int | None
+    thumbnails: bool
+    signed_urls: SignedURLs
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The list of which a snapshot is taken. Nothing else in a run uses a Scan.
+
+    Attributes:
+        scan: describes the list.
+        second_scan: describes the same list, for a second read.
+        client: the client of the run.
+        counts: the requests, retries and seconds waited of everything but the first read.
+
+    """
+
+    scan: Scan
+    second_scan: Scan
+    client: Client
+    counts: "Counter[str]" = field(default_factory=Counter)
+
+    def scope(self) -> dict[str, str]:
+        """Return base_url, project_id and filters (JSON), as in the footer of a file."""
+        return self.scan.scope(self.client)
+
+    def write(
+        self,
+        path: Path,
+        through: Callable[[Iterable[pa.RecordBatch]], Iterable[pa.RecordBatch]],
+        footer: Callable[[], Mapping[str, object]],
+    ) -> ScanReport:
+        """Read the list, and write what `through` makes of its batches to a local Parquet file."""
+        return self.scan.write(path, self.client, through=through, footer=footer)
+
+    def read_again(self) -> Iterator[pa.RecordBatch]:
+        """Read the list a second time."""
+        yield from self.second_scan.to_batches()
+        for name in REQUEST_COUNTS:
+            self.counts[name] += getattr(self.second_scan.report, name)
+
+    def lookups(self, signed_urls: SignedURLs) -> Lookups | None:
+        """Return what looks up rows of the list by id; None where the API has no such request."""
+        resource = self.scan.resource
+        if not can_look_up(resource):
+            return None
+        reader = Reader(resource, signed_urls=signed_urls, show=self.client.redact)
+        return Lookups(resource, self.client, self.scan.parameters, reader, self.counts)
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A snapshot that was published.
+
+    Attributes:
+        read: the report of its scan, with the requests of the whole run.
+        dates: those of the snapshots before, oldest first.
+        previous: the date of the snapshot that it was compared with, None for the first.
+        counts: the number of rows that were added, updated, deleted, recovered and unverified.
+        thumbnails: its rows with the columns that thumbnails need, None without `thumbnails`.
+
+    """
+
+    read: ScanReport
+    dates: Sequence[dt.date]
+    previous: dt.date | None
+    counts: Mapping[str, int]
+    thumbnails: pa.Table | None
+
+
+def publish(source: Source, tables: LakeTables, options: Options) -> Published:
+    """Publish the snapshot of a date, and what changed since the one before; raises what `snapshot` raises.
+
+    Args:
+        source: the list.
+        tables: those of the lake, which is locked.
+        options: the checked arguments.
+
+    """
+    lake, day, deadline = tables.snapshots.lake, options.day, source.client.deadline
+    dates = tables.snapshots.dates()
+    _check_date(options, dates, tables)
+    previous = _previous_date(day, dates, tables.changes)
+    check_scope(tables.snapshots, dates, source.scope(), accept_scope=options.accept_scope)
+    complete_changes(tables, dates, deadline)
+    # The snapshot is published before its changes, which can be written again from it, but not the reverse.
+    with (
+        atomic_write(tables.changes.uri(day), staging=lake, deadline=deadline) as changes_path,
+        atomic_write(tables.snapshots.uri(day), staging=lake, deadline=deadline) as path,
+        ExitStack() as stack,
+    ):
+        old = stack.enter_context(tables.snapshots.open(previous)) if previous else None
+        replaced = stack.enter_context(tables.snapshots.open(day)) if day in dates else None
+        baselines = _baselines(replaced, old, source.scope())
+        missing = _missing_rows(source, baselines, options)
+        read = _write_snapshot(path, source, missing)
+        new = stack.enter_context(opened(path, tables.resource))
+        if problem := missing.guard.find_problem(tables.resource, baselines, new):
+            refuse(problem, path, tables.snapshots.rejected_uri(day), deadline)
+        diff = compare(tables.resource, old, new)
+        write_changes(changes_path, diff, previous)
+        thumbnails = new.table(THUMBNAIL_COLUMNS) if options.thumbnails else None
+        if tables.snapshots.dates() != dates:  # an object store has no locks
+            raise TransientError(f"another run has published in {redact_uri(lake)} meanwhile; run again later")
+    return Published(read, dates, previous, diff.counts | _counts_of(missing), thumbnails)
+
+
+def _baselines(replaced: LakeFile | None, old: LakeFile | None, scope: Mapping[str, str]) -> list[Baseline]:
+    """Return the earlier snapshots that are there, the newest first."""
+    named = [("the snapshot that it would replace", replaced), ("the last snapshot", old)]
+    return [Baseline(name, file, has_scope(file, scope)) for name, file in named if file]
+
+
+def _missing_rows(source: Source, baselines: Sequence[Baseline], options: Options) -> MissingRows:
+    lookups = source.lookups(options.signed_urls)
+    return MissingRows(
+        resource=source.scan.resource,
+        baselines=baselines,
+        of_one_project=bool(source.scope()["project_id"]),
+        lookups=lookups,
+        read_again=source.read_again,
+        guard=Guard(options.max_shrink, options.accept_shrink, options.max_lookups if lookups else None),
+        max_lookups=options.max_lookups,
+    )
+
+
+def _write_snapshot(path: Path, source: Source, missing: MissingRows) -> ScanReport:
+    """Write the list, completed by the rows that it skipped; return the report with the requests of the whole run."""
+    run_id = uuid4().hex
+
+    def footer() -> dict[str, object]:
+        projects = read_project_names(source.client, source.counts)
+        return {"run_id": run_id, "projects": projects, **_counts_of(missing)}
+
+    read = source.write(path, missing.completed, footer)
+    requests = {name: round(getattr(read, name) + source.counts[name], 3) for name in REQUEST_COUNTS}
+    return replace(read, **requests)
+
+
+def _counts_of(missing: MissingRows) -> dict[str, int]:
+    return {"recovered": missing.recovered, "unverified": missing.unverified}
+
+
+def _check_date(options: Options, dates: Sequence[dt.date], tables: LakeTables) -> None:
+    """Raise ConfigError where there can be no snapshot of a date."""
+    day, tomorrow = options.day, options.today + dt.timedelta(days=1)
+    if day.year < FIRST_YEAR:
+        raise ConfigError(f"date must not be before {FIRST_YEAR}-01-01, got {day}")
+    if day > tomorrow:
+        raise ConfigError(f"date must not be after tomorrow, {tomorrow} (UTC), got {day}")
+    if dates and dates[-1] > tomorrow:
+        folders = [redact_uri(table.folder_uri(dates[-1])) for table in (tables.snapshots, tables.changes)]
+        raise ConfigError(
+            f"the newest snapshot is of {dates[-1]}, which lies in the future, so there cannot be one of {day}; remove "
+            f"{' and '.join(folders)}"
+        )
+    if dates and day < dates[-1]:
+        raise ConfigError(
+            f"date must not be before the newest snapshot, {dates[-1]}, got {day}; the API has only current data"
+        )
+
+
+def _previous_date(day: dt.date, dates: Sequence[dt.date], changes: LakeTable) -> dt.date | None:
+    """Return the date of the snapshot to compare with: the newest of an earlier date, None for the first of all."""
+    changes_dates = changes.dates()
+    orphans = [later for later in changes_dates if dates and later > dates[-1] and later != day]
+    if orphans:
+        raise SchemaError(
+            f"{redact_uri(changes.folder_uri(orphans[0]))} has the changes of a snapshot that is gone; restore the "
+            "snapshot, or remove its changes, too"
+        )
+    previous = date_before(day, dates)
+    if previous is None and date_before(day, changes_dates):
+        raise ConfigError(
+            f"retention has removed the snapshot that the one of {day} was compared with, so it cannot be made again; "
+            "make one for a later date, and keep at least 2"
+        )
+    return previous
