@@ -210,7 +210,7 @@ ALERTS = {
         ([], 60, ["ScenarioMetricsAbsent"]),
     ],
 )
-def test_prometheus_raises_the_alerts_after_runs_with_these_responses(run, tmp_path: Path, statuses, minutes, alerts) -> None:
+def test_prometheus_raises_the_alerts_after_these_responses(run, tmp_path: Path, statuses, minutes, alerts) -> None:
     metrics = tmp_path / "scenario.prom"
     metrics.touch()
     with Emulator(9, faults=[None if status == 200 else Fault(status=status) for status in statuses]) as api:
@@ -240,9 +240,7 @@ def test_prometheus_raises_the_alerts_after_runs_with_these_responses(run, tmp_p
 
 
 def promtool(folder: Path, *arguments: str, text: str = "") -> None:
-    done = subprocess.run(
-        ["promtool", *arguments], cwd=folder, input=text, capture_output=True, text=True, check=False
-    )
+    done = subprocess.run(["promtool", *arguments], cwd=folder, input=text, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
 

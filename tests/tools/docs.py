@@ -114,7 +114,8 @@ def _signature(name: str, value: Any) -> str:
             return f"class {name}({value.__base__.__name__})"
         if dataclasses.is_dataclass(value):  # made by functions, never by callers
             return f"class {name}"
-        return f"class {_call(name, inspect.signature(value))}"
+        signature = inspect.signature(value).replace(return_annotation=inspect.Signature.empty)
+        return f"class {_call(name, signature)}"
     return "\n".join(_call(name, inspect.signature(each)) for each in get_overloads(value) or [value])
 
 

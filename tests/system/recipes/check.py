@@ -1,4 +1,4 @@
-"""`python tests/system/recipes/check.py airflow|dagster|prefect`: run the recipe of docs/operations.md where it is installed.
+"""`python tests/system/recipes/check.py airflow|dagster|prefect`: run a recipe of docs/operations.md.
 
 The recipe runs unchanged, except for the wait between two attempts, against the emulator, once per case.
 """

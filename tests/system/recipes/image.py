@@ -95,7 +95,9 @@ def run(image: Image, folder: Path, **variables: str) -> subprocess.CompletedPro
     for name in ("key", "secret"):
         (secrets / name).write_text("demo\n")
     os.chown(tmp, image.user, image.user)
-    variables_of_pod = {each["name"]: each["value"].replace(mounts["secrets"], str(secrets), 1) for each in declared["env"]}
+    variables_of_pod = {
+        each["name"]: each["value"].replace(mounts["secrets"], str(secrets), 1) for each in declared["env"]
+    }
     done = subprocess.run(
         [*image.entrypoint, *declared["args"]],
         env=image.variables | variables_of_pod | {"TMPDIR": str(tmp)} | variables,
