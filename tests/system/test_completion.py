@@ -1,4 +1,4 @@
-"""The README's lines for completion, in the shells themselves."""
+"""The lines for completion in docs/operations.md, in the shells themselves."""
 
 import os
 import re
@@ -12,16 +12,16 @@ import pytest
 
 from tests.helpers import environment
 
-README = Path(__file__).parents[2] / "README.md"
+PAGE = Path(__file__).parents[2] / "docs/operations.md"
 LINES = {
     shell: line.split("  #")[0]
-    for line, shell in re.findall(r"^(.*_SCENARIO_ETL_COMPLETE=(\w+)_source .*)$", README.read_text(), re.MULTILINE)
+    for line, shell in re.findall(r"^(.*_SCENARIO_ETL_COMPLETE=(\w+)_source .*)$", PAGE.read_text(), re.MULTILINE)
 }
-SHELLS = {  # that type for a person, without anybody's own settings, and what has to stand before our line
+SHELLS = {  # interactive, without the settings of a user; then a command that must come before our line
     "bash": ("bash --norc --noprofile -i", ""),
     "zsh": ("zsh -f -i", "autoload -U compinit && compinit -u -D; "),
 }
-TYPED = [  # what stands before Tab, and what Tab adds
+TYPED = [  # the text before Tab, and the text that Tab adds
     ("scenario-etl exp", "ort "),
     ("scenario-etl snapshot col", "lections "),
     ("scenario-etl snapshot collections old-l", "ake/"),
@@ -46,7 +46,7 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def terminal(request, folder: Path) -> Iterator[pexpect.spawn]:
-    """A shell at a terminal, in which the README's line has run."""
+    """A shell at a terminal, in which the line of the page has run."""
     command, before = SHELLS[request.param]
     with pexpect.spawn(
         command, env=environment(TERM="dumb", PS1="> "), cwd=folder, dimensions=(24, 200), encoding="utf-8", timeout=30
@@ -57,7 +57,7 @@ def terminal(request, folder: Path) -> Iterator[pexpect.spawn]:
 
 
 @pytest.mark.parametrize("terminal", [pytest.param(name, marks=needs(name)) for name in SHELLS], indirect=True)
-def test_bash_and_zsh_complete_what_is_typed(terminal: pexpect.spawn) -> None:
+def test_bash_and_zsh_complete_a_command_line(terminal: pexpect.spawn) -> None:
     for before, added in TYPED:
         terminal.send(f"{before}\t")
         terminal.expect_exact(before + added)
@@ -66,27 +66,27 @@ def test_bash_and_zsh_complete_what_is_typed(terminal: pexpect.spawn) -> None:
 
 @needs("fish")
 @pytest.mark.parametrize(("before", "added"), TYPED)
-def test_fish_completes_what_is_typed(folder: Path, before: str, added: str) -> None:
+def test_fish_completes_a_command_line(folder: Path, before: str, added: str) -> None:
     done = subprocess.run(
         ["fish", "--no-config", "-c", f"{LINES['fish']}; complete -C '{before}'"],
         env=environment(HOME=str(folder)), cwd=folder, capture_output=True, text=True, check=True,
     )  # fmt: skip
-    (offered,) = (line.split("\t")[0] for line in done.stdout.splitlines())  # behind the tab is a description
-    assert offered == (before + added).rsplit(maxsplit=1)[-1]
+    (completed,) = (line.split("\t")[0] for line in done.stdout.splitlines())  # then a tab and a description
+    assert completed == (before + added).rsplit(maxsplit=1)[-1]
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_the_script_for_a_shell_is_exit_0(shell: str) -> None:
-    given = environment(_SCENARIO_ETL_COMPLETE=f"{shell}_source")
-    done = subprocess.run(["scenario-etl"], env=given, capture_output=True, text=True, check=False)
+    variables = environment(_SCENARIO_ETL_COMPLETE=f"{shell}_source")
+    done = subprocess.run(["scenario-etl"], env=variables, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert "_scenario_etl_completion" in done.stdout
 
 
-def test_the_script_that_nobody_reads_is_exit_141() -> None:
+def test_a_script_without_a_reader_is_exit_141() -> None:
     read, write = os.pipe()
     os.close(read)
-    given = environment(_SCENARIO_ETL_COMPLETE="bash_source")
-    done = subprocess.run(["scenario-etl"], env=given, stdout=write, stderr=subprocess.PIPE, check=False)
+    variables = environment(_SCENARIO_ETL_COMPLETE="bash_source")
+    done = subprocess.run(["scenario-etl"], env=variables, stdout=write, stderr=subprocess.PIPE, check=False)
     os.close(write)
     assert (done.returncode, done.stderr) == (141, b"")

@@ -1,4 +1,4 @@
-"""The README's recipes for schedulers: run, or held against the schemas of those who read them."""
+"""The recipes of docs/operations.md: each one is run, or validated against the schema of its scheduler."""
 
 import re
 import shutil
@@ -16,14 +16,14 @@ from scenario_etl.cli import METRICS
 from scenario_etl.emulator import Fault
 from scenario_etl.resources import RESOURCES
 from tests.helpers import environment
-from tests.system.recipes.readme import CHECKOUT, DOWN, block, unit
+from tests.system.recipes.operations import CHECKOUT, DOWN, block, unit
 from tests.unit.test_errors import CODES
 
-FINAL_CODES = (set(CODES.values()) - {75}) | {2, 70}  # a run that ends with one of them is not repeated
+FINAL_CODES = (set(CODES.values()) - {75}) | {2, 70}  # no retry after one of these
 
 
 def in_place(text: str, places: dict[str, object]) -> str:
-    """The text with the paths of a machine replaced; each stands in it."""
+    """Return the text with the paths of a machine replaced; each must occur in it."""
     for written, real in places.items():
         assert written in text
         text = text.replace(written, str(real))
@@ -32,7 +32,7 @@ def in_place(text: str, places: dict[str, object]) -> str:
 
 @pytest.fixture
 def as_cron(tmp_path: Path) -> Callable[[Emulator], subprocess.CompletedProcess[str]]:
-    """Return a function that runs the job as cron does: `sh -c`, a bare environment, and all it prints is mail."""
+    """Return a function that runs the job as cron does: `sh -c`, a bare environment, and its output is mail."""
     script, waits = tmp_path / "scenario-snapshot", tmp_path / "waits"
     places = {
         "/opt/scenario-etl/.venv/bin": Path(sys.executable).parent,
@@ -49,8 +49,8 @@ def as_cron(tmp_path: Path) -> Callable[[Emulator], subprocess.CompletedProcess[
 
     def run(api: Emulator, **variables: str) -> subprocess.CompletedProcess[str]:
         names = ("SCENARIO_BASE_URL", "SCENARIO_SDK_API_KEY", "SCENARIO_SDK_API_SECRET")
-        given = environment(api) | variables
-        (tmp_path / "env").write_text("".join(f"{name}={given[name]}\n" for name in names))
+        values = environment(api) | variables
+        (tmp_path / "env").write_text("".join(f"{name}={values[name]}\n" for name in names))
         return subprocess.run(
             ["/bin/sh", "-c", in_place(command, {"/usr/local/bin/scenario-snapshot": script})],
             env={"PATH": f"{tmp_path}:/usr/bin:/bin", "HOME": str(tmp_path), "LOGNAME": "etl", "SHELL": "/bin/sh"},
@@ -65,7 +65,7 @@ def test_the_crontab_has_a_daily_line_for_a_user_and_a_recipient() -> None:
     assert (comment[0], recipient) == ("#", "MAILTO=root")
     minute, hour, *days, user, _ = line.split(" ", 6)
     assert (int(minute) < 60, int(hour) < 24, days, user) == (True, True, ["*", "*", "*"], "scenario-etl")
-    assert "%" not in line  # cron takes it for a line's end
+    assert "%" not in line  # cron reads it as the end of the line
 
 
 @pytest.mark.parametrize("failures", [0, 2])
@@ -79,7 +79,7 @@ def test_a_night_that_succeeds_is_logged_and_sends_no_mail(tmp_path: Path, as_cr
     assert (tmp_path / "waits").read_text().split() == ["900"] * failures
 
 
-def test_a_night_of_failures_is_tried_four_times_and_then_mailed_once(tmp_path: Path, as_cron) -> None:
+def test_a_night_of_failures_has_four_attempts_and_one_mail(tmp_path: Path, as_cron) -> None:
     with Emulator(9, faults=[DOWN] * 9) as api:
         done = as_cron(api)
         assert len(api.requests) == 4
@@ -88,7 +88,7 @@ def test_a_night_of_failures_is_tried_four_times_and_then_mailed_once(tmp_path: 
     assert (tmp_path / "waits").read_text().split() == ["900"] * 3
 
 
-def test_a_wrong_key_is_mailed_at_once_and_logged(tmp_path: Path, as_cron) -> None:
+def test_a_wrong_key_is_mailed_after_one_attempt_and_logged(tmp_path: Path, as_cron) -> None:
     with Emulator(9) as api:
         done = as_cron(api, SCENARIO_SDK_API_SECRET="wrong")
         assert len(api.requests) == 1
@@ -99,7 +99,7 @@ def test_a_wrong_key_is_mailed_at_once_and_logged(tmp_path: Path, as_cron) -> No
 
 
 @pytest.mark.parametrize("missing", ["env", "log"])
-def test_a_job_without_its_variables_or_its_log_says_so_in_the_mail(tmp_path: Path, as_cron, missing: str) -> None:
+def test_a_job_without_its_variables_or_its_log_mails_the_missing_file(tmp_path: Path, as_cron, missing: str) -> None:
     with Emulator(9) as api:
         script = tmp_path / "scenario-snapshot"
         script.write_text(script.read_text().replace(str(tmp_path / missing), "/nowhere/file"))
@@ -109,7 +109,7 @@ def test_a_job_without_its_variables_or_its_log_says_so_in_the_mail(tmp_path: Pa
     assert "/nowhere/file" in done.stdout
 
 
-def test_the_kubernetes_cron_job_is_valid_and_knows_the_exit_codes() -> None:
+def test_the_kubernetes_cron_job_is_valid_and_lists_the_exit_codes() -> None:
     job = yaml.safe_load(block("yaml kubernetes"))
     kubernetes_validate.validate(job, "1.34", strict=True)
     rules = job["spec"]["jobTemplate"]["spec"]["podFailurePolicy"]["rules"]
@@ -137,26 +137,26 @@ def settings_of(name: str) -> dict[str, list[str]]:
     return settings
 
 
-def test_the_systemd_service_knows_the_exit_codes_and_mails_a_failure() -> None:
+def test_the_systemd_service_lists_the_exit_codes_and_mails_a_failure() -> None:
     service = settings_of("scenario-etl.service")
     assert {int(code) for code in service["RestartPreventExitStatus"][0].split()} == FINAL_CODES
     (template,) = (name.replace("%n", "") for name in service["OnFailure"])
     assert settings_of(template)["ExecStart"]
 
 
-def test_the_systemd_service_makes_a_snapshot_with_what_systemd_gives_it(tmp_path: Path) -> None:
+def test_the_systemd_service_makes_a_snapshot_with_the_variables_of_systemd(tmp_path: Path) -> None:
     service = settings_of("scenario-etl.service")
     credentials = tmp_path / "credentials"
     credentials.mkdir()
     for name, _ in (loaded.split(":") for loaded in service["LoadCredential"]):
         (credentials / name).write_text("demo\n")
-    given = dict(pair.split("=", 1) for pair in service["Environment"][0].replace("%d", str(credentials)).split())
-    given["STATE_DIRECTORY"] = str(tmp_path / service["StateDirectory"][0])
-    Path(given["STATE_DIRECTORY"]).mkdir()
+    variables = dict(pair.split("=", 1) for pair in service["Environment"][0].replace("%d", str(credentials)).split())
+    variables["STATE_DIRECTORY"] = str(tmp_path / service["StateDirectory"][0])
+    Path(variables["STATE_DIRECTORY"]).mkdir()
     command = in_place(service["ExecStart"][0], {"/opt/scenario-etl/.venv/bin": Path(sys.executable).parent})
-    command = in_place(command, {"${STATE_DIRECTORY}": given["STATE_DIRECTORY"]})
+    command = in_place(command, {"${STATE_DIRECTORY}": variables["STATE_DIRECTORY"]})
     with Emulator(9) as api:
-        subprocess.run(command.split(" "), env=given | {"SCENARIO_BASE_URL": api.url}, check=True)
+        subprocess.run(command.split(" "), env=variables | {"SCENARIO_BASE_URL": api.url}, check=True)
     assert list(tmp_path.glob("scenario-etl/lake/collections/*/part-0.parquet"))
 
 
@@ -171,7 +171,7 @@ def test_the_github_workflow_is_valid(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("faults", "code", "runs"), [([], 0, 1), ([503, 503], 0, 3), ([503] * 9, 75, 4), ([404], 69, 1)]
 )
-def test_the_github_workflow_tries_again_after_75_only(tmp_path: Path, faults, code: int, runs: int) -> None:
+def test_the_github_workflow_retries_only_after_75(tmp_path: Path, faults, code: int, runs: int) -> None:
     steps = yaml.safe_load(block("yaml github"))["jobs"]["snapshot"]["steps"]
     script = steps[-1]["run"].replace("s3://bucket/lake", f"{tmp_path}/lake --attempts 1").replace("sleep 600", "true")
     with Emulator(9, faults=[Fault(status=status) for status in faults]) as api:
@@ -180,7 +180,7 @@ def test_the_github_workflow_tries_again_after_75_only(tmp_path: Path, faults, c
         assert (done.returncode, len(listings)) == (code, runs)
 
 
-def test_the_alert_rules_use_metrics_and_resources_that_there_are() -> None:
+def test_the_alert_rules_use_existing_metrics_and_resources() -> None:
     rules = block("yaml prometheus")
     assert set(re.findall(r"scenario_etl_(\w+)", rules)) == {"last_success_timestamp_seconds", "last_exit_code"}
     assert {"last_success_timestamp_seconds", "last_exit_code"} <= METRICS.keys()
@@ -210,16 +210,16 @@ ALERTS = {
         ([], 60, ["ScenarioMetricsAbsent"]),
     ],
 )
-def test_prometheus_raises_the_alerts_after_runs_that_ended_so(run, tmp_path: Path, statuses, minutes, alerts) -> None:
+def test_prometheus_raises_the_alerts_after_these_responses(run, tmp_path: Path, statuses, minutes, alerts) -> None:
     metrics = tmp_path / "scenario.prom"
     metrics.touch()
     with Emulator(9, faults=[None if status == 200 else Fault(status=status) for status in statuses]) as api:
         for _ in statuses:
             run("export", "collections", "c.parquet", "--metrics-file", metrics, "--attempts", "1", api=api)
-    promtool(tmp_path, "check", "metrics", given=metrics.read_text())
+    promtool(tmp_path, "check", "metrics", text=metrics.read_text())
     series = {line.split()[0]: line.split()[1] for line in metrics.read_text().splitlines() if line[0] != "#"}
     assert len(series) == metrics.read_text().count("# TYPE")
-    series |= {name: "0" for name in series if "timestamp" in name}  # where the time of promtool's tests begins
+    series |= {name: "0" for name in series if "timestamp" in name}  # the start of time in the tests of promtool
     expected = {"exp_labels": {"resource": "collections"}}
     test = {
         "interval": "1m",
@@ -239,10 +239,8 @@ def test_prometheus_raises_the_alerts_after_runs_that_ended_so(run, tmp_path: Pa
     promtool(tmp_path, "test", "rules", "test.yml")
 
 
-def promtool(folder: Path, *arguments: str, given: str = "") -> None:
-    done = subprocess.run(
-        ["promtool", *arguments], cwd=folder, input=given, capture_output=True, text=True, check=False
-    )
+def promtool(folder: Path, *arguments: str, text: str = "") -> None:
+    done = subprocess.run(["promtool", *arguments], cwd=folder, input=text, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
 

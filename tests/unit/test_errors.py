@@ -18,10 +18,10 @@ CODES = {
 
 
 @pytest.mark.parametrize(("name", "code"), CODES.items())
-def test_each_error_names_its_exit_code_in_class_docstring_and_readme(name: str, code: int) -> None:
+def test_each_error_names_its_exit_code_in_class_docstring_and_documentation(name: str, code: int) -> None:
     assert getattr(errors, name).exit_code == code
     assert re.search(rf"{name}\s.*\s{code}$", errors.__doc__ or "", re.MULTILINE)
-    assert re.search(rf"^\| {code} \|.*`{name}`", Path("README.md").read_text(), re.MULTILINE)
+    assert re.search(rf"^\| {code} \|.*`{name}`", Path("docs/operations.md").read_text(), re.MULTILINE)
 
 
 def test_a_transient_error_is_caught_as_an_api_error_and_both_as_a_scenario_error() -> None:

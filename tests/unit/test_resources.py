@@ -1,5 +1,4 @@
 import re
-from pathlib import Path
 
 import pytest
 
@@ -8,7 +7,7 @@ from scenario_etl.resources import RESOURCES
 from scenario_etl.records import RecordReader
 from scenario_etl.schema import INTEGER, STRING, TIMESTAMP, Resource
 from tests.helpers import answering
-from tests.versions import DTYPES, PANDAS_3_DTYPES
+from tests.versions import DTYPES
 
 RIGHT = {STRING: "text", INTEGER: 7, TIMESTAMP: "2026-04-22T08:57:03.106Z"}
 
@@ -71,9 +70,3 @@ class TestEveryResource:
             client, adapter = answering({resource.records_key: []})
             scan(resource.name, client=client, **{each.name: "x"}).to_arrow()
             assert f"{each.api_name}=x" in adapter.requests[0].url
-
-    def test_every_column_stands_in_the_readme_with_its_types_and_field(self, resource: Resource) -> None:
-        rows = Path("README.md").read_text().splitlines()
-        for column in resource.columns:
-            (row,) = [row for row in rows if row.startswith(f"| `{column.name}` |")]
-            assert row.endswith(f"| `{PANDAS_3_DTYPES[column.type]}` | `{column.field}` |")

@@ -1,4 +1,4 @@
-"""`python -m tests.system.faults`: every program in every mode, and the README's table."""
+"""`python -m tests.system.faults`: every program in every mode, and the table of docs/reliability.md."""
 
 import tempfile
 from collections import Counter
@@ -47,7 +47,7 @@ def measure(programs: list[str], jobs: int) -> dict[tuple[str, Mode], str]:
 
 
 def table(found: dict[tuple[str, Mode], str], programs: list[str]) -> str:
-    """Return the README's table: families down, programs across, each as right / loud / silently wrong."""
+    """Return the table of docs/reliability.md: families by programs, as right / loud / silently wrong."""
     families = list(dict.fromkeys(mode.family for mode in MODES))
     rows = ["| | modes | " + " | ".join(programs) + " |", "|---" * (len(programs) + 2) + "|"]
     for family in [*families, "all"]:

@@ -21,7 +21,7 @@ class Mode:
     """One way to fail.
 
     Attributes:
-        family: the row of the README's table.
+        family: the row of the table of docs/reliability.md.
         name: says what is wrong.
         fault: answers for the page that breaks.
         fails: the exit code of a right failure; 0 where the right rows must come.
@@ -373,30 +373,30 @@ MODES = [
         ]
     ],
     Mode("drips", "status line, for ever", dripping(b"HTTP/1.1 200 ", b"O"), LATER, timeout=0.1),
-    # walks
-    Mode("walks", "the same token for ever", changed(lambda page: page.update(nextPaginationToken="page-2")), DATA),
-    Mode("walks", "a cycle of two", fails=DATA, **listing((None, [0, 1], "a"), ("a", [2], "b"), ("b", [3], "a"))),
-    Mode("walks", "a cycle of three", fails=DATA,
+    # pages
+    Mode("pages", "the same token for ever", changed(lambda page: page.update(nextPaginationToken="page-2")), DATA),
+    Mode("pages", "a cycle of two", fails=DATA, **listing((None, [0, 1], "a"), ("a", [2], "b"), ("b", [3], "a"))),
+    Mode("pages", "a cycle of three", fails=DATA,
          **listing((None, [0], "a"), ("a", [1], "b"), ("b", [2], "c"), ("c", [3], "a"))),
-    Mode("walks", "endless empty pages", fails=DATA,
+    Mode("pages", "endless empty pages", fails=DATA,
          **listing((None, [0], "e0"), *[(f"e{i}", [], f"e{i + 1}") for i in range(200)], ("e200", [], ...))),
-    Mode("walks", "the token is ignored", fails=DATA,
+    Mode("pages", "the token is ignored", fails=DATA,
          **listing((None, [0, 1], "e0"), *[(f"e{i}", [0, 1], f"e{i + 1}") for i in range(200)], ("e200", [], ...))),
-    Mode("walks", "a page comes three times",
+    Mode("pages", "a page comes three times",
          **listing((None, [0, 1], "a"), ("a", [2, 3], "b"), ("b", [2, 3], "c"), ("c", [2, 3], "d"), ("d", [4], ...))),
-    Mode("walks", "an empty page in the middle", **listing((None, [0, 1], "a"), ("a", [], "b"), ("b", [2, 3], ...))),
-    Mode("walks", "eight empty pages in the middle", **listing((None, [0], "e0"), *MANY_EMPTY, ("e8", [1], ...))),
-    Mode("walks", "an empty first page", **listing((None, [], "a"), ("a", [2, 3], ...))),
-    Mode("walks", "an empty last page", **listing((None, [0, 1], "a"), ("a", [], ...))),
-    Mode("walks", "short pages", **listing((None, [0], "a"), ("a", [1], "b"), ("b", [2, 3, 5], "c"), ("c", [6], ...))),
-    Mode("walks", "no collections at all", **listing((None, [], ...))),
-    Mode("walks", "a token with + / = & %",
+    Mode("pages", "an empty page in the middle", **listing((None, [0, 1], "a"), ("a", [], "b"), ("b", [2, 3], ...))),
+    Mode("pages", "eight empty pages in the middle", **listing((None, [0], "e0"), *MANY_EMPTY, ("e8", [1], ...))),
+    Mode("pages", "an empty first page", **listing((None, [], "a"), ("a", [2, 3], ...))),
+    Mode("pages", "an empty last page", **listing((None, [0, 1], "a"), ("a", [], ...))),
+    Mode("pages", "short pages", **listing((None, [0], "a"), ("a", [1], "b"), ("b", [2, 3, 5], "c"), ("c", [6], ...))),
+    Mode("pages", "no collections at all", **listing((None, [], ...))),
+    Mode("pages", "a token with + / = & %",
          **listing((None, [0, 1], "a+b/c==&d=1%2B#?"), ("a+b/c==&d=1%2B#?", [2], ...))),
-    Mode("walks", "a token that is not ASCII", **listing((None, [0, 1], "page·二"), ("page·二", [2], ...))),
-    Mode("walks", "the end as null", **listing((None, [0, 1], "a"), ("a", [2], None))),
-    Mode("walks", "the end as an empty string", **listing((None, [0, 1], "a"), ("a", [2], ""))),
-    Mode("walks", "the token is a number", changed(lambda page: page.update(nextPaginationToken=7)), DATA),
-    Mode("walks", "the token is an object", changed(lambda page: page.update(nextPaginationToken={"offset": 7})), DATA),
+    Mode("pages", "a token that is not ASCII", **listing((None, [0, 1], "page·二"), ("page·二", [2], ...))),
+    Mode("pages", "the end as null", **listing((None, [0, 1], "a"), ("a", [2], None))),
+    Mode("pages", "the end as an empty string", **listing((None, [0, 1], "a"), ("a", [2], ""))),
+    Mode("pages", "the token is a number", changed(lambda page: page.update(nextPaginationToken=7)), DATA),
+    Mode("pages", "the token is an object", changed(lambda page: page.update(nextPaginationToken={"offset": 7})), DATA),
     # records
     refused("id missing", id=...),
     refused("id null", id=None),

@@ -1,6 +1,6 @@
-"""`python tests/system/recipes/check.py airflow|dagster|prefect`: run the README's recipe where it is installed.
+"""`python tests/system/recipes/check.py airflow|dagster|prefect`: run a recipe of docs/operations.md.
 
-The recipe runs as it stands, apart from the wait between two attempts, against the emulator, once for each case.
+The recipe runs unchanged, except for the wait between two attempts, against the emulator, once per case.
 """
 
 import importlib
@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import click
-from readme import DOWN, block
+from operations import DOWN, block
 
 from scenario_etl import Emulator
 from scenario_etl.emulator import Fault
@@ -22,7 +22,7 @@ WAITS = {"airflow": "minutes=15", "dagster": "seconds_to_wait=900", "prefect": "
 
 @dataclass(frozen=True)
 class Case:
-    """What happens, and how the run then ends."""
+    """A situation, and how the run must end."""
 
     name: str
     succeeds: bool
@@ -33,7 +33,7 @@ class Case:
 
 CASES = [
     Case("a good night", True, 1),
-    Case("two bad answers", True, 3, faults=[DOWN, DOWN]),
+    Case("two failed responses", True, 3, faults=[DOWN, DOWN]),
     Case("a bad night", False, 5, faults=[DOWN] * 9),
     Case("a wrong key", False, 1, variables={"SCENARIO_SDK_API_SECRET": "wrong"}),
     Case("no lake in the environment", False, 1, variables={"SCENARIO_LAKE": None}),

@@ -1,4 +1,4 @@
-"""`python tests/system/recipes/image.py`: build the README's image without Docker, and run it.
+"""`python tests/system/recipes/image.py`: build the image of docs/operations.md without Docker, and run it.
 
 An empty virtual environment stands for the base image. The container runs as the image's user, who may write to no
 folder but the one that stands for its emptyDir, with the mounted secret and an S3 endpoint. It needs root.
@@ -18,8 +18,8 @@ from typing import Any
 import requests
 import yaml
 from moto.server import ThreadedMotoServer
+from operations import CHECKOUT, block
 from pyarrow import fs
-from readme import CHECKOUT, block
 
 from scenario_etl import Emulator
 
@@ -28,7 +28,7 @@ SYSTEM = "/usr/local/bin:/usr/bin:/bin"  # its Python is one that every user may
 
 @dataclass
 class Image:
-    """What the instructions of a Dockerfile have made so far."""
+    """The image that the instructions of a Dockerfile have made so far."""
 
     root: Path
     workdir: Path = field(init=False)
@@ -80,8 +80,8 @@ def build(dockerfile: str, root: Path) -> Image:
 
 def container() -> dict[str, Any]:
     job = yaml.safe_load(block("yaml kubernetes"))
-    (found,) = job["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"]
-    return found
+    (only,) = job["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"]
+    return only
 
 
 def run(image: Image, folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -95,10 +95,12 @@ def run(image: Image, folder: Path, **variables: str) -> subprocess.CompletedPro
     for name in ("key", "secret"):
         (secrets / name).write_text("demo\n")
     os.chown(tmp, image.user, image.user)
-    given = {each["name"]: each["value"].replace(mounts["secrets"], str(secrets), 1) for each in declared["env"]}
+    variables_of_pod = {
+        each["name"]: each["value"].replace(mounts["secrets"], str(secrets), 1) for each in declared["env"]
+    }
     done = subprocess.run(
         [*image.entrypoint, *declared["args"]],
-        env=image.variables | given | {"TMPDIR": str(tmp)} | variables,
+        env=image.variables | variables_of_pod | {"TMPDIR": str(tmp)} | variables,
         cwd="/", user=image.user, group=image.user, extra_groups=[],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
@@ -126,8 +128,8 @@ def main() -> None:
             assert done.returncode == 77, done.stderr
         place = {"endpoint_override": f"{host}:{port}", "scheme": "http"}
         lake = fs.S3FileSystem(access_key="any", secret_key="any", **place)
-        found = lake.get_file_info(fs.FileSelector("bucket/lake/collections", recursive=True))
-        assert any(file.base_name == "part-0.parquet" for file in found), found
+        files = lake.get_file_info(fs.FileSelector("bucket/lake/collections", recursive=True))
+        assert any(file.base_name == "part-0.parquet" for file in files), files
         moto.stop()
 
 

@@ -1,4 +1,4 @@
-"""`python tests/system/recipes/machine.py WHEEL`: run the README's cron and systemd recipes under the real daemons.
+"""`python tests/system/recipes/machine.py WHEEL`: run the recipes for cron and systemd with the real daemons.
 
 They run in a container that systemd-nspawn boots from this machine's own files; all that is written in it, units, users
 and mail, is gone with it. It needs root, Debian's cron and exim4-daemon-light, and systemd-container.
@@ -12,7 +12,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from readme import DOWN, block, unit
+from operations import DOWN, block, unit
 
 from scenario_etl import Emulator
 
@@ -79,10 +79,10 @@ def boot(folder: Path, recipes: Path) -> None:
 
 def check_systemd(results: Path) -> None:
     """Each night ends as it should, the user owns the lake, and a failure is mailed once, after the last attempt."""
-    shown = {path.name: path.read_text() for path in results.glob("night-*")}
-    codes = {name: re.findall(r"^ExecMainStatus=(\d+)$", text, re.MULTILINE) for name, text in shown.items()}
+    results_by_night = {path.name: path.read_text() for path in results.glob("night-*")}
+    codes = {name: re.findall(r"^ExecMainStatus=(\d+)$", text, re.MULTILINE) for name, text in results_by_night.items()}
     expected = {"fine-demo": "0", "flaky-demo": "0", "fine-wrong": "77", "down-demo": "75"}
-    assert codes == {f"night-{name}": [code] for name, code in expected.items()}, shown
+    assert codes == {f"night-{name}": [code] for name, code in expected.items()}, results_by_night
     assert re.search(r"=\w{3} \d{4}-\d\d-\d\d 03:[12]\d:", (results / "timer").read_text())
     assert (results / "lake").read_text().startswith("scenario-etl ")
     mail = (results / "systemd-mail").read_text()

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Runs as root in the machine that machine.py boots: installs the recipes as the README says, and lets systemd and cron
-# run them. What they did is left in /recipes/results.
+# Runs as root in the machine that machine.py boots: installs the recipes as docs/operations.md describes, and lets
+# systemd and cron run them. The results are in /recipes/results.
 set -eu
 cd /recipes
 until_true() { for _ in $(seq 300); do if "$@"; then return; fi; sleep 0.1; done; return 1; }
