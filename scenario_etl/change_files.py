@@ -30,13 +30,11 @@ def write_changes(path: Path, diff: Diff, previous: dt.date | None) -> None:
     footer: dict[str, object] = {name: value for name, value in new.footer.items() if name in COPIED}
     footer |= diff.counts | {"previous_date": previous or "", "complete": "true"}
     footer |= {"snapshot_rows": new.rows, "totals": json.dumps(totals)}
-    parquet.write(
-        path,
-        changes_schema(diff.resource),
-        changed_rows(diff),
-        dictionary_columns=["change", *diff.resource.dictionary_columns],
-        key_values=lambda: {f"scenario_etl.{name}": str(value) for name, value in footer.items()},
-    )
+    dictionary_columns = ["change", *diff.resource.dictionary_columns]
+    with parquet.Writer(path, changes_schema(diff.resource), dictionary_columns) as writer:
+        for batch in changed_rows(diff):
+            writer.write(batch)
+        writer.metadata = {f"scenario_etl.{name}": value for name, value in footer.items()}
 
 
 def complete_changes(tables: LakeTables, dates: Sequence[dt.date], deadline: float) -> None:

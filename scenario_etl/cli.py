@@ -22,11 +22,12 @@ from click.core import ParameterSource
 import scenario_etl
 from scenario_etl.client import MAX_PAGES, Client
 from scenario_etl.errors import ConfigError, DestinationError, GuardError, ScenarioError
-from scenario_etl.extract import ScanReport, scan
+from scenario_etl.extract import scan
 from scenario_etl.extras import install_command
 from scenario_etl.publish import atomic_write
 from scenario_etl.redact import redact, without_credentials
 from scenario_etl.resources import RESOURCES
+from scenario_etl.run import ScanReport
 from scenario_etl.signed_urls import SignedURLs
 from scenario_etl.stores import filesystem, has_unfinished_calls, redact_uri
 from scenario_etl.thumbnails import check_pillow

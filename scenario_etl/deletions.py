@@ -191,7 +191,7 @@ class MissingRows:
 
 
 def _keys(resource: Resource, rows: pa.Table | pa.RecordBatch) -> pa.ChunkedArray:
-    columns = [rows[name] for name in resource.key]
+    columns = [rows[name] for name in resource.primary_key]
     return joined_keys([each if isinstance(each, pa.ChunkedArray) else pa.chunked_array([each]) for each in columns])
 
 

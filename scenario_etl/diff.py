@@ -10,7 +10,7 @@ import pyarrow as pa
 from scenario_etl.errors import SchemaError
 from scenario_etl.lake import changes_schema
 from scenario_etl.lake_file import LakeFile
-from scenario_etl.schema import STRING, Resource, strings
+from scenario_etl.schema import Column, Resource, strings
 
 CHANGES = ("added", "updated", "deleted")
 
@@ -68,9 +68,9 @@ def compare(resource: Resource, old: LakeFile | None, new: LakeFile) -> Diff:
     changed = {}
     for column in resource.columns:
         name = column.name
-        if name in resource.key or column.signed_url or not old.has(name):
+        if name in resource.primary_key or column.signed_url or not old.has(name):
             continue
-        before, after = comparable(old.column(name)).take(positions), comparable(new.column(name))
+        before, after = _comparable(column, old).take(positions), _comparable(column, new)
         differs = pc.coalesce(pc.not_equal(before, after), pc.xor(pc.is_valid(before), pc.is_valid(after)))
         mask = to_numpy(differs) & ~added
         if mask.any():
@@ -78,24 +78,8 @@ def compare(resource: Resource, old: LakeFile | None, new: LakeFile) -> Diff:
     return Diff(resource, old, new, added, changed, deleted)
 
 
-def comparable(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Return a column in a form in which equal values are equal; pyarrow's `not_equal` takes no lists."""
-    if not pa.types.is_list(column.type):
-        return column
-    return pa.chunked_array([_list_texts(chunk) for chunk in column.chunks], STRING)
-
-
-def _list_texts(lists: pa.ListArray) -> pa.Array:
-    """Return one text for each list of strings; only equal lists have equal texts, and a null list has null.
-
-    A string is preceded by its length in bytes and a colon, and a null in a list is "-": no separator is ambiguous.
-    """
-    import pyarrow.compute as pc  # noqa: PLC0415 - 30 ms that only a comparison is worth
-
-    values = lists.values.cast(STRING)
-    texts = pc.binary_join_element_wise(pc.binary_length(values).cast(STRING), values, ":")
-    joined = pc.binary_join(pa.ListArray.from_arrays(lists.offsets, pc.fill_null(texts, "-")), "")
-    return pc.if_else(lists.is_valid(), joined, pa.scalar(None, STRING))
+def _comparable(column: Column, file: LakeFile) -> pa.ChunkedArray:
+    return column.type.comparable(file.column(column.name))
 
 
 def keys_of(resource: Resource, file: LakeFile) -> pa.ChunkedArray:
@@ -105,7 +89,7 @@ def keys_of(resource: Resource, file: LakeFile) -> pa.ChunkedArray:
         SchemaError: two rows have the same key, in a file that another program has rewritten.
 
     """
-    keys = joined_keys([file.column(name) for name in resource.key])
+    keys = joined_keys([file.column(name) for name in resource.primary_key])
     if not file.footer and (repeated := len(keys) - len(keys.unique())):
         raise SchemaError(
             f"{file.uri}: {repeated:,} rows have the key of another row; restore the file, or remove its folder"
@@ -125,10 +109,10 @@ def joined_keys(columns: Sequence[pa.ChunkedArray]) -> pa.ChunkedArray:
     """Return one text for each row; of several columns, one that is equal only where all of them are."""
     import pyarrow.compute as pc  # noqa: PLC0415 - 30 ms that only a comparison is worth
 
-    texts = [column.cast(STRING) for column in columns]
+    texts = [column.cast(pa.string()) for column in columns]
     if len(texts) == 1:
         return texts[0]
-    parts = [part for text in texts for part in (pc.binary_length(text).cast(STRING), text)]
+    parts = [part for text in texts for part in (pc.binary_length(text).cast(pa.string()), text)]
     return pc.binary_join_element_wise(*parts, ":")
 
 

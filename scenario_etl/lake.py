@@ -25,7 +25,7 @@ from scenario_etl.dates import parse_date
 from scenario_etl.errors import DestinationError, TransientError
 from scenario_etl.lake_file import FileGoneError, LakeFile, call_directly, read_errors
 from scenario_etl.redact import redact
-from scenario_etl.schema import STRING, Resource, with_pandas_types
+from scenario_etl.schema import Resource, with_pandas_types
 from scenario_etl.stores import call, call_again, expanded, filesystem, join_uri, redact_uri
 
 FILE_NAME = "part-0.parquet"
@@ -187,7 +187,7 @@ def date_before(day: dt.date, dates: Iterable[dt.date]) -> dt.date | None:
 
 def changes_schema(resource: Resource) -> pa.Schema:
     """Return the Arrow schema of a file of changes."""
-    first = [pa.field("change", STRING, nullable=False), pa.field("changed_columns", pa.list_(STRING))]
+    first = [pa.field("change", pa.string(), nullable=False), pa.field("changed_columns", pa.list_(pa.string()))]
     return with_pandas_types([*first, *resource.schema])
 
 

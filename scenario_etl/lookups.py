@@ -9,13 +9,14 @@ import pyarrow as pa
 
 from scenario_etl.client import Client
 from scenario_etl.errors import APIError
+from scenario_etl.records import RecordReader
 from scenario_etl.redact import redact
-from scenario_etl.schema import Reader, Resource
+from scenario_etl.schema import Resource
 
 
 def can_look_up(resource: Resource) -> bool:
     """Whether the API returns a single record of a resource for its id."""
-    return resource.record_key is not None and len(resource.key) == 1
+    return resource.record_key is not None and len(resource.primary_key) == 1
 
 
 @dataclass
@@ -34,7 +35,7 @@ class Lookups:
     resource: Resource
     client: Client
     parameters: Mapping[str, str]
-    reader: Reader
+    reader: RecordReader
     counts: "Counter[str]" = field(default_factory=Counter)
 
     def row(self, key: str) -> pa.RecordBatch | None:
@@ -53,6 +54,6 @@ class Lookups:
         if record is None or record.get("deletedAt"):
             return None
         row = self.reader.read([record])
-        if row[self.resource.key[0]][0].as_py() != key:
+        if row[self.resource.primary_key[0]][0].as_py() != key:
             raise APIError(f"{redact(key)} was requested, but the API returned another record")
         return row

@@ -67,7 +67,7 @@ class RecordReader:
         for path in self._known:
             if path:
                 parent, _, name = path.rpartition(".")
-                objects[path] = _values(objects[parent], name, may_be_none=bool(parent))
+                objects[path] = [None if item is None else item.get(name) for item in objects[parent]]
                 self._check_objects(path, objects[path], records, {dict, type(None)})
         arrays = [self._array(column, objects, records) for column in self._resource.columns]
         for path, values in objects.items():
@@ -91,7 +91,10 @@ class RecordReader:
     def _array(self, column: Column, objects: dict[str, Records], records: Records) -> pa.Array:
         path, _, name = column.field.rpartition(".")
         parents = objects[path]
-        values = _values(parents, name, may_be_none=bool(path))
+        if path:
+            values = [None if item is None else item.get(name) for item in parents]
+        else:
+            values = [item.get(name) for item in parents]
         nulls = values.count(None) - (parents.count(None) if path else 0)
         if nulls and column.nullable:
             self._count_missing(column, nulls, parents, values, records)
@@ -138,9 +141,7 @@ class RecordReader:
             or f"number {self._records_read + position + 1:,}"
         )
 
-    def _count_missing(
-        self, column: Column, nulls: int, parents: Records, values: Records, records: Records
-    ) -> None:
+    def _count_missing(self, column: Column, nulls: int, parents: Records, values: Records, records: Records) -> None:
         if self._strict:
             position = next(i for i, value in enumerate(values) if value is None and parents[i] is not None)
             self._refuse_strictly(column.field, records, position, "there is no value for the field")
@@ -164,13 +165,6 @@ class RecordReader:
                 return
             logger.warning("%s: field %s %s", self._resource.name, name, what)
         counter[name] += times
-
-
-def _values(objects: Records, name: str, *, may_be_none: bool) -> list[Any]:
-    """Return a field of each object, None where there is no object."""
-    if may_be_none:
-        return [None if item is None else item.get(name) for item in objects]
-    return [item.get(name) for item in objects]
 
 
 def _known_names(columns: Sequence[Column]) -> dict[str, set[str] | None]:

@@ -5,8 +5,8 @@ official client, scenario-sdk 2.4.0.
 """
 
 from scenario_etl.errors import ConfigError
-from scenario_etl.redact import redact
 from scenario_etl.filters import TEXT, Filter
+from scenario_etl.redact import redact
 from scenario_etl.schema import INTEGER, STRING, TIMESTAMP, Column, Resource
 
 PROJECT_ID = Filter("project_id", "projectId", TEXT, "Only this project. Default: the project of the key.")

@@ -105,7 +105,7 @@ class Run:
             resource.path,
             resource.records_key,
             {**resource.fixed_query, **query, **sizes},
-            lambda reason, seconds: self._bar.wait(reason, seconds),
+            self._on_wait,
             max_pages=options.max_pages,
         )
         self._reader = RecordReader(
@@ -147,6 +147,9 @@ class Run:
         values |= {name: getattr(self._pages, name) for name in _COUNTED}
         values |= {"seconds_waited": round(self._pages.seconds_waited, 3)}
         return ScanReport(**values | more)
+
+    def _on_wait(self, reason: str, seconds: float) -> None:
+        self._bar.wait(reason, seconds)
 
     def _check_progress(self, page: int, last_new_page: int) -> None:
         if page - last_new_page >= MAX_EMPTY_PAGES:

@@ -2,7 +2,7 @@
 
 import datetime as dt
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -10,12 +10,12 @@ from uuid import uuid4
 
 import pyarrow as pa
 
+from scenario_etl import parquet
 from scenario_etl.change_files import complete_changes, write_changes
 from scenario_etl.client import Client
 from scenario_etl.deletions import MissingRows
 from scenario_etl.diff import compare
 from scenario_etl.errors import ConfigError, SchemaError, TransientError
-from scenario_etl.extract import Scan, ScanReport
 from scenario_etl.guard import Baseline, Guard, refuse
 from scenario_etl.lake import FIRST_YEAR, LakeTable, LakeTables, date_before
 from scenario_etl.lake_file import LakeFile, opened
@@ -23,9 +23,10 @@ from scenario_etl.lake_thumbnails import COLUMNS as THUMBNAIL_COLUMNS
 from scenario_etl.lookups import Lookups, can_look_up
 from scenario_etl.projects import read_project_names
 from scenario_etl.publish import atomic_write
-from scenario_etl.schema import Reader
+from scenario_etl.records import RecordReader
+from scenario_etl.run import BATCH_ROWS, Run, RunOptions, ScanReport, footer_of, scope_of
+from scenario_etl.schema import Resource
 from scenario_etl.scope import check_scope, has_scope
-from scenario_etl.signed_urls import SignedURLs
 from scenario_etl.stores import redact_uri
 
 REQUEST_COUNTS = ("requests", "retries", "seconds_waited")
@@ -43,52 +44,49 @@ class Options:
     max_lookups: int
     keep: int | None
     thumbnails: bool
-    signed_urls: SignedURLs
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """The list of which a snapshot is taken. Nothing else in a run uses a Scan.
+    """The list of which a snapshot is taken.
 
     Attributes:
-        scan: describes the list.
-        second_scan: describes the same list, for a second read.
-        client: the client of the run.
+        resource: the list.
+        query: the filters, by the API's own names.
+        options: how to read it.
+        client: to read it with.
         counts: the requests, retries and seconds waited of everything but the first read.
 
     """
 
-    scan: Scan
-    second_scan: Scan
+    resource: Resource
+    query: Mapping[str, str]
+    options: RunOptions
     client: Client
     counts: "Counter[str]" = field(default_factory=Counter)
 
     def scope(self) -> dict[str, str]:
         """Return base_url, project_id and filters (JSON), as in the footer of a file."""
-        return self.scan.scope(self.client)
+        return scope_of(self.client, self.query)
 
-    def write(
-        self,
-        path: Path,
-        through: Callable[[Iterable[pa.RecordBatch]], Iterable[pa.RecordBatch]],
-        footer: Callable[[], Mapping[str, object]],
-    ) -> ScanReport:
-        """Read the list, and write what `through` makes of its batches to a local Parquet file."""
-        return self.scan.write(path, self.client, through=through, footer=footer)
+    def run(self) -> Run:
+        """Return a new run over the list."""
+        return Run(self.client, self.resource, self.query, self.options)
 
     def read_again(self) -> Iterator[pa.RecordBatch]:
         """Read the list a second time."""
-        yield from self.second_scan.to_batches()
+        run = self.run()
+        yield from run.batches(BATCH_ROWS)
+        report = run.report()
         for name in REQUEST_COUNTS:
-            self.counts[name] += getattr(self.second_scan.report, name)
+            self.counts[name] += getattr(report, name)
 
-    def lookups(self, signed_urls: SignedURLs) -> Lookups | None:
+    def lookups(self) -> Lookups | None:
         """Return what looks up rows of the list by id; None where the API has no such request."""
-        resource = self.scan.resource
-        if not can_look_up(resource):
+        if not can_look_up(self.resource):
             return None
-        reader = Reader(resource, signed_urls=signed_urls, show=self.client.redact)
-        return Lookups(resource, self.client, self.scan.parameters, reader, self.counts)
+        reader = RecordReader(self.resource, signed_urls=self.options.signed_urls, redact=self.client.redact)
+        return Lookups(self.resource, self.client, self.query, reader, self.counts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,9 +153,9 @@ def _baselines(replaced: LakeFile | None, old: LakeFile | None, scope: Mapping[s
 
 
 def _missing_rows(source: Source, baselines: Sequence[Baseline], options: Options) -> MissingRows:
-    lookups = source.lookups(options.signed_urls)
+    lookups = source.lookups()
     return MissingRows(
-        resource=source.scan.resource,
+        resource=source.resource,
         baselines=baselines,
         of_one_project=bool(source.scope()["project_id"]),
         lookups=lookups,
@@ -169,15 +167,15 @@ def _missing_rows(source: Source, baselines: Sequence[Baseline], options: Option
 
 def _write_snapshot(path: Path, source: Source, missing: MissingRows) -> ScanReport:
     """Write the list, completed by the rows that it skipped; return the report with the requests of the whole run."""
-    run_id = uuid4().hex
-
-    def footer() -> dict[str, object]:
-        projects = read_project_names(source.client, source.counts)
-        return {"run_id": run_id, "projects": projects, **_counts_of(missing)}
-
-    read = source.write(path, missing.completed, footer)
-    requests = {name: round(getattr(read, name) + source.counts[name], 3) for name in REQUEST_COUNTS}
-    return replace(read, **requests)
+    run = source.run()
+    with parquet.Writer(path, source.resource.schema, source.resource.dictionary_columns) as writer:
+        for batch in missing.completed(run.batches(BATCH_ROWS)):
+            writer.write(batch)
+        report = run.report(rows=writer.rows)
+        more = {"run_id": uuid4().hex, "projects": read_project_names(source.client, source.counts)}
+        writer.metadata = footer_of(report, source.scope(), **more, **_counts_of(missing))
+    requests = {name: round(getattr(report, name) + source.counts[name], 3) for name in REQUEST_COUNTS}
+    return replace(report, bytes=path.stat().st_size, **requests)
 
 
 def _counts_of(missing: MissingRows) -> dict[str, int]:

@@ -18,10 +18,11 @@ from scenario_etl.arguments import flag, number, whole_number
 from scenario_etl.client import MAX_PAGES, Client
 from scenario_etl.dates import as_date
 from scenario_etl.errors import ConfigError, ScenarioError
-from scenario_etl.extract import ScanReport, scan
+from scenario_etl.extract import scan
 from scenario_etl.lake import LakeTable, LakeTables, locked
 from scenario_etl.lake_thumbnails import store_thumbnails
 from scenario_etl.redact import redact
+from scenario_etl.run import ScanReport, connected
 from scenario_etl.signed_urls import SignedURLs
 from scenario_etl.snapshot_run import Options, Published, Source, publish
 from scenario_etl.stores import redact_uri
@@ -143,12 +144,11 @@ def snapshot(
         ScenarioError: as `Scan.to_parquet`; what was published before is untouched.
 
     """
-    arguments: dict[str, Any] = {
-        "page_size": page_size, "max_pages": max_pages, "strict": strict,
-        "progress": progress, "signed_urls": signed_urls, **filters,
-    }  # fmt: skip
     started = monotonic()
-    described = scan(resource, client=client, **arguments)
+    described = scan(
+        resource, client=client, page_size=page_size, max_pages=max_pages, strict=strict, progress=progress,
+        signed_urls=signed_urls, **filters,
+    )  # fmt: skip
     today = dt.datetime.now(dt.UTC).date()
     options = Options(
         day=as_date(date) or today,
@@ -159,12 +159,11 @@ def snapshot(
         max_lookups=whole_number("max_lookups", max_lookups, 0),
         keep=None if keep is None else whole_number("keep", keep, 1),
         thumbnails=_checked_thumbnails(thumbnails, signed_urls),
-        signed_urls=signed_urls,
     )
     lock_timeout = number("lock_timeout", lock_timeout, 0, MAX_LOCK_TIMEOUT)
-    with described.connected() as connected, locked(lake, resource, lock_timeout):
-        tables = LakeTables.of(lake, described.resource, connected.deadline)
-        source = Source(described, scan(resource, client=connected, **arguments), connected)
+    with connected(client) as api, locked(lake, resource, lock_timeout):
+        tables = LakeTables.of(lake, described.resource, api.deadline)
+        source = Source(described.resource, described.query, described.options, api)
         report = _finish(publish(source, tables, options), tables, options)
     return replace(report, scan=replace(report.scan, seconds=round(monotonic() - started, 3)))
 

@@ -10,7 +10,6 @@ from inspect import Parameter, signature
 from pathlib import Path
 
 import duckdb
-import numpy as np
 import pandas as pd
 import polars as pl
 import pyarrow as pa
@@ -30,8 +29,6 @@ from scenario_etl import (
     scan,
     snapshot,
 )
-from scenario_etl.client import Page
-from scenario_etl.dedupe import MAX_NEW_KEYS, Keys
 from scenario_etl.emulator import HTML, Fault
 from scenario_etl.errors import (
     ConfigError,
@@ -41,9 +38,9 @@ from scenario_etl.errors import (
     SchemaError,
     TransientError,
 )
-from scenario_etl.extract import GATHERED_PAGES, _gathered
 from scenario_etl.parquet import key_values, opened
 from scenario_etl.resources import COLLECTIONS
+from scenario_etl.run import BATCH_PAGES
 from tests.helpers import FakeAdapter, FakeClock, answering, page, record
 from tests.versions import DTYPES, from_arrow
 
@@ -194,28 +191,6 @@ def test_a_repeated_record_is_dropped_the_first_kept_and_counted() -> None:
     described = scan("collections", client=client)
     assert described.to_pandas()["name"].tolist() == ["Key Art", "Key Art"]
     assert (described.report.rows, described.report.duplicates) == (2, 2)
-
-
-@given(st.lists(st.lists(st.integers(0, 50), max_size=8), max_size=20), st.integers(0, 20), st.integers(1, 20))
-def test_keys_keep_the_first_of_each(monkeypatch_limits, pages, newest: int, most_sorted: int) -> None:
-    monkeypatch_limits(newest, most_sorted)
-    keys, got = Keys(), []
-    for values in pages:
-        batch = keys.drop_duplicates(pa.record_batch({"k": pa.array(values, pa.int64())}), values)
-        got += batch["k"].to_pylist()
-    assert got == list(dict.fromkeys(value for values in pages for value in values))
-    assert keys.repeated == sum(map(len, pages)) - len(got)
-
-
-@pytest.fixture(scope="module")
-def monkeypatch_limits():
-    with pytest.MonkeyPatch.context() as patch:
-
-        def limit(newest: int, most_sorted: int) -> None:
-            patch.setattr("scenario_etl.dedupe.MAX_NEW_KEYS", newest)
-            patch.setattr("scenario_etl.dedupe.MAX_SORTED_KEYS", most_sorted)
-
-        yield limit
 
 
 @pytest.mark.parametrize(
@@ -429,7 +404,7 @@ def test_an_api_that_ignores_the_token_is_a_pagination_error(tmp_path: Path, use
     described = scan("collections", client=client)
     with pytest.raises(PaginationError, match=r"no record of the last [0-9]+ pages.* is new"):
         list(getattr(described, use)(*([tmp_path / "c.parquet"] if use == "to_parquet" else [])))
-    assert 10 < len(adapter.requests) <= 3 * GATHERED_PAGES
+    assert 10 < len(adapter.requests) <= 3 * BATCH_PAGES
     assert list(tmp_path.iterdir()) == []
 
 

@@ -16,7 +16,7 @@ TAGS = Resource(
     path="/tags",
     records_key="tags",
     record_key=None,
-    key=("project_id", "name"),
+    primary_key=("project_id", "name"),
     page_sizes=(1, 100),
     columns=(
         Column("project_id", "projectId", STRING, nullable=False),
@@ -29,7 +29,7 @@ TAGS = Resource(
 UNABLE = [
     TAGS,
     replace(TAGS, record_key="tag"),  # of which id would be the key?
-    replace(TAGS, key=("name",)),
+    replace(TAGS, primary_key=("name",)),
 ]
 
 

@@ -35,8 +35,8 @@ def tables() -> str:
 
 
 def _resource(resource: Resource) -> str:
-    least, most = resource.page_sizes
-    filters = [f"`{name}` (`{api_name}`)" for name, api_name in resource.filters.items()]
+    sizes = "from {} to {} records".format(*resource.page_sizes) if resource.page_sizes else "the list has one page"
+    filters = [f"`{each.name}` (`{each.api_name}`)" for each in resource.filters]
     dtypes = {column["name"]: column["numpy_type"] for column in resource.schema.pandas_metadata["columns"]}
     rows = [
         (
@@ -51,8 +51,8 @@ def _resource(resource: Resource) -> str:
         [
             f"## {resource.name}",
             "",
-            f"- Primary key: {', '.join(f'`{name}`' for name in resource.key)}",
-            f"- Records in a page: {least} to {most}",
+            f"- Primary key: {', '.join(f'`{name}`' for name in resource.primary_key)}",
+            f"- Page size: {sizes}",
             f"- Filters, with their names in the API: {', '.join(filters) or 'no filters'}",
             "",
             _table(("column", "Arrow type", "pandas dtype", "field in the API"), rows),

@@ -9,12 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scenario_etl import parquet
-from scenario_etl.diff import Diff, changed_rows, comparable, compare, joined_keys
+from scenario_etl.diff import Diff, changed_rows, compare, joined_keys
 from scenario_etl.lake import changes_schema
 from scenario_etl.lake_file import LakeFile
-from scenario_etl.schema import INTEGER, STRING, Column, Resource
+from scenario_etl.schema import INTEGER, STRING, STRINGS, Column, Resource
 
-STRINGS = pa.list_(pa.string())
 LISTS = [None, [], [None], [""], ["a"], ["b"], ["a", "b"], ["b", "a"], ["a,b"], ["ab"], ["a", "b", None],
          ["a", None, "b"], [None, None], ["", ""], ["-"], ["1:a"], ["a", "1:b"], ["a1:b"], ["a:b"],
          [":a"], ["", "a"], ["é"], ["a\0b"]]  # fmt: skip
@@ -96,10 +95,10 @@ def test_a_list_of_strings_has_changed_only_where_it_is_not_equal(tmp_path: Path
 
 def test_lists_of_a_part_of_an_array_are_comparable() -> None:
     column = pa.chunked_array(
-        [pa.array(LISTS, STRINGS).slice(3, 9), pa.array([], STRINGS), pa.array(LISTS[:3], STRINGS)]
+        [pa.array(LISTS, STRINGS.arrow).slice(3, 9), pa.array([], STRINGS.arrow), pa.array(LISTS[:3], STRINGS.arrow)]
     )
-    expected = comparable(pa.chunked_array([pa.array(LISTS, STRINGS)])).to_pylist()
-    assert comparable(column).to_pylist() == expected[3:12] + expected[:3]
+    expected = STRINGS.comparable(pa.chunked_array([pa.array(LISTS, STRINGS.arrow)])).to_pylist()
+    assert STRINGS.comparable(column).to_pylist() == expected[3:12] + expected[:3]
     assert len(set(expected)) == len(LISTS)
 
 
@@ -122,4 +121,6 @@ def test_a_column_of_lists_that_another_program_has_rewritten_is_read_in_the_dec
         file = LakeFile("rewritten.parquet", opened, resource.schema)
         assert file.table().schema.equals(resource.schema)
         assert compare(resource, file, file).counts == {"added": 0, "updated": 0, "deleted": 0}
-        assert comparable(file.column("tags")).to_pylist() == comparable(file.table()["tags"]).to_pylist()
+        assert (
+            STRINGS.comparable(file.column("tags")).to_pylist() == STRINGS.comparable(file.table()["tags"]).to_pylist()
+        )

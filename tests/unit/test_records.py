@@ -67,7 +67,9 @@ def test_columns_built_from_buffers_are_what_pyarrow_would_build(rows) -> None:
     assert batch["name"].equals(pa.array([text for text, _, _ in rows], STRING.arrow))
     whole = [None if number is None else int(number) for _, number, _ in rows]
     assert batch["asset_count"].equals(pa.array(whole, INTEGER.arrow))
-    assert batch["created_at"].equals(pa.array([date and date.replace(tzinfo=UTC) for _, _, date in rows], TIMESTAMP.arrow))
+    assert batch["created_at"].equals(
+        pa.array([date and date.replace(tzinfo=UTC) for _, _, date in rows], TIMESTAMP.arrow)
+    )
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,8 @@ import re
 import pytest
 
 from scenario_etl import scan
-from scenario_etl.resources import RESOURCES
 from scenario_etl.records import RecordReader
+from scenario_etl.resources import RESOURCES
 from scenario_etl.schema import INTEGER, STRING, TIMESTAMP, Resource
 from tests.helpers import answering
 from tests.versions import DTYPES
@@ -45,7 +45,9 @@ class TestEveryResource:
         assert all(column.null_count == 0 for column in batch.columns)
 
     def test_a_bare_key_is_a_row_of_nulls(self, resource: Resource) -> None:
-        fields = {column.field: f"key {column.name}" for column in resource.columns if column.name in resource.primary_key}
+        fields = {
+            column.field: f"key {column.name}" for column in resource.columns if column.name in resource.primary_key
+        }
         batch = RecordReader(resource).read([fields])
         assert sum(column.null_count for column in batch.columns) == len(resource.columns) - len(resource.primary_key)
 

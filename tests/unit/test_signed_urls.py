@@ -6,9 +6,9 @@ import pyarrow as pa
 import pytest
 
 from scenario_etl import Emulator, signed_url_expiry
+from scenario_etl.records import RecordReader
 from scenario_etl.redact import redact, without_credentials
 from scenario_etl.resources import COLLECTIONS
-from scenario_etl.schema import Reader
 from scenario_etl.signed_urls import in_form
 from tests.helpers import record
 
@@ -88,7 +88,7 @@ def test_signed_urls_take_the_form_that_was_asked_for_and_unsigned_ones_stay(for
     records = [
         record(id=str(number), thumbnail=None if url is None else {"url": url}) for number, url in enumerate(urls)
     ]
-    assert Reader(COLLECTIONS, signed_urls=form).read(records)["thumbnail_url"].to_pylist() == expected
+    assert RecordReader(COLLECTIONS, signed_urls=form).read(records)["thumbnail_url"].to_pylist() == expected
 
 
 def test_the_expiry_is_read_from_the_policy_of_a_real_form() -> None:
