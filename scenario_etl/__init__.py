@@ -15,46 +15,23 @@ Without an account:
 """
 
 from importlib import import_module
-from importlib.metadata import version
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from scenario_etl.client import Client
-    from scenario_etl.dashboard import charts as charts
-    from scenario_etl.emulator import Emulator
-    from scenario_etl.errors import (
-        APIError,
-        AuthError,
-        ConfigError,
-        DestinationError,
-        GuardError,
-        PaginationError,
-        ScenarioError,
-        SchemaError,
-        TransientError,
-    )
-    from scenario_etl.extract import Scan, export_collections, extract_collections, scan
-    from scenario_etl.lake_reader import changes, history, read_snapshot
-    from scenario_etl.run import ScanReport
-    from scenario_etl.signed_urls import signed_url_expiry
-    from scenario_etl.snapshots import SnapshotReport, snapshot
-    from scenario_etl.thumbnails import fetch_thumbnails
-else:
+import lazy_loader
 
-    def __getattr__(name: str) -> Any:
-        """Import a public name where it is first used (PEP 562): an export needs neither emulator nor snapshots."""
-        if name == "__version__":
-            return version("scenario-etl")
-        if name == "charts":
-            return _charts()
-        if name in _HOMES:
-            return import_module(f"{__name__}.{name}")
-        for module, names in _HOMES.items():
-            if name in names:
-                value = globals()[name] = getattr(import_module(f"{__name__}.{module}"), name)
-                return value
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+# The public names stand in __init__.pyi; each is imported where it is first used, because an export needs only a few.
+_load, _, _names = lazy_loader.attach_stub(__name__, __file__)
+__all__ = [name for name in _names if name not in {"charts", "emulator", "errors"}]  # modules
+
+
+def __getattr__(name: str) -> Any:
+    """Return a public name (PEP 562)."""
+    if name == "__version__":
+        from importlib.metadata import version  # noqa: PLC0415 - 25 ms, for one number
+
+        return version("scenario-etl")
+    return _charts() if name == "charts" else _load(name)
 
 
 def _charts() -> Any:
@@ -62,59 +39,10 @@ def _charts() -> Any:
     try:
         return import_module(f"{__name__}.dashboard.charts")
     except ModuleNotFoundError as error:
-        from scenario_etl.extras import install_command  # noqa: PLC0415 - imported where it is said only
+        from scenario_etl.extras import install_command  # noqa: PLC0415 - imported only where it is needed
 
         advice = f"scenario_etl.charts needs {error.name}; install it: {install_command('report')}"
         raise ModuleNotFoundError(advice, name=error.name) from None
-
-
-__all__ = [
-    "APIError",
-    "AuthError",
-    "Client",
-    "ConfigError",
-    "DestinationError",
-    "Emulator",
-    "GuardError",
-    "PaginationError",
-    "Scan",
-    "ScanReport",
-    "ScenarioError",
-    "SchemaError",
-    "SnapshotReport",
-    "TransientError",
-    "changes",
-    "export_collections",
-    "extract_collections",
-    "fetch_thumbnails",
-    "history",
-    "read_snapshot",
-    "scan",
-    "signed_url_expiry",
-    "snapshot",
-]
-
-_HOMES = {
-    "client": ("Client",),
-    "emulator": ("Emulator",),
-    "errors": (
-        "APIError",
-        "AuthError",
-        "ConfigError",
-        "DestinationError",
-        "GuardError",
-        "PaginationError",
-        "ScenarioError",
-        "SchemaError",
-        "TransientError",
-    ),
-    "extract": ("Scan", "export_collections", "extract_collections", "scan"),
-    "lake_reader": ("changes", "history", "read_snapshot"),
-    "run": ("ScanReport",),
-    "signed_urls": ("signed_url_expiry",),
-    "snapshots": ("SnapshotReport", "snapshot"),
-    "thumbnails": ("fetch_thumbnails",),
-}
 
 
 def __dir__() -> list[str]:

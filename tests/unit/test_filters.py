@@ -1,0 +1,101 @@
+from datetime import UTC, date, datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scenario_etl.errors import ConfigError
+from scenario_etl.filters import DATE, FLAG, TEXT, TEXTS, Filter, query_for
+
+FILTERS = (
+    Filter("project_id", "projectId", TEXT, "Only this project."),
+    Filter("types", "types", TEXTS, "Only these types.", excludes=("kind",)),
+    Filter("kind", "type", TEXT, "Only this type."),
+    Filter("hide_results", "hideResults", FLAG, "Without results."),
+    Filter("created_after", "createdAfter", DATE, "Only later ones.", adds={"sortBy": "createdAt"}),
+    Filter(
+        "updated_after", "updatedAfter", DATE, "Only later ones.", adds={"sortBy": "updatedAt"}, needs=("kind", "types")
+    ),
+)
+
+
+def query(**values: Any) -> dict[str, str]:
+    return query_for("assets", FILTERS, values)
+
+
+def refused(**values: Any) -> str:
+    with pytest.raises(ConfigError) as caught:
+        query(**values)
+    return str(caught.value)
+
+
+def test_filters_reach_the_query_by_the_names_of_the_api() -> None:
+    assert query(project_id="p", types=["a", "b"], hide_results=True, kind=None) == {
+        "projectId": "p", "types": "a,b", "hideResults": "true",
+    }  # fmt: skip
+
+
+def test_a_date_filter_adds_the_order_that_it_needs() -> None:
+    assert query(created_after="2026-11-23") == {"sortBy": "createdAt", "createdAfter": "2026-11-23T00:00:00.000Z"}
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        date(2026, 11, 23), "2026-11-23", datetime(2026, 11, 23), datetime(2026, 11, 23, tzinfo=UTC),
+        datetime(2026, 11, 23, 2, tzinfo=timezone(timedelta(hours=2))), "2026-11-23T02:00:00+02:00",
+    ],
+)  # fmt: skip
+def test_dates_are_instants_in_utc(value: Any) -> None:
+    assert query(created_after=value)["createdAfter"] == "2026-11-23T00:00:00.000Z"
+
+
+@pytest.mark.parametrize("value", ["yesterday", "", 5, float("nan"), "2026-13-01", "2026-11-23x", True, []])
+def test_what_is_not_a_date_is_refused(value: Any) -> None:
+    assert refused(created_after=value).startswith("created_after must be a date or time")
+
+
+@pytest.mark.parametrize("value", ["", 5, [], True, "a\n", ["a"]])
+def test_what_is_not_text_is_refused(value: Any) -> None:
+    assert refused(project_id=value).startswith("project_id must be text")
+
+
+@pytest.mark.parametrize("value", [[], ["a,b"], "a,b", 5, [""], [7], {}])
+def test_what_is_not_a_list_of_texts_is_refused(value: Any) -> None:
+    assert refused(types=value).startswith("types must be")
+
+
+def test_a_filter_that_needs_another_is_refused_alone() -> None:
+    assert refused(updated_after="2026-11-23") == "updated_after works only together with kind or types"
+    assert query(updated_after="2026-11-23", kind="x")["sortBy"] == "updatedAt"
+
+
+def test_filters_that_exclude_each_other_are_refused() -> None:
+    assert refused(types=["a"], kind="b") == "types and kind cannot be used together"
+
+
+def test_filters_that_need_different_orders_are_refused() -> None:
+    message = refused(created_after="2026-11-23", updated_after="2026-11-23", kind="x")
+    assert message == "updated_after needs sortBy=updatedAt, but another filter needs sortBy=createdAt"
+
+
+def test_an_unknown_filter_is_refused_with_those_that_there_are() -> None:
+    assert refused(dtype="x").startswith(
+        "there is no argument or filter 'dtype'; assets can be filtered by project_id, "
+    )
+    with pytest.raises(ConfigError, match="teams can be filtered by nothing"):
+        query_for("teams", (), {"x": "y"})
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from([each.name for each in FILTERS]), st.none() | st.text() | st.integers() | st.dates()
+    )
+)
+def test_any_values_are_a_query_of_texts_or_a_config_error(values: dict[str, Any]) -> None:
+    try:
+        found = query(**values)
+    except ConfigError:
+        return
+    assert all(isinstance(each, str) for each in found.values())
