@@ -6,7 +6,6 @@ import logging
 import pickle
 import re
 import traceback
-from pathlib import Path
 from urllib.parse import quote, quote_plus, unquote
 
 import pytest
@@ -14,8 +13,8 @@ import requests
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from scenario_etl import Client, Emulator, scan
-from scenario_etl.errors import AuthError, ConfigError, ScenarioError, TransientError
+from scenario_etl import Client, scan
+from scenario_etl.errors import AuthError, ConfigError, ScenarioError
 from scenario_etl.redact import redact_secrets
 from tests.helpers import answering, failure, page, pages
 
@@ -47,15 +46,6 @@ def test_arguments_beat_the_environment_and_the_key_pair_beats_the_jwt(arguments
     for name, value in variables.items():
         monkeypatch.setenv(f"SCENARIO_SDK_{name}", value)
     assert Client(**arguments).credentials == kind
-
-
-def test_netrc_never_replaces_the_credentials(tmp_path: Path, monkeypatch, connect) -> None:
-    netrc = tmp_path / "netrc"
-    netrc.write_text("machine 127.0.0.1 login someone password else\n")
-    netrc.chmod(0o600)
-    monkeypatch.setenv("NETRC", str(netrc))
-    with Emulator(3) as api:
-        assert len(pages(connect(api))) == 1
 
 
 def test_a_bearer_callable_is_called_for_each_request() -> None:
@@ -286,27 +276,7 @@ def test_a_secret_in_the_variable_for_its_file_is_not_in_the_error(monkeypatch) 
     assert "s3cr3t" not in "".join(traceback.format_exception(caught.value))
 
 
-def test_a_file_with_a_secret_may_start_with_a_byte_order_mark(monkeypatch, tmp_path: Path) -> None:
-    path = tmp_path / "secret"
-    path.write_text("demo\r\n", encoding="utf-8-sig")
-    monkeypatch.setenv("SCENARIO_SDK_API_KEY", "demo")
-    monkeypatch.setenv("SCENARIO_SDK_API_SECRET_FILE", str(path))
-    with Emulator(3) as api, Client(base_url=api.url) as client:
-        assert len(pages(client)) == 1
-
-
 @pytest.mark.parametrize("taken", [pickle.dumps, copy.copy, copy.deepcopy])
 def test_a_client_cannot_be_pickled_or_copied(taken) -> None:
     with pytest.raises(ConfigError, match="cannot be pickled or copied"):
         taken(Client("k", "s3cr3t"))
-
-
-@pytest.mark.parametrize("url", ["http://127.0.0.1:1/v1", "https://127.0.0.1:1/v1"])
-def test_no_error_leads_to_the_headers_of_a_request(url: str) -> None:
-    with Client("key", "s3cr3t", base_url=url, attempts=1) as client, pytest.raises(TransientError) as caught:
-        pages(client)
-    error, chain = caught.value, []
-    while error:
-        chain.append(error)
-        error = error.__cause__ or error.__context__
-    assert not [link for link in chain if getattr(link, "request", None) is not None]

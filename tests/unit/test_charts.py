@@ -1,8 +1,7 @@
 import inspect
 import io
 import re
-from datetime import date, timedelta
-from pathlib import Path
+from datetime import timedelta
 
 import numpy as np
 import pandas as pd
@@ -12,7 +11,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 import scenario_etl
-from scenario_etl import Client, Emulator, charts, snapshot
+from scenario_etl import charts
 from scenario_etl.dashboard.style import PIXELS_PER_INCH, WIDTH
 from scenario_etl.dashboard.tables import MAX_OWNERS
 from scenario_etl.dashboard.text import percent, shorten
@@ -230,15 +229,6 @@ def test_a_chart_is_labelled_and_fits_its_width_with_any_names(name: str, width:
     assert drawn.shape[1] == pytest.approx(2 * PIXELS_PER_INCH * width, abs=1)
     assert drawn.any()
     assert not drawn[:, -2:].any()  # nothing runs over the edge
-
-
-def test_a_history_is_drawn_as_the_package_returns_it(tmp_path: Path) -> None:
-    with Emulator(9) as api, Client("demo", "demo", base_url=api.url) as client:
-        for day in api.days(4, date(2026, 11, 24)):
-            snapshot("collections", tmp_path / "lake", date=day, client=client)
-    runs = scenario_etl.history(tmp_path / "lake", "collections")
-    assert charts.title_of(charts.growth(runs)) == f"{len(api.collections)} collections, 4 more than on Nov 21"
-    assert "has the most changes" in charts.title_of(charts.daily_changes(runs))
 
 
 def test_rejected_snapshots_are_highlighted() -> None:

@@ -1,6 +1,4 @@
 import os
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -102,29 +100,6 @@ def test_two_at_once_do_not_disturb_each_other(old: Path) -> None:
             second.write_text("second")
         assert old.read_text() == "second"
     assert (old.read_text(), names(old.parent)) == ("first", ["collections.parquet"])
-
-
-def killed_run(destination: Path) -> Path:
-    """Let another process be killed while it writes, and return the temporary file that it leaves."""
-    code = """
-import sys
-from scenario_etl.publish import atomic_write
-with atomic_write(sys.argv[1]):
-    print("writing", flush=True)
-    sys.stdin.read()
-"""
-    child = subprocess.Popen([sys.executable, "-c", code, destination], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    child.stdout.readline()
-    with child:
-        child.kill()
-    (left,) = destination.parent.glob(".*.partial")
-    return left
-
-
-def test_the_temporary_file_of_a_run_that_was_killed_is_removed_by_the_next(old: Path) -> None:
-    left = killed_run(old)
-    with atomic_write(old):
-        assert not left.exists()
 
 
 def test_temporary_files_of_another_machine_or_a_running_process_stay_until_they_are_old(old: Path) -> None:
