@@ -17,11 +17,11 @@ def main() -> NoReturn:
     for name, value in SETTINGS.items():
         os.environ.setdefault(name, value)
     try:
-        from scenario_etl import cli  # noqa: PLC0415 - behind the lines above, and where Ctrl-C is caught
+        from scenario_etl import cli_exit  # noqa: PLC0415 - behind the lines above, and where Ctrl-C is caught
     except KeyboardInterrupt:
         sys.stderr.write(strftime("%Y-%m-%dT%H:%M:%SZ scenario-etl: error: interrupted\n", gmtime()))
         sys.exit(130)
-    cli.main()
+    cli_exit.main()
 
 
 if __name__ == "__main__":

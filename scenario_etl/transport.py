@@ -202,6 +202,6 @@ class Endpoint:
         request = redact(self.description, MAX_QUOTED_CHARACTERS)
         fields = {"request": request, "reason": reason, "seconds": round(seconds, 1)}
         message = f"%(request)s: %(reason)s, {action} %(seconds).1f s"
-        logger.log(level, message, fields, extra={"event": "waiting", "facts": fields | {"page": self.page}})
+        logger.log(level, message, fields, extra={"event": "waiting", "fields": fields | {"page": self.page}})
         if self._on_wait:
             self._on_wait(reason, seconds)

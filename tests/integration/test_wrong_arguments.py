@@ -26,7 +26,8 @@ from scenario_etl import (
     signed_url_expiry,
     snapshot,
 )
-from scenario_etl.cli import cli, exit_code
+from scenario_etl.cli import cli
+from scenario_etl.cli_exit import exit_code
 from scenario_etl.errors import ScenarioError
 from tests.helpers import record
 

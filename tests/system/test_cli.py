@@ -205,7 +205,9 @@ def test_head_into_a_closed_pipe_is_silent(api) -> None:
 def test_check_says_what_is_used_and_that_it_works_with_one_request(run, api) -> None:
     done = run("check", api=api)
     assert done.returncode == 0
-    assert done.stdout.startswith(f"base URL     {api.url}\ncredentials  API key\nthey work    answered in ")
+    assert done.stdout.startswith(
+        f"base URL     {api.url}\ncredentials  API key\nstatus       authenticated, response after "
+    )
     assert api.requests == [("GET", "/v1/collections?pageSize=1")]
 
 
@@ -226,7 +228,7 @@ def test_days_makes_a_history_with_nights_that_the_guard_stopped(run, tmp_path: 
     assert [str(run["date"]) for run in runs if run["rejected"]] == ["2026-11-04", "2026-11-17"]
     assert sum(run["deleted"] or 0 for run in runs) > 0
     assert "2026-11-04: stopped by the guard: the list is empty, but the last snapshot has 257 rows\n" in done.stderr
-    assert "lake: 28 snapshots and 2 nights that the guard stopped; see them: scenario-etl changes" in done.stderr
+    assert "lake: 28 snapshots and 2 nights that the guard stopped; to see them: scenario-etl changes" in done.stderr
     again = run("snapshot", "collections", "lake", "--demo", "--days", "30")
     assert (again.returncode, again.stderr.count("\n")) == (78, 1)
     assert "lake has snapshots of collections; --days needs a lake without any" in again.stderr
@@ -299,7 +301,9 @@ def test_the_demo_stores_thumbnails_unless_pillow_is_missing_or_the_option_says_
 def invoke(clock, tmp_path: Path, monkeypatch):
     """Return a function that runs a command in this process, in an empty folder, with waits that take no time."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("scenario_etl.cli.Client", partial(Client, "demo", "demo", sleep=clock.sleep, clock=clock))
+    monkeypatch.setattr("scenario_etl.cli_options.Client", partial(Client, sleep=clock.sleep, clock=clock))
+    for name in ("KEY", "SECRET"):
+        monkeypatch.setenv(f"SCENARIO_SDK_API_{name}", "demo")
     return lambda command, base_url: CliRunner().invoke(cli, [*command.split(), "--base-url", base_url])
 
 
@@ -353,10 +357,10 @@ def test_the_emulator_prints_its_base_url_first_and_serves_until_terminated(run)
         ((), "scenario-etl export collections collections.parquet --demo"),
         (("export",), "scenario-etl export collections s3://bucket/collections.parquet --report -"),
         (("snapshot",), "LAKE/RESOURCE_changes/snapshot_date=2026-11-23/part-0.parquet"),
-        (("changes",), "Tell how many rows of RESOURCE were added, updated and deleted with each"),
+        (("changes",), "Show how many rows of RESOURCE were added, updated and deleted with each"),
         (("report",), "scenario-etl report /data/lake report.html"),
-        (("head",), "Show the first rows of RESOURCE, with as few requests as it takes."),
-        (("check",), "Ask for one collection, once: says which base URL, which credentials, and"),
+        (("head",), "Show the first rows of RESOURCE, with as few requests as possible."),
+        (("check",), "Request one collection, and show the base URL, the kind of credentials, and"),
         (("emulator",), "export SCENARIO_SDK_API_KEY=demo SCENARIO_SDK_API_SECRET=demo"),
     ],
 )
@@ -368,7 +372,7 @@ def test_help_teaches_and_keeps_each_example_on_its_own_line(run, command, line:
     assert not {"\\", "\b"} & set(done.stdout)
 
 
-def test_json_logs_tell_event_run_and_facts(run, api) -> None:
+def test_json_logs_have_event_run_id_and_fields(run, api) -> None:
     api.faults.extend([None, Fault(status=429, headers={"Retry-After": "1"})])
     done = run("export", "collections", "c.parquet", "--log-format", "json", api=api)
     waiting, finished = [json.loads(line) for line in done.stderr.splitlines()]

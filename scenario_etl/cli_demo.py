@@ -1,0 +1,74 @@
+"""A lake with a month of simulated history: `snapshot --demo --days N`."""
+
+import datetime as dt
+import logging
+from typing import TYPE_CHECKING, Protocol
+
+from tqdm import tqdm
+
+from scenario_etl.cli_output import count_of, logger
+from scenario_etl.errors import ConfigError, GuardError
+from scenario_etl.lake_reader import snapshot_dates
+from scenario_etl.stores import redact_uri
+
+if TYPE_CHECKING:
+    from scenario_etl.emulator import Emulator
+    from scenario_etl.snapshots import SnapshotReport
+
+MAX_DAYS = 366
+
+
+class TakeSnapshot(Protocol):
+    """Takes the snapshot of a date."""
+
+    def __call__(self, *, date: dt.date) -> "SnapshotReport":
+        """Return its report."""
+
+
+def make_history(
+    take_snapshot: TakeSnapshot, *, lake: str, resource: str, api: "Emulator", days: int, last: dt.date | None,
+    progress: bool, verbose: bool,
+) -> "SnapshotReport":  # fmt: skip
+    """Take a snapshot on each of some simulated days; return the report of the last.
+
+    A snapshot that the guard refuses is a warning, unless it is the last.
+
+    Args:
+        take_snapshot: takes one snapshot.
+        lake: must not have snapshots of the resource.
+        resource: the name of the list.
+        api: simulates the days.
+        days: how many.
+        last: the date of the last one; None is today, in UTC.
+        progress: whether to show a progress bar.
+        verbose: whether to log each snapshot.
+
+    """
+    today = dt.datetime.now(dt.UTC).date()
+    last = last or today
+    if not dt.date(1970, 1, 1) + dt.timedelta(days=days) <= last <= today + dt.timedelta(days=1):
+        raise ConfigError(f"--date must be from {days} days after 1970-01-01 to tomorrow (UTC), got {last}")
+    if snapshot_dates(lake, resource):
+        raise ConfigError(
+            f"{redact_uri(lake)} has snapshots of {resource}; --days needs a lake without any: use another folder"
+        )
+    refused, level = 0, logger.level
+    logger.setLevel(level if verbose else logging.WARNING)
+    try:
+        for day in tqdm(api.days(days, last), total=days, unit=" days", disable=not progress, leave=False):
+            try:
+                report = take_snapshot(date=day)
+            except GuardError as error:
+                if day == last:
+                    raise
+                refused += 1
+                logger.warning("%s: stopped by the guard: %s", day, str(error).partition(". ")[0])
+    finally:
+        logger.setLevel(level)
+    logger.info(
+        "%s: %s and %s; to see them: scenario-etl changes %s %s; scenario-etl report %s report.html",
+        redact_uri(lake), count_of(days - refused, "snapshot", "snapshots"),
+        count_of(refused, "night that the guard stopped", "nights that the guard stopped"),
+        resource, redact_uri(lake), redact_uri(lake),
+    )  # fmt: skip
+    return report

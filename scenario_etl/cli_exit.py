@@ -1,0 +1,97 @@
+"""How the program ends: signals, exit codes, and what cannot be written to stdout."""
+
+import os
+import signal
+import sys
+from contextlib import suppress
+from typing import NoReturn, TextIO
+
+import click
+
+from scenario_etl.cli import cli
+from scenario_etl.cli_output import logger, start_logging
+from scenario_etl.errors import DestinationError, ScenarioError
+from scenario_etl.redact import without_credentials
+from scenario_etl.stores import has_unfinished_calls
+
+INTERRUPTED, BROKEN_PIPE, INTERNAL = 130, 141, 70
+SIGNALS = {"SIGTERM": 143, "SIGHUP": 129}  # the exit codes that a shell gives them
+
+
+def main() -> NoReturn:
+    """Run the command line and exit."""
+    for name, code in SIGNALS.items():
+        stop_at(name, code)
+    verbose = bool({"-v", "--verbose"} & set(sys.argv))
+    code = exit_code(verbose)
+    if error := flushed(sys.stdout):
+        code = code or unwritten(error, verbose)
+    flushed(sys.stderr)
+    if has_unfinished_calls():  # calls to an object store that timed out; pyarrow would wait for them at exit
+        os._exit(code)
+    sys.exit(code)
+
+
+def exit_code(verbose: bool) -> int:
+    """Run the command line and return the exit code."""
+    try:
+        if sys.stdout:
+            sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr] # for names that the terminal cannot show
+        code = cli(standalone_mode=False) or 0
+    except SystemExit as error:  # by a signal or shell completion; click exits with 1 where a reader has closed stdout
+        code = BROKEN_PIPE if error.code == 1 else error.code
+    except click.exceptions.Exit as error:
+        code = error.exit_code
+    except click.ClickException as error:
+        with suppress(OSError):  # a stderr that is full
+            error.show()
+        code = error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        code = fail("interrupted", INTERRUPTED)
+    except ScenarioError as error:
+        code = fail(str(error), error.exit_code, verbose)
+    except OSError as error:
+        code = unwritten(flushed(sys.stdout) or error, verbose)
+    except Exception as error:  # noqa: BLE001 - the last line of defence: no traceback reaches a user unasked
+        code = fail(
+            f"internal error, please report it (-v shows where): {type(error).__name__}: {error}", INTERNAL, verbose
+        )
+    return int(code)
+
+
+def stop_at(name: str, code: int) -> None:
+    """Let a signal end the run after its clean-up; a signal that is ignored, as with nohup, stays ignored."""
+    number = getattr(signal, name, None)  # Windows has no SIGHUP
+    if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
+        signal.signal(number, lambda *_: sys.exit(code))
+
+
+def flushed(stream: TextIO | None) -> OSError | None:
+    """Flush a stream; where that fails, return the error and redirect the stream to the null device.
+
+    Otherwise Python's own flush at exit would fail, too, and exit with 120.
+    """
+    if stream is None:
+        return None
+    try:
+        stream.flush()
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        return error
+    return None
+
+
+def unwritten(error: OSError, verbose: bool) -> int:
+    """Return the exit code of a failure to write to stdout; there is no message where its reader has closed it."""
+    if isinstance(error, BrokenPipeError):
+        return BROKEN_PIPE
+    return fail(f"cannot write to stdout: {error.strerror or error}", DestinationError.exit_code, verbose)
+
+
+def fail(message: str, code: int, verbose: bool = False) -> int:
+    """Log an error in one line, and return the exit code."""
+    if not logger.handlers:
+        start_logging("text", verbose)
+    text = " ".join(without_credentials(message).split())
+    logger.error("error: %s", text, exc_info=verbose, extra={"event": "failed", "fields": {"exit_code": code}})
+    return code

@@ -1,0 +1,265 @@
+"""The options of the command line, and the typed groups in which commands receive them."""
+
+import functools
+import sys
+from collections.abc import Callable, Generator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any, get_args
+
+import click
+from click.core import ParameterSource
+
+import scenario_etl
+from scenario_etl.cli_output import Outputs, logger
+from scenario_etl.client import MAX_PAGES, Client
+from scenario_etl.extract import Scan, scan
+from scenario_etl.resources import RESOURCES
+from scenario_etl.signed_urls import SignedURLs
+
+if TYPE_CHECKING:
+    from scenario_etl.emulator import Emulator
+
+PATH = click.Path(readable=False)  # an existing file is replaced, not read
+FILTERS = {each.name: each for resource in RESOURCES.values() for each in resource.filters}
+CONNECT_DEADLINE = 20.0  # seconds for which a person waits for a host that cannot be reached
+
+Command = Callable[..., None]
+Decorator = Callable[[Command], Command]
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """How to reach the API, and how to log."""
+
+    demo: bool
+    base_url: str | None
+    timeout: float
+    log_format: str
+    verbose: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How to read a list."""
+
+    page_size: int | None
+    max_pages: int
+    requests_per_minute: float
+    attempts: int
+    deadline: float
+    strict: bool
+    progress: bool | None
+
+    @property
+    def shows_progress(self) -> bool:
+        """Whether to show a progress bar: by the option, or because stderr is a terminal."""
+        return bool(sys.stderr and sys.stderr.isatty()) if self.progress is None else self.progress
+
+    def scan(self, resource: str, client: Client, filters: dict[str, Any], signed_urls: SignedURLs = "keep") -> Scan:
+        """Return a Scan of a resource."""
+        return scan(
+            resource, client=client, page_size=self.page_size, max_pages=self.max_pages, strict=self.strict,
+            progress=self.shows_progress, signed_urls=signed_urls, **filters,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Publishing:
+    """How to publish a snapshot."""
+
+    date: str | None
+    max_shrink: float
+    accept_shrink: bool
+    accept_scope: bool
+    max_lookups: int
+    keep: int | None
+    lock_timeout: float
+    thumbnails: bool | None
+    days: int | None
+
+
+def grouped(kind: type, argument: str, *options: Decorator) -> Decorator:
+    """Return a decorator that adds options in the order of `--help`, and passes their values as one argument.
+
+    Args:
+        kind: a dataclass whose fields are named like the options.
+        argument: the name of the argument.
+        options: of click.
+
+    """
+    names = [each.name for each in fields(kind)]
+
+    def decorate(command: Command) -> Command:
+        @functools.wraps(command)
+        def wrapper(**values: Any) -> None:
+            group = kind(**{name: values.pop(name) for name in names})
+            command(**values, **{argument: group})
+
+        return _with_options(wrapper, options)
+
+    return decorate
+
+
+def filter_options(command: Command) -> Command:
+    """Add an option for each filter that any resource has, and pass those that are set as a dict, `filters`."""
+
+    @functools.wraps(command)
+    def wrapper(**values: Any) -> None:
+        chosen = {name: values.pop(name) for name in FILTERS}
+        command(**values, filters={name: value for name, value in chosen.items() if value not in (None, ())})
+
+    options = [
+        click.option(
+            f"--{each.name.replace('_', '-')}", metavar="ID" if each.name.endswith("_id") else "VALUE",
+            multiple=each.type.is_list, help=each.description,
+        )
+        for each in FILTERS.values()
+    ]  # fmt: skip
+    return _with_options(wrapper, options)
+
+
+def _with_options(command: Command, options: Any) -> Command:
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+resource_argument = click.argument("resource", type=click.Choice(tuple(RESOURCES)), metavar="RESOURCE")
+verbose_option = click.option("-v", "--verbose", is_flag=True, help="Log every request; show tracebacks.")
+connection_options = grouped(
+    Connection,
+    "connection",
+    click.option("--demo", is_flag=True, help="Use the built-in emulator; no account needed."),
+    click.option("--base-url", metavar="URL", help="Base URL of the API. Default: SCENARIO_BASE_URL, or the vendor's."),
+    click.option(
+        "--timeout", type=click.FloatRange(0, min_open=True), default=60.0, show_default=True, metavar="SECONDS",
+        help="Maximum silence on the socket; a whole response may take ten times as long.",
+    ),
+    click.option(
+        "--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True, help="Log format."
+    ),
+    verbose_option,
+)  # fmt: skip
+reading_options = grouped(
+    Reading,
+    "reading",
+    click.option("--page-size", type=int, metavar="N", help="Records per request. Default: the maximum."),
+    click.option(
+        "--max-pages", type=click.IntRange(1), default=MAX_PAGES, show_default=True, metavar="N",
+        help="Maximum number of pages.",
+    ),
+    click.option(
+        "--requests-per-minute", type=click.FloatRange(0), default=100.0, show_default=True, metavar="N",
+        help="Maximum number of requests per minute and project; 0 disables pacing.",
+    ),
+    click.option(
+        "--attempts", type=click.IntRange(1), default=8, show_default=True, metavar="N",
+        help="Maximum number of attempts per request.",
+    ),
+    click.option(
+        "--deadline", type=click.FloatRange(0, min_open=True), default=300.0, show_default=True, metavar="SECONDS",
+        help="Seconds from the first attempt of a request, or of an upload, to the start of the last.",
+    ),
+    click.option("--strict", is_flag=True, help="Fail where a field is missing or unknown, instead of a warning."),
+    click.option("--progress/--no-progress", default=None, help="Show a progress bar. Default: on a terminal."),
+)  # fmt: skip
+output_options = grouped(
+    Outputs,
+    "outputs",
+    click.option("--report", type=PATH, metavar="FILE", help="Write a JSON report of the run; - is stdout."),
+    click.option("--metrics-file", type=PATH, metavar="FILE", help="Write metrics in the text format of Prometheus."),
+)
+
+publishing_options = grouped(
+    Publishing,
+    "publishing",
+    click.option("--date", metavar="DATE", help="Date of the snapshot, as 2026-11-23. Default: today, in UTC."),
+    click.option(
+        "--max-shrink", type=click.FloatRange(0, 1), default=0.5, show_default=True, metavar="SHARE",
+        help="Maximum share of the rows of the last snapshot that may be missing.",
+    ),
+    click.option("--accept-shrink", is_flag=True, help="Publish however many rows are missing."),
+    click.option("--accept-scope", is_flag=True, help="Publish although base URL, project or filters have changed."),
+    click.option(
+        "--max-lookups", type=click.IntRange(0), default=200, show_default=True, metavar="N",
+        help="Look up at most N missing rows by id; if more are missing, read the list again first.",
+    ),
+    click.option("--keep", type=click.IntRange(1), metavar="N", help="Remove all but the newest N snapshots."),
+    click.option(
+        "--lock-timeout", type=click.FloatRange(0), default=0.0, show_default=True, metavar="SECONDS",
+        help="Seconds to wait for another run on a local lake.",
+    ),
+    click.option(
+        "--thumbnails/--no-thumbnails", default=None,
+        help="Store small images of the most recently updated rows for `report`. Default: only with --demo.",
+    ),
+    click.option("--days", type=click.IntRange(1, 366), metavar="N", help="With --demo: simulate N days of history."),
+)  # fmt: skip
+
+
+def signed_urls_option(default: str) -> Decorator:
+    """Return the option for signed URLs, whose default depends on the command."""
+    return click.option(
+        "--signed-urls", type=click.Choice(get_args(SignedURLs)), default=default, show_default=True,
+        help="keep: as the API returns them; public: their permanent form; omit: null.",
+    )  # fmt: skip
+
+
+def is_default(*names: str) -> bool:
+    """Whether none of these options of the command was set."""
+    source = click.get_current_context().get_parameter_source
+    return {source(name) for name in names} == {ParameterSource.DEFAULT}
+
+
+@contextmanager
+def demo_api(connection: Connection) -> Generator["Emulator | None"]:
+    """Yield a running emulator with `--demo`, None without it."""
+    if not connection.demo:
+        yield None
+        return
+    if connection.base_url:
+        raise click.UsageError("--demo and --base-url cannot be used together")
+    with scenario_etl.Emulator() as api:
+        yield api
+
+
+@contextmanager
+def connect(
+    connection: Connection,
+    reading: Reading,
+    api: "Emulator | None",
+    *,
+    api_name: str = "demo",
+    connect_deadline: float | None = None,
+) -> Generator[Client]:
+    """Yield a client of the API, or of the emulator of `--demo`; log lines are written above a progress bar.
+
+    Args:
+        connection: how to reach the API.
+        reading: how to read.
+        api: the emulator.
+        api_name: what the scope of a snapshot says instead of the emulator's base URL, whose port differs each time.
+        connect_deadline: as of Client, in seconds.
+
+    """
+    key = secret = "demo" if api else None
+    with (
+        _above_progress_bar(reading.shows_progress),
+        Client(
+            api_key=key, api_secret=secret, base_url=api.url if api else connection.base_url,
+            timeout=connection.timeout, attempts=reading.attempts, deadline=reading.deadline,
+            connect_deadline=connect_deadline, requests_per_minute=reading.requests_per_minute,
+        ) as client,
+    ):  # fmt: skip
+        if api:
+            client.api_name = api_name
+        yield client
+
+
+def _above_progress_bar(shows_progress: bool) -> AbstractContextManager[None]:
+    if not shows_progress:
+        return nullcontext()
+    from tqdm.contrib.logging import logging_redirect_tqdm  # noqa: PLC0415 - imported only where a bar is seen
+
+    return logging_redirect_tqdm([logger])

@@ -1,0 +1,203 @@
+"""What the command line prints and writes: log lines, tables, summaries, and files of reports and metrics."""
+
+import json
+import logging
+import re
+import shutil
+import sys
+import textwrap
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from time import gmtime, time
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+import click
+
+from scenario_etl.errors import ConfigError, DestinationError, ScenarioError
+from scenario_etl.publish import atomic_write
+from scenario_etl.redact import redact, without_credentials
+from scenario_etl.run import ScanReport
+from scenario_etl.stores import filesystem, redact_uri
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+CELL_CHARACTERS = 34  # of one value in a table
+METRICS = {
+    "last_success_timestamp_seconds": "Time of the last run that succeeded, in seconds since 1970.",
+    "last_failure_timestamp_seconds": "Time of the last run that failed, in seconds since 1970.",
+    "last_exit_code": "Exit code of the last run.",
+    "rows": "Number of rows of the last run that succeeded.",
+    "duration_seconds": "Duration of the last run that succeeded.",
+}
+
+logger = logging.getLogger("scenario_etl")
+
+
+@dataclass(frozen=True, slots=True)
+class Outputs:
+    """Where the report of a run is written, beside its data.
+
+    Attributes:
+        report: a file for the report as JSON, "-" for stdout, None for neither.
+        metrics_file: a file for metrics in the text format of Prometheus, None for none.
+
+    """
+
+    report: str | None
+    metrics_file: str | None
+
+
+class TextFormatter(logging.Formatter):
+    """One line for a person, with the time in UTC; tracebacks have no credentials."""
+
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s scenario-etl: %(message)s", "%Y-%m-%dT%H:%M:%SZ")
+        self.converter = gmtime
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802 - the name that logging calls
+        """Return a traceback without the credentials in its URLs."""
+        return without_credentials(super().formatException(ei))
+
+
+class JsonFormatter(TextFormatter):
+    """One JSON object per line: time (UTC), level, event, run id, message, and the fields of the event."""
+
+    run_id = uuid4().hex
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line."""
+        line: dict[str, Any] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "event": getattr(record, "event", "log"),
+            "run_id": self.run_id,
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            line["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(line | getattr(record, "fields", {}))
+
+
+def start_logging(form: str, verbose: bool) -> None:
+    """Send the log of the package to stderr."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(JsonFormatter() if form == "json" else TextFormatter())
+    logger.handlers = [handler]
+    logger.setLevel(logging.DEBUG if verbose else logging.INFO)
+
+
+def echo(text: str, *, newline: bool = True) -> None:
+    """Print to stdout, and fail where it is closed."""
+    if sys.stdout is None:
+        raise DestinationError("cannot write to stdout: it is closed")
+    click.echo(text, nl=newline)
+
+
+def show_table(frame: "pd.DataFrame") -> None:
+    """Print a table that fits the terminal, without the queries of URLs; columns that do not fit are named below."""
+    cells = frame.astype(object).where(frame.notna(), "").map(lambda cell: redact(str(cell), CELL_CHARACTERS))
+    columns, width = list(cells.columns), shutil.get_terminal_size().columns
+    lines = textwrap.wrap(" ".join(columns), width)
+    while len(cells) and columns and max(map(len, lines := cells[columns].to_string(index=False).splitlines())) > width:
+        columns.pop()
+    echo("\n".join(lines))
+    if hidden := list(cells.columns)[len(columns) :] if len(cells) else []:
+        more = f"({count_of(len(hidden), 'more column', 'more columns')}: {', '.join(hidden)})"
+        echo(textwrap.fill(more, width))
+
+
+def count_of(number: int, one: str, many: str) -> str:
+    """Return a number with its noun."""
+    return f"{number:,} {one if number == 1 else many}"
+
+
+def summary(report: ScanReport) -> str:
+    """Return a finished run in one line."""
+    retries = count_of(report.retries, "retry", "retries")
+    waited = f", {retries}, {report.seconds_waited:.0f} s waited" if report.seconds_waited else ""
+    dropped = f", {count_of(report.duplicates, 'duplicate', 'duplicates')} dropped" if report.duplicates else ""
+    return (
+        f"{report.path}: {report.rows:,} {report.resource}, {report.bytes or 0:,} bytes; "
+        f"{count_of(report.pages, 'page', 'pages')} in {report.seconds:.1f} s{waited}{dropped}"
+    )
+
+
+def finish(message: str, report: dict[str, Any], outputs: Outputs) -> None:
+    """Log that the run is finished, and print its report where stdout was requested."""
+    logger.info(message, extra={"event": "finished", "fields": report})
+    if outputs.report == "-":
+        echo(_as_json({"succeeded": True} | report), newline=False)
+
+
+@contextmanager
+def reporting(
+    resource: str, outputs: Outputs, destination: str | None = None
+) -> Iterator[Callable[[dict[str, Any]], None]]:
+    """Yield a function that writes the report of a run to its files, which are opened before the run starts.
+
+    Where the run fails, they are written with the reason.
+    """
+    requested = [name for name in (outputs.report, outputs.metrics_file) if name not in (None, "-")]
+    names = requested if destination is None else [destination, *requested]
+    places = [filesystem(name)[1] for name in names]
+    if same := [name for name, place in zip(names, places, strict=True) if places.count(place) > 1]:
+        raise ConfigError(f"the outputs must be different files, got {', '.join(map(redact_uri, same))}")
+    try:
+        with ExitStack() as stack:
+            paths = {name: stack.enter_context(atomic_write(name)) for name in requested}
+            yield lambda report: _write_report(paths, {"succeeded": True} | report, outputs)
+    except ScenarioError as error:
+        message = without_credentials(str(error))
+        report = {"succeeded": False, "resource": resource, "exit_code": error.exit_code, "message": message}
+        with suppress(ScenarioError), ExitStack() as stack:  # the first error counts
+            paths = {name: stack.enter_context(atomic_write(name)) for name in requested}
+            _write_report(paths, report, outputs)
+        if outputs.report == "-" and sys.stdout:
+            echo(_as_json(report), newline=False)
+        raise
+
+
+def _write_report(paths: dict[str, Path], report: dict[str, Any], outputs: Outputs) -> None:
+    if outputs.report in paths:
+        paths[outputs.report].write_text(_as_json(report))
+    if outputs.metrics_file in paths:
+        earlier = _read_metrics(outputs.metrics_file, report["resource"])
+        paths[outputs.metrics_file].write_text(_as_metrics(report, earlier))
+
+
+def _as_json(report: dict[str, Any]) -> str:
+    return json.dumps(report) + "\n"
+
+
+def _as_metrics(report: dict[str, Any], earlier: dict[str, str]) -> str:
+    """Return a report in the text format of Prometheus; values that it does not have stay as they were."""
+    if report["succeeded"]:
+        current = {
+            "last_success_timestamp_seconds": time(), "last_exit_code": 0,
+            "rows": report["rows"], "duration_seconds": report["seconds"],
+        }  # fmt: skip
+    else:
+        current = {"last_failure_timestamp_seconds": time(), "last_exit_code": report["exit_code"]}
+    values = earlier | {name: str(value) for name, value in current.items()}
+    label = f'{{resource="{report["resource"]}"}}'
+    lines = []
+    for name, meaning in METRICS.items():
+        if name in values:
+            metric = f"scenario_etl_{name}"
+            lines += [f"# HELP {metric} {meaning}", f"# TYPE {metric} gauge", f"{metric}{label} {values[name]}"]
+    return "\n".join(lines) + "\n"
+
+
+def _read_metrics(path: str, resource: str) -> dict[str, str]:
+    """Return the values of a resource in a file of an earlier run, by name; none where it cannot be read."""
+    try:
+        text = Path(path).expanduser().read_text()
+    except (OSError, ValueError):
+        return {}
+    value = r"[-+]?[0-9]+(?:\.[0-9]+)?(?:e[-+]?[0-9]+)?"
+    return dict(re.findall(rf'^scenario_etl_(\w+)\{{resource="{resource}"\}} ({value})$', text, re.MULTILINE))
