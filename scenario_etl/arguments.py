@@ -1,4 +1,4 @@
-"""Checks of arguments: each returns the value, or raises a ConfigError that says what is allowed and what was given."""
+"""Checks of arguments: each returns the value, or raises a ConfigError with what is allowed and what was passed."""
 
 from collections.abc import Sequence
 from numbers import Integral, Real
@@ -10,19 +10,19 @@ from scenario_etl.redact import redact
 MAX_TEXT_LENGTH = 1000  # characters
 
 
-def whole_number(name: str, value: object, least: int, most: int | None = None) -> int:
+def whole_number(name: str, value: object, minimum: int, maximum: int | None = None) -> int:
     """Return a whole number within bounds, which are allowed themselves."""
     if not isinstance(value, Integral) or isinstance(value, bool):
         raise _wrong(name, "a whole number", value)
-    _check_bounds(name, value, least, most)
+    _check_bounds(name, value, minimum, maximum)
     return int(value)
 
 
-def number(name: str, value: object, least: float, most: float) -> float:
+def number(name: str, value: object, minimum: float, maximum: float) -> float:
     """Return a number within bounds, which are allowed themselves."""
     if not isinstance(value, Real) or isinstance(value, bool):
         raise _wrong(name, "a number", value)
-    _check_bounds(name, value, least, most)
+    _check_bounds(name, value, minimum, maximum)
     return float(value)
 
 
@@ -41,7 +41,7 @@ def choice(name: str, value: object, choices: Sequence[str]) -> str:
 
 
 def instance(name: str, value: object, kind: type) -> None:
-    """Raise where a value is not of a class; it is not shown, as it may be a secret."""
+    """Raise ConfigError if a value is not an instance of a class; the message leaves it out, as it may be a secret."""
     if not isinstance(value, kind):
         raise ConfigError(f"{name} must be a {kind.__name__}, got a value of type {type(value).__name__}")
 
@@ -53,9 +53,11 @@ def text(name: str, value: object) -> str:
     return value
 
 
-def _check_bounds(name: str, value: Any, least: float, most: float | None) -> None:
-    if not (least <= value and (most is None or value <= most)):  # which nan is not, either
-        raise _wrong(name, f"at least {least:,}" if most is None else f"between {least:,} and {most:,}", value)
+def _check_bounds(name: str, value: Any, minimum: float, maximum: float | None) -> None:
+    if not (minimum <= value and (maximum is None or value <= maximum)):  # false for nan
+        raise _wrong(
+            name, f"at least {minimum:,}" if maximum is None else f"between {minimum:,} and {maximum:,}", value
+        )
 
 
 def _wrong(name: str, allowed: str, value: object) -> ConfigError:

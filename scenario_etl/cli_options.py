@@ -239,7 +239,7 @@ def connect(
         connection: how to reach the API.
         reading: how to read.
         api: the emulator.
-        api_name: what the scope of a snapshot says instead of the emulator's base URL, whose port differs each time.
+        api_name: the name in the scope of a snapshot, instead of the emulator's base URL, whose port differs each time.
         connect_deadline: as of Client, in seconds.
 
     """

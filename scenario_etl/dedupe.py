@@ -1,4 +1,4 @@
-"""Keys that were seen before: a record that comes twice is dropped, the first kept, and counted."""
+"""Duplicates: the first record of each key is kept, later ones are dropped and counted."""
 
 from hashlib import blake2b
 from typing import Any
@@ -18,7 +18,7 @@ class SeenKeys:
     later row would then be dropped, and counted as a duplicate.
 
     Attributes:
-        duplicates: how many keys had come before.
+        duplicates: number of rows that were dropped.
 
     """
 
@@ -28,7 +28,7 @@ class SeenKeys:
         self._sorted: list[Any] = []  # numpy arrays
 
     def drop_duplicates(self, batch: pa.RecordBatch, keys: list[Any]) -> pa.RecordBatch:
-        """Return the batch without the rows whose key has come before, in it or in an earlier one."""
+        """Return the batch without rows whose key occurred before, in it or in an earlier batch."""
         hashes = _digests(keys)
         unique = set(hashes)
         known = self._known(hashes)

@@ -1,26 +1,26 @@
-"""What can go wrong, sorted by what the caller should do about it.
+"""Errors, one class for each action that the caller should take.
 
 ::
 
     ScenarioError
-    ├── ConfigError         a credential or argument is missing or wrong     fix it, run again   78
-    ├── APIError            the API answers wrongly; waiting does not help   report it           69
-    │   ├── TransientError  API or store fail for now, attempts used up      run again later     75
+    ├── ConfigError         an argument or credential is not valid           fix it, run again   78
+    ├── APIError            an unusable response; retrying does not help     report it           69
+    │   ├── TransientError  a temporary failure, after all retries           run again later     75
     │   └── AuthError       401 or 403                                       fix the key         77
-    ├── PaginationError     the listing has no end that can be read          report it           65
+    ├── PaginationError     the listing does not end                         report it           65
     ├── SchemaError         a value does not fit its column                  change resources.py 65
     ├── GuardError          the new snapshot is not plausible                look at it          65
     └── DestinationError    a file cannot be written or read                 free space, rights  74
 
-The numbers are the exit codes of the command line, taken from ``sysexits.h``. Every message stands alone: what was
-asked, what came, what to do. Across the Arrow C stream only the message survives.
+The numbers are the exit codes of the command line, from ``sysexits.h``. Every message says what was requested, what
+happened and what to do. An error that crosses the Arrow C stream keeps only its message.
 
-A scheduler needs one attribute, ``error.transient``: whether running again later may help.
+For schedulers, ``error.transient`` says whether running again later may help.
 """
 
 
 class ScenarioError(Exception):
-    """The root of every error that this package raises on purpose.
+    """Base class of all errors of this package.
 
     Attributes:
         exit_code: the exit code of the command line for this error.
@@ -33,17 +33,17 @@ class ScenarioError(Exception):
 
 
 class ConfigError(ScenarioError):
-    """A credential or an argument is missing or wrong."""
+    """An argument or a credential is missing or not valid."""
 
     exit_code = 78
 
 
 class APIError(ScenarioError):
-    """The API gave an answer that cannot be used, and that waiting does not mend.
+    """The API returned a response that cannot be used; retrying does not help.
 
     Attributes:
-        status: the HTTP status, None where no answer came.
-        retry_after: the seconds that the server asked to wait, None where it did not say.
+        status: the HTTP status, None if there was no response.
+        retry_after: seconds that the server wants the client to wait, None if unknown.
         attempts: how many times the request was sent.
 
     """
@@ -60,7 +60,7 @@ class APIError(ScenarioError):
 
 
 class TransientError(APIError):
-    """A later run may succeed: attempts or deadline are used up, or another run holds the lake or changes it."""
+    """A temporary failure: all retries have failed, or another run has locked or changed the lake."""
 
     exit_code = 75
     transient = True
@@ -73,24 +73,24 @@ class AuthError(APIError):
 
 
 class PaginationError(ScenarioError):
-    """The listing has no end that can be read: a token repeats or is unusable, or pages bring nothing new."""
+    """The listing does not end: a token repeats or is not valid, or pages have no new records."""
 
     exit_code = 65
 
 
 class SchemaError(ScenarioError):
-    """A value does not fit its column, in a record of the API or a file of a lake; the message names the place."""
+    """A value does not fit its column, in a record of the API or in a file of a lake."""
 
     exit_code = 65
 
 
 class GuardError(ScenarioError):
-    """A new snapshot is not plausible beside the last one, and was not published."""
+    """A new snapshot is not plausible compared with the last one, and was not published."""
 
     exit_code = 65
 
 
 class DestinationError(ScenarioError):
-    """A file or a lake cannot be written or read; where writing fails, what stood there before is untouched."""
+    """A file or a lake cannot be written or read; after a failed write, the earlier file is untouched."""
 
     exit_code = 74

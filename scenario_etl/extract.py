@@ -1,4 +1,4 @@
-"""The public entry points: a Scan describes how to read a list, and gives it as a DataFrame, Arrow or Parquet."""
+"""The public functions that read a list, as a DataFrame, Arrow data or Parquet; and Scan, which describes how."""
 
 import os
 from collections.abc import Iterator, Mapping

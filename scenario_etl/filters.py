@@ -17,7 +17,7 @@ class FilterType:
 
     Attributes:
         words: for messages and `--help`, such as "text".
-        encode: given the name of the argument and its value, returns the text of the query, or raises ConfigError.
+        encode: takes the name of the argument and its value; returns the text of the query, or raises ConfigError.
         is_list: whether the value is a list, which the API takes as one text with commas.
 
     """
@@ -37,8 +37,8 @@ class Filter:
         type: TEXT, TEXTS, DATE or FLAG.
         description: one sentence, for `--help` and the documentation.
         adds: query parameters that the API needs beside this one, such as the order that a date filter works in.
-        needs: names of filters of which one must be given, too; otherwise the API ignores this one.
-        excludes: names of filters that cannot be given with this one.
+        needs: names of filters of which one must be set, too; otherwise the API ignores this one.
+        excludes: names of filters that cannot be used with this one.
 
     """
 
@@ -52,7 +52,7 @@ class Filter:
 
 
 def query_for(resource: str, filters: Sequence[Filter], values: Mapping[str, object]) -> dict[str, str]:
-    """Return the query for the filters that are not None.
+    """Return the query of a request for filters whose value is not None.
 
     Args:
         resource: the name of the list, for messages.
@@ -63,14 +63,14 @@ def query_for(resource: str, filters: Sequence[Filter], values: Mapping[str, obj
         ConfigError: a filter is not declared, has a value that is not valid, lacks another one, or conflicts with one.
 
     """
-    given = {name: value for name, value in values.items() if value is not None}
-    _check_names(resource, filters, given)
+    set_values = {name: value for name, value in values.items() if value is not None}
+    _check_names(resource, filters, set_values)
     query: dict[str, str] = {}
     for each in filters:
-        if each.name not in given:
+        if each.name not in set_values:
             continue
-        _check_companions(each, given)
-        for name, value in {**each.adds, each.api_name: each.type.encode(each.name, given[each.name])}.items():
+        _check_companions(each, set_values)
+        for name, value in {**each.adds, each.api_name: each.type.encode(each.name, set_values[each.name])}.items():
             if query.setdefault(name, value) != value:
                 raise ConfigError(f"{each.name} needs {name}={value}, but another filter needs {name}={query[name]}")
     return query

@@ -107,7 +107,7 @@ def check_suffix(destination: object) -> None:
 
 
 def opened(source: Any) -> pq.ParquetFile:
-    """Open a Parquet file, given its path or a file of pyarrow, so that reading holds as little memory as it can.
+    """Open a Parquet file, by its path or a file object of pyarrow, in a way that reading needs little memory.
 
     It is read through a small buffer, and nothing ahead: by default pyarrow holds the whole file in memory.
     """
@@ -115,7 +115,7 @@ def opened(source: Any) -> pq.ParquetFile:
 
 
 def key_values(file: pq.ParquetFile) -> dict[str, str]:
-    """Return the key-value pairs in a Parquet file's footer, without those of Arrow and pandas."""
+    """Return the key-value metadata in the footer of a Parquet file, without that of Arrow and pandas."""
     pairs = file.metadata.metadata or {}
     own = {key: value for key, value in pairs.items() if key not in {b"ARROW:schema", b"pandas"}}
     return {key.decode("utf-8", "replace"): value.decode("utf-8", "replace") for key, value in own.items()}

@@ -1,11 +1,11 @@
-"""The progress bar of a run, on stderr or in the notebook; none where it is not wanted or cannot be shown."""
+"""The progress bar of a run, on stderr or in a notebook."""
 
 import sys
 from contextlib import closing, suppress
 
 
 class Bar:
-    """Shows pages, records and records a second, and while it waits, why and how long."""
+    """Shows pages, records and records per second, and why the run waits and for how long."""
 
     def __init__(self, name: str) -> None:
         from tqdm.auto import tqdm  # noqa: PLC0415 - imported only where a bar is seen

@@ -31,7 +31,7 @@ class RecordReader:
         redact: returns a value of the API as it may be written into a message.
 
     Attributes:
-        missing_fields: how often a documented field was absent or null, by its dotted name.
+        missing_fields: how often a declared field was missing or null, by its dotted name.
         unknown_fields: how often a record had a field that no column has, by its dotted name.
 
     """

@@ -1,6 +1,6 @@
 """Text that is safe to show in errors, logs and tables: one bounded line, without secrets.
 
-A signed URL is a credential in its query, so no query of any URL is ever shown, and no user name or password in one.
+A signed URL is a credential in its query, so queries, user names and passwords in URLs are always left out.
 """
 
 import base64

@@ -1,6 +1,6 @@
 """The lists of the API, their columns and filters: pure data. Edit this file to add any of them.
 
-The library, the command line and the documentation follow. Facts from the vendor's API reference and the types of its
+The library, the command line and the documentation use it. Sources: the vendor's API reference and the types of its
 official client, scenario-sdk 2.4.0.
 """
 

@@ -48,7 +48,7 @@ def is_retryable(status: int) -> bool:
 
 
 def parse_retry_after(headers: Mapping[str, str], body: object, now: float) -> float | None:
-    """Return the seconds that the server asks to wait, None where it sends none that can be parsed.
+    """Return the seconds that the server wants the client to wait, None if it sends none that can be parsed.
 
     `Retry-After` as seconds or a date (RFC 9110, 10.2.3), or `remainingSeconds` in the JSON body, at the top or under
     `details`, as in the API's 429; the maximum of several. `now` is in seconds since the epoch.

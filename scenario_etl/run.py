@@ -1,4 +1,4 @@
-"""One run over a list: pages -> RecordBatches without duplicates, progress, and the report of the run."""
+"""One run over a list: its pages as RecordBatches without duplicates, progress, and the report."""
 
 import json
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
@@ -37,7 +37,7 @@ class RunOptions:
 
 @dataclass(frozen=True, slots=True)
 class ScanReport:
-    """What a complete run has read; there is none of a run that failed.
+    """Report of a run that has read a list to its end.
 
     Attributes:
         resource: its name.
@@ -50,8 +50,8 @@ class ScanReport:
         requests: that were sent, retries and redirects included.
         retries: requests sent again.
         seconds_waited: for retries and pacing.
-        duplicates: records dropped because their key had come before.
-        missing_fields: how often a documented field was absent or null, by its dotted name.
+        duplicates: records that were dropped because their key occurred before.
+        missing_fields: how often a declared field was missing or null, by its dotted name.
         unknown_fields: how often a record had a field that no column has, by its dotted name.
         tokens_sha256: SHA-256 over the chain of tokens, in hexadecimal.
         path: of the file that was written, None where none was.
@@ -173,7 +173,7 @@ def connected(client: Client | None) -> AbstractContextManager[Client]:
 
 
 def scope_of(client: Client, query: Mapping[str, str]) -> dict[str, str]:
-    """Return what the rows are all of: base_url, project_id and filters (JSON), as in the footer of a file."""
+    """Return the scope of a run, as in the footer of a file: base_url, project_id and filters (JSON)."""
     filters = {name: value for name, value in query.items() if name != PROJECT_ID.api_name}
     return {
         "base_url": client.api_name,

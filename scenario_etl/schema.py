@@ -1,4 +1,4 @@
-"""How a list of the API is declared: column types, columns and resources."""
+"""How a list of the API is declared: column types, Column and Resource."""
 
 import json
 import math
@@ -30,7 +30,7 @@ class ColumnType:
 
     Attributes:
         arrow: the Arrow type.
-        pandas: what the metadata of an Arrow schema says, so that pandas reads this type: its name, and the dtype.
+        pandas: pandas_type and numpy_type in the metadata of an Arrow schema, by which pandas reads the type.
         words: for messages, such as "a string".
         convert: returns an Arrow array of JSON values and nulls; raises ValueError or OverflowError where one does not
             fit.

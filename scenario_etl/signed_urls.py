@@ -1,6 +1,6 @@
-"""Signed URLs: when they expire, and their durable form.
+"""Signed URLs: when they expire, and their permanent form.
 
-A signed URL is a credential in its query: whoever reads it can fetch the picture until it expires. The URLs have
+A signed URL is a credential in its query: whoever has it can fetch the image until it expires. The URLs have
 CloudFront's custom policy: `.../assets-transform/<asset id>?Policy=...&Signature=...`, with the time of expiry in the
 policy (base64 of JSON, with `-_~` for `+=/`). They are signed anew about four times a month;
 `<origin>/thumbnails/<asset id>` is public and lasts (the vendor's documentation).
@@ -29,11 +29,11 @@ _EXPIRY = pa.timestamp("us", tz="UTC")
 
 
 def in_form(url: str, form: SignedURLs) -> str | None:
-    """Return a URL in the form that was asked for; one that is unsigned already stays.
+    """Return a URL in a form; a URL that is not signed stays as it is.
 
     Args:
-        url: as the API gives it.
-        form: "keep" leaves it so; "public" gives the durable form, None where there is none; "omit" gives None.
+        url: as the API returns it.
+        form: "keep" leaves it as it is; "public" returns the permanent form, None if there is none; "omit" None.
 
     >>> in_form("https://cdn.example/assets-transform/asset_1?Policy=abc&Signature=def", "public")
     'https://cdn.example/thumbnails/asset_1'
@@ -58,7 +58,7 @@ def signed_url_expiry(urls: "pd.Series[Any]") -> "pd.Series[Any]": ...
 @overload
 def signed_url_expiry(urls: pa.Array) -> pa.Array: ...
 def signed_url_expiry(urls: Any) -> Any:
-    """Tell when signed URLs expire.
+    """Return when signed URLs expire.
 
     Args:
         urls: one URL, a pandas Series of them, or an Arrow array; nulls are allowed.
