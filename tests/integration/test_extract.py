@@ -1,10 +1,13 @@
 import contextlib
 import json
 import logging
+import pickle
 import re
 import subprocess
 import sys
 import traceback
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import FrozenInstanceError
 from datetime import UTC, datetime
 from inspect import Parameter, signature
 from pathlib import Path
@@ -454,3 +457,32 @@ def test_the_dtypes_are_the_same_by_every_route_with_and_without_nulls(tmp_path:
         pd.testing.assert_frame_equal(frame, frames[0])
     counts = pd.read_parquet(tmp_path / "c.parquet", columns=["asset_count"])
     assert [str(dtype) for dtype in counts.dtypes] == ["Int64"]
+
+
+def test_a_scan_is_frozen_and_can_be_pickled_without_its_client_and_its_report(api, client, monkeypatch) -> None:
+    described = scan("collections", project_id=api.project_ids[0], page_size=50)
+    with pytest.raises(FrozenInstanceError):
+        described.client = client
+    copy = pickle.loads(pickle.dumps(described))
+    assert copy == described
+    assert hash(copy) == hash(described)
+    assert copy.schema == described.schema
+    for name in ("API_KEY", "API_SECRET"):
+        monkeypatch.setenv(f"SCENARIO_SDK_{name}", "demo")
+    monkeypatch.setenv("SCENARIO_BASE_URL", api.url)
+    assert described.to_arrow().equals(copy.to_arrow())
+    assert described.report is not None
+    assert pickle.loads(pickle.dumps(described)).report is None
+
+
+def test_a_scan_with_a_client_cannot_be_pickled(client) -> None:
+    with pytest.raises(ConfigError, match="a Client contains credentials, so it cannot be pickled"):
+        pickle.dumps(scan("collections", client=client))
+
+
+def test_runs_of_one_scan_in_several_threads_do_not_mix(client) -> None:
+    described = scan("collections", client=client, page_size=10)
+    with ThreadPoolExecutor(8) as pool:
+        tables = list(pool.map(lambda _: described.to_arrow(), range(8)))
+    assert all(table.equals(tables[0]) for table in tables)
+    assert (described.report.rows, described.report.pages, described.report.duplicates) == (250, 25, 0)

@@ -174,7 +174,7 @@ def test_a_refused_connection_is_a_warning_at_once_and_says_what_to_check(refusi
     with pytest.raises(TransientError) as caught:
         pages(client)
     (warning,) = caplog.records
-    assert (warning.levelname, warning.facts["reason"]) == ("WARNING", "Connection refused")
+    assert (warning.levelname, warning.fields["reason"]) == ("WARNING", "Connection refused")
     assert warning.getMessage().endswith(f"(page 1): Connection refused, retrying in {clock.waits[0]:.1f} s")
     assert re.search(
         r"no connection: \[Errno \d+\] Connection refused, tried 2 times in \d s; "

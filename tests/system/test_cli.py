@@ -234,10 +234,7 @@ def test_days_makes_a_history_with_nights_that_the_guard_stopped(run, tmp_path: 
     assert "lake has snapshots of collections; --days needs a lake without any" in again.stderr
     other = run("snapshot", "collections", "lake", "--demo")
     assert other.returncode == 78  # the demo without a history is another scope
-    assert (
-        "--days makes a history of the made-up team; use it with --demo"
-        in run("snapshot", "collections", "x", "--days", "9").stderr
-    )
+    assert "--days simulates history; use it with --demo" in run("snapshot", "collections", "x", "--days", "9").stderr
 
 
 def test_changes_say_which_night_was_stopped_which_had_none_and_which_no_snapshot(run) -> None:

@@ -223,7 +223,7 @@ MUTATIONS = [
     Mutation("retention that fails is a warning", "snapshots", "        except (ScenarioError, OSError, pa.ArrowException) as error:\n            reason", "        except ZeroDivisionError as error:\n            reason"),
     Mutation("only exact names are dates", "lake", "map(pattern.fullmatch, paths)", "map(pattern.search, paths)"),
     Mutation("names do not turn the direction", "redact", '    return _DIRECTION.sub("", text)', "    return text"),
-    Mutation("an argument is bounded", "arguments", "    if not (least <= value and (most is None or value <= most)):", "    if False:"),
+    Mutation("an argument is bounded", "arguments", "    if not (minimum <= value and (maximum is None or value <= maximum)):", "    if False:"),
     Mutation("True is no number", "arguments", "    if not isinstance(value, Integral) or isinstance(value, bool):", "    if not isinstance(value, Integral):"),
     Mutation("7 the token of a request is redacted in its errors", "transport", "[*self._transport.secrets, *self._credentials]", "self._transport.secrets"),
     Mutation("a request without a project counts for each", "retry", "(self._without_project, *self._by_project.values())", "(self._without_project,)"),
