@@ -1,5 +1,3 @@
-import contextlib
-import json
 import logging
 import pickle
 import re
@@ -8,7 +6,6 @@ import sys
 import traceback
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import FrozenInstanceError
-from datetime import UTC, datetime
 from inspect import Parameter, signature
 from pathlib import Path
 
@@ -18,12 +15,8 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-import requests
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from scenario_etl import (
-    Client,
     Emulator,
     changes,
     export_collections,
@@ -32,19 +25,14 @@ from scenario_etl import (
     scan,
     snapshot,
 )
-from scenario_etl.emulator import HTML, Fault
 from scenario_etl.errors import (
     ConfigError,
     DestinationError,
-    PaginationError,
-    ScenarioError,
-    SchemaError,
     TransientError,
 )
 from scenario_etl.parquet import key_values, opened
 from scenario_etl.resources import COLLECTIONS
-from scenario_etl.run import BATCH_PAGES
-from tests.helpers import FakeAdapter, FakeClock, answering, page, record
+from tests.helpers import answering, page, record
 from tests.versions import DTYPES, from_arrow
 
 TYPES = [DTYPES[column.type] for column in COLLECTIONS.columns]
@@ -61,83 +49,6 @@ def split(rows: list, sizes: list[int]) -> list[dict]:
         bodies.append(page(*rows[:size], token=f"t{number}"))
         rows = rows[size:]
     return [*bodies, page(*rows)]
-
-
-@given(st.lists(st.integers(0, 5), max_size=9))
-def test_any_split_of_records_into_pages_gives_every_record_once_in_order(sizes) -> None:
-    frame = extract_collections(client=answering(*split(records(20), sizes))[0])
-    assert frame["id"].tolist() == [f"c{number}" for number in range(20)]
-
-
-transient = st.sampled_from(
-    [Fault(status=503), Fault(status=429, headers={"Retry-After": "2"}), Fault(reset=True), Fault(cut=20), HTML]
-)
-
-
-@settings(max_examples=40)
-@given(st.lists(st.none() | transient, max_size=7))
-def test_any_script_of_transient_faults_gives_the_same_table_as_none(faults) -> None:
-    clock = FakeClock()
-    with (
-        Emulator(30, faults=faults) as api,
-        Client("demo", "demo", base_url=api.url, sleep=clock.sleep, clock=clock) as client,
-    ):
-        described = scan("collections", client=client, page_size=10)
-        table = described.to_arrow()
-        api.faults.clear()
-        assert table.equals(described.to_arrow())
-
-
-anything = st.recursive(
-    st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
-    max_leaves=8,
-)
-pages = st.fixed_dictionaries(
-    {}, optional={"collections": anything | st.lists(st.just(record()) | anything), "nextPaginationToken": anything}
-)
-
-
-@given(anything | pages)
-def test_any_json_as_a_page_gives_the_declared_schema_or_a_scenario_error(body) -> None:
-    try:
-        table = scan("collections", client=answering((200, {}, body), page())[0]).to_arrow()
-    except ScenarioError:
-        return
-    assert table.schema == COLLECTIONS.schema
-
-
-@given(st.binary() | st.binary().map(lambda noise: json.dumps(page(record())).encode() + noise))
-def test_any_bytes_as_a_page_give_a_table_or_a_scenario_error(body) -> None:
-    with contextlib.suppress(ScenarioError):
-        scan("collections", client=answering((200, {}, body))[0]).to_arrow()
-
-
-FAILURES = [
-    (404, {}, b""),
-    (503, {}, b""),
-    (200, {}, b"<html>"),
-    page(record(assetCount=1.5)),
-    page(1),
-    page(token="t0"),
-]
-
-
-@given(st.sampled_from(FAILURES), st.integers(0, 4))
-def test_a_failure_anywhere_leaves_the_old_file_byte_for_byte(tmp_path_factory, failure, position: int) -> None:
-    folder = tmp_path_factory.mktemp("failure")
-    old = folder / "collections.parquet"
-    old.write_bytes(b"yesterday")
-    good = [page(record(id=f"c{i}"), token=f"t{i}") for i in range(position)]
-    client, _ = answering(*good, failure)
-    try:
-        export_collections(old, client=client)
-    except ScenarioError:
-        assert old.read_bytes() == b"yesterday"
-    else:
-        assert failure == page(token="t0")
-        assert position == 0
-    assert [path.name for path in folder.iterdir()] == ["collections.parquet"]
 
 
 def test_the_frame_has_real_types_with_and_without_nulls(connect) -> None:
@@ -187,23 +98,6 @@ def test_the_file_holds_the_table_and_tells_where_it_comes_from(connect, tmp_pat
         "scenario_etl.complete": "true",
     }
     assert (report.path, report.bytes) == (str(tmp_path / "c.parquet"), (tmp_path / "c.parquet").stat().st_size)
-
-
-def test_a_repeated_record_is_dropped_the_first_kept_and_counted() -> None:
-    client, _ = answering(page(record(), record(name="other"), token="t"), page(record(id="c2"), record(name="third")))
-    described = scan("collections", client=client)
-    assert described.to_pandas()["name"].tolist() == ["Key Art", "Key Art"]
-    assert (described.report.rows, described.report.duplicates) == (2, 2)
-
-
-@pytest.mark.parametrize(
-    "ids", [["ab", "\u6261"], ["abcd", "\u6261\u6463"], ["abcd", "\U00016463"], ["\xe4\xe4", "\ue4e4"], ["1", "01"]]
-)
-def test_two_ids_that_python_hashes_alike_are_two_rows(ids: list[str]) -> None:
-    client, _ = answering(page(*(record(id=key) for key in ids), token="t"), page(record(id=ids[0])))
-    described = scan("collections", client=client)
-    assert described.to_arrow()["id"].to_pylist() == ids
-    assert described.report.duplicates == 1
 
 
 def test_head_takes_as_few_requests_as_it_needs_and_never_passes_for_the_whole(connect) -> None:
@@ -337,33 +231,6 @@ def test_without_a_client_one_is_made_from_the_environment(monkeypatch) -> None:
         assert len(extract_collections()) == 3
 
 
-def test_the_report_tells_what_happened(connect) -> None:
-    with Emulator(250, faults=[None, Fault(status=429, headers={"Retry-After": "12"})]) as api:
-        described = scan("collections", client=connect(api))
-        described.to_arrow()
-    report = described.report
-    assert (report.rows, report.pages, report.requests, report.retries) == (250, 3, 4, 1)
-    assert report.seconds_waited == 12
-    assert abs((datetime.now(UTC) - report.extracted_at).total_seconds()) < 60
-    assert json.loads(json.dumps(report.to_dict()))["rows"] == 250
-
-
-def test_strict_reaches_the_records() -> None:
-    client, _ = answering(page(record(colour="red")))
-    with pytest.raises(SchemaError, match="strict"):
-        extract_collections(client=client, strict=True)
-
-
-def test_the_bar_shows_pages_records_and_why_it_waits(connect, capsys) -> None:
-    with Emulator(250, faults=[None, Fault(status=429, headers={"Retry-After": "12"})]) as api:
-        extract_collections(client=connect(api), progress=True)
-    shown = capsys.readouterr().err
-    assert "1 pages; 429, waiting 12 s" in shown
-    assert "250 records" in shown
-    assert "records/s" in shown
-    assert "3 pages" in shown
-
-
 def test_a_failure_logs_and_shows_no_secret(caplog) -> None:
     caplog.set_level(logging.DEBUG)
     client, _ = answering((500, {}, {"reason": "secret-of-mine a2V5LW9mLW1pbmU6c2VjcmV0LW9mLW1pbmU="}))
@@ -373,65 +240,6 @@ def test_a_failure_logs_and_shows_no_secret(caplog) -> None:
     text = caplog.text + repr(described) + repr(client) + "".join(traceback.format_exception(caught.value))
     assert "secret-of-mine" not in text
     assert "a2V5LW9mLW1pbmU6" not in text
-
-
-def endless(grows: bool):
-    """Pages with a fresh token each, without end: of the same records, or of new ones."""
-    number = 0
-    while True:
-        number += 1
-        yield page(*(record(id=f"c{i + 100 * number * grows}") for i in range(100)), token=f"t{number}")
-
-
-class Endless(FakeAdapter):
-    def __init__(self, pages) -> None:
-        super().__init__([])
-        self.pages = pages
-
-    def send(self, request, *arguments, **settings):
-        self.answers = [(200, {}, next(self.pages))]
-        return super().send(request, *arguments, **settings)
-
-
-def endless_client(grows: bool) -> tuple[Client, Endless]:
-    adapter = Endless(endless(grows))
-    session = requests.Session()
-    session.mount("https://", adapter)
-    url = "https://api.example/v1"
-    return Client("k", "s", base_url=url, session=session, requests_per_minute=0), adapter
-
-
-@pytest.mark.parametrize("use", ["to_batches", "to_arrow", "to_parquet"])
-def test_an_api_that_ignores_the_token_is_a_pagination_error(tmp_path: Path, use: str) -> None:
-    client, adapter = endless_client(grows=False)
-    described = scan("collections", client=client)
-    with pytest.raises(PaginationError, match=r"no record of the last [0-9]+ pages.* is new"):
-        list(getattr(described, use)(*([tmp_path / "c.parquet"] if use == "to_parquet" else [])))
-    assert 10 < len(adapter.requests) <= 3 * BATCH_PAGES
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_pages_of_repeated_records_are_passed_over_up_to_nine() -> None:
-    pages = [page(record(), token=f"t{number}") for number in range(10)]
-    client, _ = answering(*pages, page(record(id="c2")))
-    assert scan("collections", client=client).to_arrow()["id"].to_pylist() == ["c1", "c2"]
-    client, _ = answering(*pages, page(record(), token="t10"), page(record(id="c2")))
-    with pytest.raises(PaginationError):
-        list(scan("collections", client=client).to_batches())
-
-
-def test_an_api_that_grows_for_ever_ends_with_max_pages(tmp_path: Path) -> None:
-    client, adapter = endless_client(grows=True)
-    with pytest.raises(PaginationError, match=r"page 50 has a token of a next page, but max_pages is 50.*--max-pages"):
-        export_collections(tmp_path / "c.parquet", client=client, max_pages=50)
-    assert len(adapter.requests) == 50
-    assert len(extract_collections(client=answering(page(record()))[0], max_pages=1)) == 1
-
-
-@pytest.mark.parametrize("max_pages", [0, -1, 1.5, "10", True, None])
-def test_max_pages_is_a_whole_number_from_1(max_pages) -> None:
-    with pytest.raises(ConfigError, match=r"max_pages must be (at least 1|a whole number), got "):
-        scan("collections", client=answering({})[0], max_pages=max_pages)
 
 
 @pytest.mark.parametrize("rows", [[], [{}], [{"assetCount": None, "name": None, "thumbnail": None, "createdAt": None}]])

@@ -2,20 +2,17 @@ import base64
 import io
 import random
 import re
-from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from PIL import Image, ImageChops, ImageStat
-from playwright.sync_api import Browser
+from PIL import Image
 
 from scenario_etl import Client, DestinationError, Emulator, GuardError, charts, read_snapshot, snapshot
 from scenario_etl.dashboard.page import write_report
 from scenario_etl.lake_reader import newest_footer
 from tests.helpers import record, said
-from tests.tools.pictures import CHROMIUM, HEIGHT, HISTORY, SCREENSHOT, WIDTH, running_browser, screenshot
 
 HOSTILE = [
     "<script>alert(1)</script>",
@@ -267,61 +264,3 @@ def test_without_the_extra_the_error_has_the_install_command(tmp_path: Path, lak
     done = run("report", lake, "page.html", PYTHONPATH=str(tmp_path))
     assert done.returncode == 78
     assert re.search(r"a report needs matplotlib; install it: pip install '/.*\[report\]'", done.stderr)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    if not CHROMIUM:
-        pytest.skip("needs Chromium; .ci/run installs it")
-    with running_browser() as running:
-        yield running
-
-
-BACKGROUNDS = {"light": "rgb(255, 255, 255)", "dark": "rgb(27, 29, 33)"}
-
-
-@pytest.mark.parametrize("scheme", BACKGROUNDS)
-@pytest.mark.parametrize("width", [1280, 390])
-def test_a_browser_renders_the_page_at_desktop_and_phone_width_without_errors(
-    browser: Browser, lake: Path, tmp_path: Path, width: int, scheme: str
-) -> None:
-    tab = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
-    messages: list[str] = []
-    requested: list[str] = []
-    tab.on("console", lambda message: messages.append(message.text))
-    tab.on("pageerror", lambda error: messages.append(str(error)))
-    tab.on("dialog", lambda dialog: messages.append(dialog.message))
-    tab.on("request", lambda request: requested.append(request.url))
-    address = (lake / "report.html").as_uri()
-    tab.goto(address)
-    assert messages == []
-    assert [url for url in requested if not url.startswith("data:")] == [address]
-    assert tab.evaluate("document.documentElement.scrollWidth") == width
-    assert tab.evaluate("[...document.images].every(image => image.complete && image.naturalWidth > 0)")
-    charts = tab.evaluate("[...document.querySelectorAll('picture img')].map(image => image.naturalWidth)")
-    assert charts == [1800 if width > 600 else 840] * 3
-    assert tab.evaluate("getComputedStyle(document.body).backgroundColor") == BACKGROUNDS[scheme]
-    drawn = tab.evaluate("document.querySelector('picture img').currentSrc").partition(",")[2]
-    corner = Image.open(io.BytesIO(base64.b64decode(drawn))).convert("RGB").getpixel((0, 0))
-    assert f"rgb{corner}" == BACKGROUNDS[scheme]
-    hint = tab.evaluate("getComputedStyle(document.querySelector('.hint')).display")
-    assert hint == ("none" if width > 600 else "block")
-    assert len(tab.screenshot(path=tmp_path / "page.png", full_page=True)) > 50_000
-    tab.close()
-
-
-def test_a_simulated_month_is_less_than_3366_pixels_tall_on_a_phone(browser: Browser, run, tmp_path: Path) -> None:
-    assert run(*HISTORY).returncode == 0
-    write_report(tmp_path / "lake", tmp_path / "report.html")
-    tab = browser.new_page(viewport={"width": 390, "height": 844})
-    tab.goto((tmp_path / "report.html").as_uri())
-    assert tab.evaluate("document.documentElement.scrollHeight") < 3366
-    tab.close()
-
-
-def test_the_image_in_the_readme_shows_the_current_page(browser: Browser, run, tmp_path: Path) -> None:
-    assert run(*HISTORY).returncode == 0
-    committed, drawn = (Image.open(io.BytesIO(png)) for png in (SCREENSHOT.read_bytes(), screenshot(browser, tmp_path)))
-    assert committed.size == drawn.size == (WIDTH, HEIGHT)
-    difference = ImageStat.Stat(ImageChops.difference(committed.convert("L"), drawn.convert("L"))).mean[0]
-    assert difference < 6  # of 255; another machine has other fonts

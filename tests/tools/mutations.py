@@ -26,12 +26,12 @@ def tests_of(*modules: str) -> list[str]:
 SUITES = (
     tests_of(
         "retry", "threads", "schema", "records", "run", "dedupe", "filters", "signed_urls", "parquet", "publish", "auth", "transport",
-        "client", "extract", "deletions", "second_reads", "diff", "lake", "lake_file", "change_files", "scope", "guard", "watchdog",
-        "forks", "wrong_arguments", "cli",
+        "client", "extract", "any_response", "response", "connections", "deletions", "second_reads", "diff", "lake", "lake_file", "change_files", "scope", "guard", "watchdog",
+        "forks", "wrong_arguments", "cli", "cli_exit", "cli_output", "cli_lake", "killed_writers",
     ),
     ["tests/system/faults"],
     tests_of(
-        "thumbnails", "charts", "report", "snapshots", "snapshot_run", "lake_reader", "projects", "stores", "object_stores", "completion"
+        "thumbnails", "charts", "charts_by_owner", "report", "report_in_a_browser", "snapshots", "snapshot_run", "lake_reader", "projects", "stores", "object_stores", "completion"
     ),
 )  # fmt: skip
 

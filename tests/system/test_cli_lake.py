@@ -1,0 +1,84 @@
+from pathlib import Path
+
+import pytest
+
+from scenario_etl import Emulator, history
+
+
+@pytest.fixture
+def api():
+    with Emulator(250) as running:
+        yield running
+
+
+def test_days_makes_a_history_with_nights_that_the_guard_stopped(run, tmp_path: Path) -> None:
+    done = run("snapshot", "collections", "lake", "--demo", "--days", "30", "--date", "2026-11-23")
+    assert done.returncode == 0, done.stderr
+    runs = history(tmp_path / "lake", "collections").to_pylist()
+    assert [str(run["date"]) for run in runs] == [f"2026-10-{day}" for day in range(25, 32)] + [
+        f"2026-11-{day:02d}" for day in range(1, 24)
+    ]
+    assert [str(run["date"]) for run in runs if run["rejected"]] == ["2026-11-04", "2026-11-17"]
+    assert sum(run["deleted"] or 0 for run in runs) > 0
+    assert "2026-11-04: stopped by the guard: the list is empty, but the last snapshot has 257 rows\n" in done.stderr
+    assert "lake: 28 snapshots and 2 nights that the guard stopped; to see them: scenario-etl changes" in done.stderr
+    again = run("snapshot", "collections", "lake", "--demo", "--days", "30")
+    assert (again.returncode, again.stderr.count("\n")) == (78, 1)
+    assert "lake has snapshots of collections; --days needs a lake without any" in again.stderr
+    other = run("snapshot", "collections", "lake", "--demo")
+    assert other.returncode == 78  # the demo without a history is another scope
+    assert "--days simulates history; use it with --demo" in run("snapshot", "collections", "x", "--days", "9").stderr
+
+
+def test_changes_say_which_night_was_stopped_which_had_none_and_which_no_snapshot(run) -> None:
+    assert run("snapshot", "collections", "lake", "--demo", "--days", "30", "--date", "2026-11-23").returncode == 0
+
+    def redact_uri(*arguments: str) -> str:
+        return run("changes", "collections", "lake", *arguments).stdout
+
+    assert "2026-11-04   stopped by the guard\n" in redact_uri()
+    assert redact_uri("--date", "2026-11-04") == "2026-11-04: stopped by the guard\n"
+    assert redact_uri("--date", "2026-11-23") == "2026-11-23: no changes\n"
+    assert redact_uri("--date", "2025-01-01") == "no snapshot of 2025-01-01\n"
+    assert redact_uri("--since", "2027-01-01") == "no snapshot since 2027-01-01\n"
+    assert redact_uri("--date", "2026-11-21").splitlines()[0].split()[:2] == ["change", "name"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        ("--days 20 --date 2099-01-01", 78),
+        ("--days 5 --date 0001-01-03", 78),
+        ("--days 5 --date 1970-01-03", 78),
+        ("--days 9 --date 2026-11-20 --max-shrink 0", 65),
+    ],
+)
+def test_days_that_cannot_end_well_say_so(run, tmp_path: Path, arguments: str, code: int) -> None:
+    done = run("snapshot", "collections", "lake", "--demo", *arguments.split())
+    assert done.returncode == code, done.stderr
+    assert (tmp_path / "lake/collections").exists() == (code == 65)
+
+
+def test_the_demo_with_signed_urls_left_out_has_no_thumbnails(run) -> None:
+    assert run("snapshot", "collections", "lake", "--demo", "--signed-urls", "omit").returncode == 0
+
+
+def test_the_demo_stores_thumbnails_unless_pillow_is_missing_or_the_option_says_otherwise(run, tmp_path: Path) -> None:
+    assert run("snapshot", "collections", "with", "--demo").returncode == 0
+    assert len(list((tmp_path / "with/.thumbnails").iterdir())) > 100
+    assert run("snapshot", "collections", "without", "--demo", "--no-thumbnails").returncode == 0
+    assert not (tmp_path / "without/.thumbnails").exists()
+    (tmp_path / "PIL.py").write_text("raise ModuleNotFoundError('no', name='PIL')")
+    done = run("snapshot", "collections", "plain", "--demo", PYTHONPATH=str(tmp_path))
+    assert done.returncode == 0
+    assert "no thumbnails are stored: thumbnails need Pillow; install it: pip install " in done.stderr
+    wanted = run("snapshot", "collections", "plain", "--demo", "--thumbnails", PYTHONPATH=str(tmp_path))
+    assert (wanted.returncode, wanted.stderr.count("\n")) == (78, 1)
+
+
+def test_changes_can_begin_with_a_date_and_a_date_without_any_says_so(run, api) -> None:
+    for day in ("2026-11-21", "2026-11-22"):
+        assert run("snapshot", "collections", "lake", "--date", day, api=api).returncode == 0
+    counted = run("changes", "collections", "lake", "--since", "2026-11-22").stdout
+    assert ("2026-11-21" in counted, "2026-11-22" in counted) == (False, True)
+    assert run("changes", "collections", "lake", "--date", "2026-11-22").stdout == "2026-11-22: no changes\n"

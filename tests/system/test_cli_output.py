@@ -1,0 +1,160 @@
+import json
+import time
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from scenario_etl import Emulator
+from scenario_etl.emulator import Fault
+from tests.helpers import said
+
+OLD = b"yesterday's file"
+
+
+@pytest.fixture
+def old(tmp_path: Path) -> Path:
+    path = tmp_path / "collections.parquet"
+    path.write_bytes(OLD)
+    return path
+
+
+@pytest.fixture
+def api():
+    with Emulator(250) as running:
+        yield running
+
+
+def test_every_line_of_the_log_has_the_time_in_utc(run, api) -> None:
+    api.faults.append(Fault(status=503))
+    before = int(time.time())
+    done = run("export", "collections", "c.parquet", "--attempts", "2", api=api, TZ="Asia/Tokyo")
+    after = time.time()
+    retried, finished = done.stderr.splitlines()
+    assert ["503, retrying in" in said(retried)[0], "250 collections" in said(finished)[0]] == [True, True]
+    for line in (retried, finished):
+        assert before <= datetime.fromisoformat(line.split()[0]).timestamp() <= after
+
+
+def test_the_report_is_one_json_object_on_stdout(run, api) -> None:
+    done = run("export", "collections", "c.parquet", "--report", "-", api=api)
+    report = json.loads(done.stdout)
+    assert (report["rows"], report["pages"], report["path"]) == (250, 3, "c.parquet")
+
+
+def test_the_report_can_be_a_file(run, api, tmp_path: Path) -> None:
+    assert run("export", "collections", "c.parquet", "--report", "report.json", api=api).returncode == 0
+    assert json.loads((tmp_path / "report.json").read_text())["rows"] == 250
+
+
+def test_a_report_that_cannot_be_written_is_known_before_any_request(run, api, old: Path) -> None:
+    done = run("export", "collections", old, "--report", "missing/report.json", api=api)
+    assert (done.returncode, api.requests, old.read_bytes()) == (74, [], OLD)
+
+
+def test_json_logs_are_one_object_a_line(run, api) -> None:
+    done = run("export", "collections", "c.parquet", "--log-format", "json", "-v", api=api)
+    lines = [json.loads(line) for line in done.stderr.splitlines()]
+    assert {"time", "level", "event"} <= lines[0].keys()
+    assert [line["level"] for line in lines] == ["debug"] * 3 + ["info"]
+
+
+def test_the_bar_can_be_switched_on_where_stderr_is_no_terminal(run, api) -> None:
+    assert "records/s" in run("export", "collections", "c.parquet", "--progress", api=api).stderr
+    assert "records/s" not in run("export", "collections", "c.parquet", api=api).stderr
+
+
+def test_metrics_of_another_resource_and_what_is_no_number_are_not_kept(run, api, tmp_path: Path) -> None:
+    (tmp_path / "metrics").write_text(
+        'scenario_etl_last_failure_timestamp_seconds{resource="collections"} e\n'
+        'scenario_etl_last_exit_code{resource="projects"} 99\n'
+    )
+    assert run("export", "collections", "c.parquet", "--metrics-file", "metrics", api=api).returncode == 0
+    text = (tmp_path / "metrics").read_text()
+    assert 'scenario_etl_last_exit_code{resource="collections"} 0' in text
+    assert "last_failure" not in text
+
+
+def test_json_logs_have_event_run_id_and_fields(run, api) -> None:
+    api.faults.extend([None, Fault(status=429, headers={"Retry-After": "1"})])
+    done = run("export", "collections", "c.parquet", "--log-format", "json", api=api)
+    waiting, finished = [json.loads(line) for line in done.stderr.splitlines()]
+    assert (waiting["event"], waiting["page"], waiting["reason"]) == ("waiting", 2, "429")
+    assert (finished["event"], finished["rows"], finished["path"]) == ("finished", 250, "c.parquet")
+    assert waiting["run_id"] == finished["run_id"]
+    failed = json.loads(run("export", "collections", "c.parquet", "--log-format", "json").stderr)
+    assert (failed["event"], failed["level"], failed["exit_code"]) == ("failed", "error", 78)
+    assert failed["run_id"] != finished["run_id"]
+
+
+def test_metrics_are_prometheus_text_and_stay_after_a_failure(run, api, tmp_path: Path) -> None:
+    before = time.time()
+    done = run("snapshot", "collections", "lake", "--metrics-file", "scenario.prom", "--report", "-", api=api)
+    text = (tmp_path / "scenario.prom").read_text()
+    metrics = dict(line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
+    assert (
+        before <= float(metrics['scenario_etl_last_success_timestamp_seconds{resource="collections"}']) <= time.time()
+    )
+    assert metrics['scenario_etl_rows{resource="collections"}'] == "250"
+    assert float(metrics['scenario_etl_duration_seconds{resource="collections"}']) > 0
+    assert text.count("# TYPE") == text.count("# HELP") == len(metrics)
+    report = json.loads(done.stdout)
+    counts = (
+        "rows",
+        "pages",
+        "requests",
+        "retries",
+        "seconds_waited",
+        "duplicates",
+        "added",
+        "updated",
+        "deleted",
+        "bytes",
+    )
+    assert all(type(report[name]) in (int, float) for name in counts)
+    assert {"missing_fields", "unknown_fields", "path"} <= report.keys()
+    api.faults.append(Fault(status=404))
+    assert run("snapshot", "collections", "lake", "--metrics-file", "scenario.prom", api=api).returncode == 69
+    failed = (tmp_path / "scenario.prom").read_text()
+    assert {line for line in text.splitlines() if "exit_code{" not in line} <= set(failed.splitlines())
+    assert 'scenario_etl_last_exit_code{resource="collections"} 69' in failed
+    assert 'scenario_etl_last_failure_timestamp_seconds{resource="collections"} ' in failed
+    assert run("snapshot", "collections", "lake", "--metrics-file", "scenario.prom", api=api).returncode == 0
+    mended = (tmp_path / "scenario.prom").read_text()
+    assert 'scenario_etl_last_exit_code{resource="collections"} 0' in mended
+    (failure,) = [line for line in failed.splitlines() if line.startswith("scenario_etl_last_failure")]
+    assert failure in mended
+
+
+@pytest.mark.parametrize(
+    ("more", "code"),
+    [({}, 78), ({"SCENARIO_SDK_API_KEY": "demo", "SCENARIO_SDK_API_SECRET": "wrong"}, 77), ({"API": "right"}, 69)],
+)
+def test_the_report_of_a_run_that_failed_says_why(run, api, tmp_path: Path, more, code: int) -> None:
+    base = {"SCENARIO_BASE_URL": api.url} | more
+    if "API" in more:
+        base |= {"SCENARIO_SDK_API_KEY": "demo", "SCENARIO_SDK_API_SECRET": "demo"}
+        api.faults.extend([Fault(status=404)] * 2)
+    done = run("export", "collections", "c.parquet", "--report", "-", **base)
+    assert done.returncode == code
+    facts = json.loads(done.stdout)
+    assert (facts["succeeded"], facts["exit_code"], facts["resource"]) == (False, code, "collections")
+    assert facts["message"] in done.stderr
+    assert run("snapshot", "collections", "lake", "--report", "r.json", **base).returncode == code
+    assert json.loads((tmp_path / "r.json").read_text())["exit_code"] == code
+    assert run("export", "collections", "c.parquet", "--report", "r.json", api=api).returncode == 0
+    assert json.loads((tmp_path / "r.json").read_text())["succeeded"] is True
+
+
+@pytest.mark.parametrize("other", ["collections.parquet", "./collections.parquet"])
+@pytest.mark.parametrize("option", ["--report", "--metrics-file"])
+def test_one_file_is_not_written_twice(run, api, old: Path, option: str, other: str) -> None:
+    done = run("export", "collections", "collections.parquet", option, other, api=api)
+    assert (done.returncode, api.requests, old.read_bytes()) == (78, [], OLD)
+    assert "the outputs must be different files, got " in done.stderr
+
+
+def test_counts_have_the_right_number(run) -> None:
+    with Emulator(1) as api:
+        done = run("export", "collections", "c.parquet", api=api)
+    assert "1 page in" in done.stderr

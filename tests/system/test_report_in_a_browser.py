@@ -1,0 +1,98 @@
+import base64
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from PIL import Image, ImageChops, ImageStat
+from playwright.sync_api import Browser
+
+from scenario_etl import Client, Emulator, GuardError, snapshot
+from scenario_etl.dashboard.page import write_report
+from tests.tools.pictures import CHROMIUM, HEIGHT, HISTORY, SCREENSHOT, WIDTH, running_browser, screenshot
+
+HOSTILE = [
+    "<script>alert(1)</script>",
+    '"><img src=x onerror=alert(2)>',
+    "{{ 7 * 7 }}",
+    "コレクション 🎮 & Söhne",
+    "x" * 300,
+]
+
+
+@pytest.fixture(scope="module")
+def lake(tmp_path_factory) -> Path:
+    """A lake of three days: the first snapshot, one with changes, and one that the guard stops; with hostile names."""
+    folder = tmp_path_factory.mktemp("lake")
+    with Emulator(60) as api, Client("demo", "demo", base_url=api.url) as client:
+        api.collections = [api.record(number, signed=False) for number in range(60)]
+        for number, name in enumerate(HOSTILE):
+            api.collections[number] |= {"name": name, "updatedAt": "2026-11-20T00:00:00.000Z"}
+        snapshot("collections", folder, date="2026-11-01", client=client)
+        del api.collections[10:13]
+        api.collections[3] |= {"assetCount": 5000, "itemCount": 5001}
+        snapshot("collections", folder, date="2026-11-02", client=client)
+        rest, api.collections = api.collections, []
+        with pytest.raises(GuardError):
+            snapshot("collections", folder, date="2026-11-03", client=client)
+        api.collections = rest
+        write_report(folder, folder / "report.html")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    if not CHROMIUM:
+        pytest.skip("needs Chromium; .ci/run installs it")
+    with running_browser() as running:
+        yield running
+
+
+BACKGROUNDS = {"light": "rgb(255, 255, 255)", "dark": "rgb(27, 29, 33)"}
+
+
+@pytest.mark.parametrize("scheme", BACKGROUNDS)
+@pytest.mark.parametrize("width", [1280, 390])
+def test_a_browser_renders_the_page_at_desktop_and_phone_width_without_errors(
+    browser: Browser, lake: Path, tmp_path: Path, width: int, scheme: str
+) -> None:
+    tab = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    messages: list[str] = []
+    requested: list[str] = []
+    tab.on("console", lambda message: messages.append(message.text))
+    tab.on("pageerror", lambda error: messages.append(str(error)))
+    tab.on("dialog", lambda dialog: messages.append(dialog.message))
+    tab.on("request", lambda request: requested.append(request.url))
+    address = (lake / "report.html").as_uri()
+    tab.goto(address)
+    assert messages == []
+    assert [url for url in requested if not url.startswith("data:")] == [address]
+    assert tab.evaluate("document.documentElement.scrollWidth") == width
+    assert tab.evaluate("[...document.images].every(image => image.complete && image.naturalWidth > 0)")
+    charts = tab.evaluate("[...document.querySelectorAll('picture img')].map(image => image.naturalWidth)")
+    assert charts == [1800 if width > 600 else 840] * 3
+    assert tab.evaluate("getComputedStyle(document.body).backgroundColor") == BACKGROUNDS[scheme]
+    drawn = tab.evaluate("document.querySelector('picture img').currentSrc").partition(",")[2]
+    corner = Image.open(io.BytesIO(base64.b64decode(drawn))).convert("RGB").getpixel((0, 0))
+    assert f"rgb{corner}" == BACKGROUNDS[scheme]
+    hint = tab.evaluate("getComputedStyle(document.querySelector('.hint')).display")
+    assert hint == ("none" if width > 600 else "block")
+    assert len(tab.screenshot(path=tmp_path / "page.png", full_page=True)) > 50_000
+    tab.close()
+
+
+def test_a_simulated_month_is_less_than_3366_pixels_tall_on_a_phone(browser: Browser, run, tmp_path: Path) -> None:
+    assert run(*HISTORY).returncode == 0
+    write_report(tmp_path / "lake", tmp_path / "report.html")
+    tab = browser.new_page(viewport={"width": 390, "height": 844})
+    tab.goto((tmp_path / "report.html").as_uri())
+    assert tab.evaluate("document.documentElement.scrollHeight") < 3366
+    tab.close()
+
+
+def test_the_image_in_the_readme_shows_the_current_page(browser: Browser, run, tmp_path: Path) -> None:
+    assert run(*HISTORY).returncode == 0
+    committed, drawn = (Image.open(io.BytesIO(png)) for png in (SCREENSHOT.read_bytes(), screenshot(browser, tmp_path)))
+    assert committed.size == drawn.size == (WIDTH, HEIGHT)
+    difference = ImageStat.Stat(ImageChops.difference(committed.convert("L"), drawn.convert("L"))).mean[0]
+    assert difference < 6  # of 255; another machine has other fonts
