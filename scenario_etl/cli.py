@@ -98,8 +98,8 @@ def export(
 ) -> None:  # fmt: skip
     """Write all of RESOURCE to the Parquet file DESTINATION, whole or not at all.
 
-    DESTINATION is a path, or a URI of an object store (s3://, gs://, abfss://), whose credentials come from its own
-    environment. If the export fails, an earlier file there is untouched.
+    DESTINATION is a path, or the URI of an object store (s3://, gs://, abfss://); the credentials of a store are read
+    from its environment variables, such as AWS_ACCESS_KEY_ID. If the export fails, an existing file is untouched.
 
     \b
       scenario-etl export collections collections.parquet

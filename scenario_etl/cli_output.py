@@ -32,7 +32,7 @@ METRICS = {
     "last_failure_timestamp_seconds": "Time of the last run that failed, in seconds since 1970.",
     "last_exit_code": "Exit code of the last run.",
     "rows": "Number of rows of the last run that succeeded.",
-    "duration_seconds": "Duration of the last run that succeeded.",
+    "duration_seconds": "Duration of the last run that succeeded, in seconds.",
 }
 
 logger = logging.getLogger("scenario_etl")

@@ -81,8 +81,8 @@ def test_the_file_holds_the_table_and_tells_where_it_comes_from(connect, tmp_pat
         described = scan("collections", client=client, project_id=api.project_ids[1])
         report = described.to_parquet(tmp_path / "c.parquet")
         assert pq.read_table(tmp_path / "c.parquet").equals(described.to_arrow())
-    told = key_values(opened(tmp_path / "c.parquet"))
-    assert told == {
+    metadata = key_values(opened(tmp_path / "c.parquet"))
+    assert metadata == {
         "scenario_etl.version": "0.1.0",
         "scenario_etl.resource": "collections",
         "scenario_etl.extracted_at": report.extracted_at.isoformat(),
@@ -122,7 +122,7 @@ def test_head_goes_on_over_short_and_empty_pages() -> None:
     assert len(scan("collections", client=client).head(5)) == 5
 
 
-def test_each_use_of_a_scan_is_a_fresh_walk(connect) -> None:
+def test_each_use_of_a_scan_is_a_new_run(connect) -> None:
     with Emulator(5) as api:
         described = scan("collections", client=connect(api))
         assert described.report is None

@@ -254,7 +254,7 @@ def test_a_home_folder_is_expanded_and_a_dash_is_refused(run, api, tmp_path: Pat
 
 
 @pytest.mark.parametrize("command", ["export", "snapshot", "head"])
-def test_the_options_reach_the_walk(run, api, command: str) -> None:
+def test_the_options_reach_the_run(run, api, command: str) -> None:
     target = {"export": ["c.parquet"], "snapshot": ["lake"], "head": ["--rows", "50"]}[command]
     project = api.project_ids[0]
     done = run(command, "collections", *target, "--page-size", "20", "--project-id", project, api=api)

@@ -137,9 +137,9 @@ def test_the_report_of_a_run_that_failed_says_why(run, api, tmp_path: Path, more
         api.faults.extend([Fault(status=404)] * 2)
     done = run("export", "collections", "c.parquet", "--report", "-", **base)
     assert done.returncode == code
-    facts = json.loads(done.stdout)
-    assert (facts["succeeded"], facts["exit_code"], facts["resource"]) == (False, code, "collections")
-    assert facts["message"] in done.stderr
+    report = json.loads(done.stdout)
+    assert (report["succeeded"], report["exit_code"], report["resource"]) == (False, code, "collections")
+    assert report["message"] in done.stderr
     assert run("snapshot", "collections", "lake", "--report", "r.json", **base).returncode == code
     assert json.loads((tmp_path / "r.json").read_text())["exit_code"] == code
     assert run("export", "collections", "c.parquet", "--report", "r.json", api=api).returncode == 0

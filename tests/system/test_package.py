@@ -71,12 +71,12 @@ def test_an_installed_package_names_itself_and_a_folder_its_path(monkeypatch) ->
         def read_text(self, _: str) -> str | None:
             return self.text
 
-    told = {
+    output = {
         None: "scenario-etl",
         '{"url": "https://example.org/x.whl", "archive_info": {}}': "scenario-etl",
         '{"url": "file:///home/a%20b/clone", "dir_info": {}}': "/home/a b/clone",
     }
-    for text, source in told.items():
+    for text, source in output.items():
         monkeypatch.setattr("scenario_etl.extras.distribution", lambda _, text=text: Distribution(text))
         assert extras.install_command("report") == f"pip install '{source}[report]'"
 
@@ -107,7 +107,7 @@ def test_neither_the_import_nor_help_nor_an_export_imports_what_it_does_not_use(
 
 
 @pytest.mark.skipif(sys.platform != "linux" or os.cpu_count() == 1, reason="counts threads in /proc, more than one")
-def test_the_command_line_starts_no_threads_for_linear_algebra_unless_told_to() -> None:
+def test_the_command_line_starts_no_threads_for_linear_algebra_unless_configured() -> None:
     code = """
 import atexit, os, sys
 from scenario_etl.__main__ import main
@@ -117,8 +117,8 @@ main()
 """
 
     def threads(**variables: str) -> int:
-        told = subprocess.check_output([sys.executable, "-c", code], text=True, env=environment() | variables)
-        return int(told.split()[-1])
+        output = subprocess.check_output([sys.executable, "-c", code], text=True, env=environment() | variables)
+        return int(output.split()[-1])
 
     assert threads(OPENBLAS_NUM_THREADS="2") > threads()
 

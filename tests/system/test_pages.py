@@ -2,7 +2,6 @@
 
 import doctest
 import importlib.util
-import os
 import re
 import subprocess
 from collections import Counter
@@ -158,7 +157,7 @@ def test_the_options_are_those_of_the_command_line(command: str, tables: int) ->
         name for table in rows for row in table for name in re.findall(r"--[a-z][a-z-]+", row.split(" | ")[0])
     }
     done = subprocess.run(
-        ["scenario-etl", command, "--help"], capture_output=True, text=True, check=True, env=dict(os.environ)
+        ["scenario-etl", command, "--help"], capture_output=True, text=True, check=True, env=environment()
     )
     listed = re.findall(r"^  (?:-\w, )?(--[a-z-]+)(?:[ /]+(--[a-z-]+))?", done.stdout, re.MULTILINE)
     assert documented == {name for names in listed for name in names if name} - {"--help"}

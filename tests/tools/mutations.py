@@ -1,4 +1,4 @@
-"""`python -m tests.tools.mutations`: break each rule of a trustworthy walk in turn, and see that a test notices.
+"""`python -m tests.tools.mutations`: break each rule of a trustworthy run in turn, and check that a test fails.
 
 Each mutation is made in a copy of the checkout, so that the working tree stays as it is. The tests of its own module
 run first, then all others. Takes about an hour.
@@ -71,7 +71,7 @@ MUTATIONS = [
     Mutation("batches hold all their pages", "run", "records += page.records", "records = page.records"),
     Mutation("batches are bounded in bytes", "run", " or size >= BATCH_BYTES", ""),
     Mutation("the last batch counts", "run", "    if records:\n        yield records\n", ""),
-    Mutation("4 sorted keys are all asked", "dedupe", "for keys in self._sorted:", "for keys in self._sorted[-1:]:"),
+    Mutation("4 all sorted keys are searched", "dedupe", "for keys in self._sorted:", "for keys in self._sorted[-1:]:"),
     Mutation("names on the page are escaped", "dashboard/page", "autoescape=True", "autoescape=False"),
     Mutation("thumbnails end with the deadline", "thumbnails", "arrived.get(timeout=max(0.0, end - monotonic()))", "arrived.get()"),
     Mutation("refused runs are in the history", "lake_reader", '"rejected": run.date in rejected', '"rejected": False'),
@@ -89,10 +89,10 @@ MUTATIONS = [
     Mutation("completion ends with 0", "cli_exit", "BROKEN_PIPE if error.code == 1 else error.code", "BROKEN_PIPE"),
     Mutation("files of options complete", "cli_options", '"--report", type=PATH, ', '"--report", '),
     Mutation("nobody waits long for a wrong host", "cli", 'CONNECT_DEADLINE if is_default("attempts", "deadline") else None', "None"),
-    Mutation("a longer deadline can be asked for", "cli", 'CONNECT_DEADLINE if is_default("attempts", "deadline") else None', "CONNECT_DEADLINE"),
+    Mutation("a longer deadline can be set", "cli", 'CONNECT_DEADLINE if is_default("attempts", "deadline") else None', "CONNECT_DEADLINE"),
     Mutation("a wrong host is a warning at once", "transport", "seconds > LONG_WAIT or not failure.connected", "seconds > LONG_WAIT"),
     Mutation("a host that answered has the whole deadline", "retry", "self._connected |= _failure(state).connected", "pass"),
-    Mutation("1 never sooner than asked", "retry", "max(_failure(state).error.retry_after or 0.0, self._backoff(state))",
+    Mutation("1 never sooner than requested", "retry", "max(_failure(state).error.retry_after or 0.0, self._backoff(state))",
              "self._backoff(state)"),
     Mutation("1 the backoff holds", "retry", "max(_failure(state).error.retry_after or 0.0, self._backoff(state))",
              "_failure(state).error.retry_after or self._backoff(state)"),
@@ -106,7 +106,7 @@ MUTATIONS = [
     Mutation("2 a broken response is no page", "response", "        if must_be_complete:\n            raise", "        if False:\n            raise"),
     Mutation("2 redirects stay in the origin", "response", "    if not stays:", "    if not location:"),
     Mutation("2 redirects end", "transport", "MAX_REDIRECTS = 5", "MAX_REDIRECTS = 50"),
-    Mutation("3 an empty string ends the walk", "client", 'if token is None or token == "":', "if token is None:"),
+    Mutation("3 an empty string ends the listing", "client", 'if token is None or token == "":', "if token is None:"),
     Mutation("3 zero does not end it", "client", 'if token is None or token == "":', "if not token:"),
     Mutation("3 an empty page does not end it", "client", "            if page.next_token is None:",
              "            if page.next_token is None or not page.records:"),
@@ -152,7 +152,7 @@ MUTATIONS = [
     Mutation("7 URLs are shown without their query", "redact", 'r"\\1?..."', 'r"\\g<0>"'),
     Mutation("7 plain http is for loopback", "connections", 'if parts.scheme == "http" and not _is_loopback(parts.hostname or ""):', "if False:"),
     Mutation("7 .netrc never replaces the credentials", "transport", 'self._request.headers["Authorization"] = f"{transport.authorization.scheme} {credentials}"', 'self._request.headers.setdefault("Authorization", f"{transport.authorization.scheme} {credentials}")'),
-    Mutation("7 a bearer token is asked anew", "auth", "        token = _checked_token(_called(self._token))\n", "        token = self._recent[-1] if self._recent else _checked_token(_called(self._token))\n"),
+    Mutation("7 a bearer token is fetched for each request", "auth", "        token = _checked_token(_called(self._token))\n", "        token = self._recent[-1] if self._recent else _checked_token(_called(self._token))\n"),
     Mutation("a body is bounded", "response", "while size <= limit and ", "while "),
     Mutation("the time of a response is bounded", "response", "if is_late():", "if False:"),
     Mutation("requests are paced", "transport", "seconds = self._transport.pacer.take(self._project) if self._transport.pacer else 0.0", "seconds = 0.0"),
@@ -165,7 +165,7 @@ MUTATIONS = [
     Mutation("connections belong to their process", "connections", "if self._process != os.getpid():", "if False:"),
     Mutation("3 a list brings something new", "run", "if page - last_new_page >= MAX_EMPTY_PAGES:", "if False:"),
     Mutation("3 a list ends", "client", "if self.pages >= self._max_pages:", "if False:"),
-    Mutation("4 keys are told apart by their UTF-8", "dedupe", "found: list[int] = np.frombuffer(digests, np.int64).tolist()", "found: list[int] = [hash(text) for text in texts]"),
+    Mutation("4 keys are compared by their UTF-8", "dedupe", "found: list[int] = np.frombuffer(digests, np.int64).tolist()", "found: list[int] = [hash(text) for text in texts]"),
     Mutation("7 a secret is found in base64", "redact", "    (re.compile(r\"[A-Za-z0-9+/_-]{4,}={0,2}\"), _from_base64),\n", ""),
     Mutation("7 a secret is found escaped", "redact", "for _ in range(4):", "for _ in range(1):"),
     Mutation("7 a short secret is a word", "redact", 'if len(secret) >= MIN_SUBSTRING_CHARACTERS else rf"(?<!\\w){re.escape(secret)}(?!\\w)"', 'if True else ""'),
@@ -178,7 +178,7 @@ MUTATIONS = [
     Mutation("7 tracebacks have no credentials", "cli_output", "return without_credentials(super().formatException(ei))", "return super().formatException(ei)"),
     Mutation("a URI is taken whole", "stores", '    if "#" in rest:', "    if False:"),
     Mutation("a URI has a path", "stores", 'elif not path.strip("/"):', "elif False:"),
-    Mutation("a transient failure of a store is told apart", "stores", "if is_remote(uri) and is_transient(error):", "if False:"),
+    Mutation("a transient failure of a store is recognized", "stores", "if is_remote(uri) and is_transient(error):", "if False:"),
     Mutation("a refusal of a store does not pass", "publish", "        if not is_transient(error):\n            raise\n", ""),
     Mutation("an upload is tried again", "publish", "            raise RetryableError(TransientError(f\"cannot write {place}: {reason}\"), reason) from error", "            raise TransientError(reason) from error"),
     Mutation("an unclear answer is looked into", "publish", "        if not _is_there(store, key, source):", "        if True:"),

@@ -17,7 +17,7 @@ def test_every_mutation_can_be_made_and_is_still_python(mutation) -> None:
     assert ast.dump(wrong) != ast.dump(ast.parse(right))
 
 
-def test_every_rule_is_told_apart() -> None:
+def test_every_rule_has_its_own_name() -> None:
     assert len({mutation.rule for mutation in MUTATIONS}) == len(MUTATIONS)
 
 

@@ -51,7 +51,7 @@ class TestEveryResource:
         batch = RecordReader(resource).read([fields])
         assert sum(column.null_count for column in batch.columns) == len(resource.columns) - len(resource.primary_key)
 
-    def test_a_walk_gives_every_record_once_with_the_declared_types(self, resource: Resource) -> None:
+    def test_a_run_returns_every_record_once_with_the_declared_types(self, resource: Resource) -> None:
         records = [right_record(resource, number) for number in range(5)]
         client, adapter = answering(
             {resource.records_key: records[:3], "nextPaginationToken": "t"}, {resource.records_key: records[2:]}

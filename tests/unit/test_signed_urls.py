@@ -78,7 +78,7 @@ UNSIGNED = ["https://cdn.example/a?p=100", PUBLIC, "https://cdn.example/assets-t
         ("omit", [None, None, *UNSIGNED, None]),
     ],
 )
-def test_signed_urls_take_the_form_that_was_asked_for_and_unsigned_ones_stay(form, expected) -> None:
+def test_signed_urls_take_the_requested_form_and_unsigned_ones_stay(form, expected) -> None:
     urls = [SIGNED, OTHER, *UNSIGNED, None]
     assert [in_form(url, form) for url in urls if url is not None] == expected[:-1]
     records = [

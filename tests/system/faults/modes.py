@@ -27,9 +27,9 @@ class Mode:
         fails: the exit code of a right failure; 0 where the right rows must come.
         times: how often the page breaks before it is right.
         breaks: the index of the page.
-        pages: the whole walk by token, where one broken page does not tell it.
+        pages: all pages by token, where one broken page is not enough.
         rows: the records that make the right result; those of the right pages by default.
-        asked: the seconds that the server asks to wait before the next request.
+        min_wait: seconds that the server requires before the next request.
         timeout: of the client, in seconds.
 
     """
@@ -42,7 +42,7 @@ class Mode:
     breaks: int = 1
     pages: dict[str | None, dict[str, Any]] | None = None
     rows: list[dict[str, Any]] | None = None
-    asked: float = 0.0
+    min_wait: float = 0.0
     timeout: float = 2.0
 
     def __str__(self) -> str:
@@ -88,7 +88,7 @@ def replaced(old: bytes, new: bytes) -> Fault:
 
 
 def cut(where: float, announced: bool) -> Fault:
-    """Answer with the first part of the page; `announced`: the length of the whole was told."""
+    """Answer with the first part of the page; `announced`: the length of the whole is in the header."""
 
     def fault(exchange: Exchange) -> None:
         content = encoded(exchange.page)
@@ -214,7 +214,7 @@ def bomb(exchange: Exchange) -> None:
 
 
 def listing(*pages: tuple[Any, list[int], Any]) -> dict[str, Any]:
-    """The arguments of a mode whose walk has these pages: its token, the numbers of its records, the next token."""
+    """The arguments of a mode that has these pages: its token, the numbers of its records, the next token."""
     bodies = {}
     for token, numbers, following in pages:
         bodies[token] = {"collections": [right_record(number) for number in numbers]}
@@ -225,14 +225,14 @@ def listing(*pages: tuple[Any, list[int], Any]) -> dict[str, Any]:
 
 
 def elsewhere(exchange: Exchange) -> None:
-    """Redirect to another origin; the server there would give the page, and must not be asked."""
+    """Redirect to another origin; the server there would return the page, and must not be requested."""
     other = FaultServer(Exchange.send).__enter__()
     exchange.server.elsewhere = other
     exchange.send({}, 302, {"Location": f"{other.origin}{exchange.target}"})
 
 
 def moved(exchange: Exchange) -> None:
-    """Redirect within the origin, once: what is asked with `moved` is answered."""
+    """Redirect within the origin, once: a request with `moved` gets the page."""
     if "moved=1" in exchange.target:
         exchange.send()
     else:
@@ -283,18 +283,18 @@ MODES = [
         Mode("status codes", f"{code} once", status(code), times=1)
         for code in (408, 425, 429, 500, 501, 502, 503, 504, 599)
     ],
-    Mode("status codes", "429, Retry-After 2", status(429, {"Retry-After": "2"}), times=1, asked=2),
-    Mode("status codes", "429, Retry-After as a date", in_two_seconds, times=1, asked=2),
-    Mode("status codes", "503, Retry-After 2", status(503, {"Retry-After": "2"}), times=1, asked=2),
+    Mode("status codes", "429, Retry-After 2", status(429, {"Retry-After": "2"}), times=1, min_wait=2),
+    Mode("status codes", "429, Retry-After as a date", in_two_seconds, times=1, min_wait=2),
+    Mode("status codes", "503, Retry-After 2", status(503, {"Retry-After": "2"}), times=1, min_wait=2),
     Mode("status codes", "429, Retry-After 0", status(429, {"Retry-After": "0"}), times=1),
     Mode("status codes", "429, Retry-After -5", status(429, {"Retry-After": "-5"}), times=1),
     Mode("status codes", "429, Retry-After in the past",
          status(429, {"Retry-After": "Wed, 21 Oct 2015 07:28:00 GMT"}), times=1),
     Mode("status codes", "429, Retry-After garbage", status(429, {"Retry-After": "in a while"}), times=1),
     Mode("status codes", "429, Retry-After an hour", status(429, {"Retry-After": "3600"}), LATER),
-    Mode("status codes", "429, remainingSeconds 2", status(429, body={"remainingSeconds": 2}), times=1, asked=2),
+    Mode("status codes", "429, remainingSeconds 2", status(429, body={"remainingSeconds": 2}), times=1, min_wait=2),
     Mode("status codes", "429, details.remainingSeconds 2",
-         status(429, body={"reason": "slow down", "details": {"remainingSeconds": 2}}), times=1, asked=2),
+         status(429, body={"reason": "slow down", "details": {"remainingSeconds": 2}}), times=1, min_wait=2),
     Mode("status codes", "429 for ever", status(429), LATER),
     Mode("status codes", "503 for ever", status(503), LATER),
     Mode("status codes", "503 on the first page", status(503), times=1, breaks=0),
@@ -403,7 +403,7 @@ MODES = [
     refused("id a number", id=4),
     refused("id empty", id=""),
     Mode("records", "identical duplicate", append(right_record(1))),
-    Mode("records", "differing duplicate", append(right_record(1) | {"name": "renamed during the walk"})),
+    Mode("records", "differing duplicate", append(right_record(1) | {"name": "renamed during the run"})),
     Mode("records", "duplicate within a page", append(right_record(5))),
     Mode("records", "a record is a string", append("collection_9"), DATA),
     Mode("records", "a record is null", append(None), DATA),

@@ -105,7 +105,7 @@ class FaultServer:
         fault: what answers the requests for the page that breaks.
         breaks: the index of that page.
         times: how often it breaks before it is right.
-        pages: by token; replaced where a mode needs a walk of its own.
+        pages: by token; replaced where a mode needs others.
         arrivals: the time of each request for the page that breaks, in seconds.
 
     """

@@ -35,8 +35,8 @@ def test_every_mode_ends_right(mode: Mode, runs: dict[Mode, Future[Run]]) -> Non
     assert "S1GNATURE" not in seen.output
     assert seen.requests_elsewhere == 0
     assert seen.megabytes < MAX_MEGABYTES
-    if mode.asked:
-        assert seen.arrivals[1] - seen.arrivals[0] >= mode.asked
+    if mode.min_wait:
+        assert seen.arrivals[1] - seen.arrivals[0] >= mode.min_wait
 
 
 def test_there_are_at_least_sixty_modes_of_every_family_each_with_a_name_of_its_own() -> None:

@@ -54,10 +54,10 @@ def measure(command: list[str], url: str) -> Cost:
     }
     with tempfile.TemporaryDirectory() as folder:
         launcher = [sys.executable, "-S", "-c", LAUNCHER, *command]
-        told = subprocess.run(
+        output = subprocess.run(
             launcher, cwd=folder, env=environment, capture_output=True, text=True, check=True, timeout=600
         ).stdout
-    status, cpu, wall, memory = told.split()
+    status, cpu, wall, memory = output.split()
     if status != "0":
         raise click.ClickException(f"{' '.join(command)} failed")
     return Cost(float(cpu), float(wall), float(memory))

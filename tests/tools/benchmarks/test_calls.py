@@ -13,7 +13,7 @@ PAGES = 40
 
 
 def calls(pages: int, use: Callable[[Scan], object]) -> Counter[str]:
-    """How often each Python function is called during a walk of so many full pages, by file."""
+    """How often each Python function is called during a run over so many full pages, by file."""
     emulator = Emulator(0)
     emulator.close()
     bodies = [
