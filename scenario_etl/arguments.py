@@ -49,7 +49,7 @@ def instance(name: str, value: object, kind: type) -> None:
 def text(name: str, value: object) -> str:
     """Return text that is not empty, without control characters."""
     if not isinstance(value, str) or not value.isprintable() or not 0 < len(value) <= MAX_TEXT_LENGTH:
-        raise _wrong(name, f"text of 1 to {MAX_TEXT_LENGTH:,} printable characters", value)
+        raise _wrong(name, f"a string of 1 to {MAX_TEXT_LENGTH:,} printable characters", value)
     return value
 
 

@@ -55,16 +55,19 @@ CHECK = Reading(
 )  # fmt: skip
 EXIT_CODES = """\b
 Exit codes:
-  0    done
+  0    success
   2    usage error: an unknown option or a wrong argument
-  65   the data is not plausible: a value does not fit, the listing does not end, or too many rows are gone
-  69   the API returned something unusable; retrying does not help
+  65   the data is not valid: a value does not fit its column, the list does not end, or too many rows are missing
+  69   the API returned a response that is not valid; retrying does not help
   70   internal error
   74   a file or a lake cannot be written or read
   75   temporary failure of the API or the store, or another run has locked the lake: run again later
   77   the API refused the credentials
   78   a credential or an argument is missing or not valid
-  130  interrupted (Ctrl-C), 143 terminated (SIGTERM), 129 the terminal was closed (SIGHUP)
+  129  the terminal was closed (SIGHUP)
+  130  interrupted (Ctrl-C)
+  141  stdout was closed by its reader
+  143  terminated (SIGTERM)
 """
 
 
@@ -76,7 +79,7 @@ def cli() -> None:
     \b
     Credentials are read from the environment:
       SCENARIO_SDK_API_KEY and SCENARIO_SDK_API_SECRET, or SCENARIO_SDK_JWT
-      SCENARIO_SDK_API_KEY_FILE and SCENARIO_SDK_API_SECRET_FILE name files that contain them
+      SCENARIO_SDK_API_KEY_FILE and SCENARIO_SDK_API_SECRET_FILE name files that contain the key and the secret
 
     \b
     Without an account:
@@ -96,7 +99,7 @@ def export(
     *, resource: str, destination: str, signed_urls: SignedURLs, outputs: Outputs, filters: dict[str, Any],
     reading: Reading, connection: Connection,
 ) -> None:  # fmt: skip
-    """Write all of RESOURCE to the Parquet file DESTINATION, whole or not at all.
+    """Export all records of RESOURCE to the Parquet file DESTINATION, which is written atomically.
 
     DESTINATION is a path, or the URI of an object store (s3://, gs://, abfss://); the credentials of a store are read
     from its environment variables, such as AWS_ACCESS_KEY_ID. If the export fails, an existing file is untouched.
@@ -129,7 +132,7 @@ def add_snapshot(
     *, resource: str, lake: str, publishing: Publishing, signed_urls: SignedURLs, outputs: Outputs,
     filters: dict[str, Any], reading: Reading, connection: Connection,
 ) -> None:  # fmt: skip
-    """Publish all of RESOURCE as today's snapshot in LAKE, with the changes since the snapshot before.
+    """Save all records of RESOURCE as today's snapshot in LAKE, with the changes since the previous one.
 
     LAKE is a folder, or the URI of a prefix in an object store. A second run on the same day replaces the snapshot. A
     snapshot in which too many rows are missing is not published (exit code 65).
@@ -186,8 +189,8 @@ def _stores_thumbnails(option: bool | None, demo: bool, signed_urls: SignedURLs)
 @cli.command(name="changes", short_help="Show what changed in a lake.")
 @resource_argument
 @click.argument("lake", type=PATH)
-@click.option("--date", metavar="DATE", help="Show the changed rows of this date, instead of counts for each date.")
-@click.option("--since", metavar="DATE", help="Start with this date. Default: the first.")
+@click.option("--date", metavar="DATE", help="Show the rows that changed on this date, instead of counts per date.")
+@click.option("--since", metavar="DATE", help="First date to include. Default: the oldest.")
 @verbose_option
 def show_changes(resource: str, lake: str, date: str | None, since: str | None, verbose: bool) -> None:
     """Show how many rows of RESOURCE were added, updated and deleted with each snapshot in LAKE."""
@@ -244,7 +247,7 @@ def report_lake(lake: str, destination: str, verbose: bool) -> None:
     start_logging("text", verbose)
     filesystem(destination)  # raises where it is not valid
     if os.path.splitext(destination)[1].lower() not in {".html", ".htm"}:
-        raise ConfigError(f"the page is HTML, but {redact_uri(destination)} does not end in .html")
+        raise ConfigError(f"DESTINATION must end in .html or .htm, got {redact_uri(destination)}")
     runs = write_report(lake, destination)
     logger.info("%s: %s of collections; open it in a browser", redact_uri(destination), count_of(runs, "run", "runs"))
 
@@ -260,7 +263,7 @@ def report_lake(lake: str, destination: str, verbose: bool) -> None:
 def head(resource: str, rows: int, filters: dict[str, Any], reading: Reading, connection: Connection) -> None:
     """Show the first rows of RESOURCE, with as few requests as possible.
 
-    If the host cannot be reached, it fails after 20 s, unless --attempts or --deadline is set.
+    If the host cannot be reached, the command fails after 20 s, unless --attempts or --deadline is set.
     """
     start_logging(connection.log_format, connection.verbose)
     connect_deadline = CONNECT_DEADLINE if is_default("attempts", "deadline") else None
@@ -293,7 +296,7 @@ def check(filters: dict[str, Any], connection: Connection) -> None:
     "--collections", type=click.IntRange(0), default=250, show_default=True, metavar="N", help="Number of collections."
 )
 def emulator(port: int, collections: int) -> None:
-    """Serve a Scenario API with a made-up team on loopback, until interrupted.
+    """Serve a Scenario API with a fictional team on 127.0.0.1, until interrupted.
 
     The first line on stdout is its base URL; key and secret are both "demo".
 
@@ -306,7 +309,9 @@ def emulator(port: int, collections: int) -> None:
     try:
         api = scenario_etl.Emulator(collections, port=port)
     except OSError as error:
-        raise ConfigError(f"cannot serve on port {port}: {error.strerror}") from error
+        raise ConfigError(
+            f"cannot serve on port {port}: {error.strerror}; use another --port, or 0 for a free one"
+        ) from error
     echo(api.url)
     try:
         api.serve_forever()

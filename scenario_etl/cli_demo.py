@@ -68,7 +68,7 @@ def make_history(
     logger.info(
         "%s: %s and %s; to see them: scenario-etl changes %s %s; scenario-etl report %s report.html",
         redact_uri(lake), count_of(days - refused, "snapshot", "snapshots"),
-        count_of(refused, "night that the guard stopped", "nights that the guard stopped"),
+        count_of(refused, "snapshot rejected by the guard", "snapshots rejected by the guard"),
         resource, redact_uri(lake), redact_uri(lake),
     )  # fmt: skip
     return report

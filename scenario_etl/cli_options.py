@@ -131,10 +131,10 @@ connection_options = grouped(
     Connection,
     "connection",
     click.option("--demo", is_flag=True, help="Use the built-in emulator; no account needed."),
-    click.option("--base-url", metavar="URL", help="Base URL of the API. Default: SCENARIO_BASE_URL, or the vendor's."),
+    click.option("--base-url", metavar="URL", help="Base URL of the API. Default: SCENARIO_BASE_URL, or https://api.cloud.scenario.com/v1."),
     click.option(
         "--timeout", type=click.FloatRange(0, min_open=True), default=60.0, show_default=True, metavar="SECONDS",
-        help="Maximum silence on the socket; a whole response may take ten times as long.",
+        help="Read timeout; a complete response may take ten times as long.",
     ),
     click.option(
         "--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True, help="Log format."
@@ -151,7 +151,7 @@ reading_options = grouped(
     ),
     click.option(
         "--requests-per-minute", type=click.FloatRange(0), default=100.0, show_default=True, metavar="N",
-        help="Maximum number of requests per minute and project; 0 disables pacing.",
+        help="Maximum number of requests per minute and project; 0 disables rate limiting.",
     ),
     click.option(
         "--attempts", type=click.IntRange(1), default=8, show_default=True, metavar="N",
@@ -161,26 +161,26 @@ reading_options = grouped(
         "--deadline", type=click.FloatRange(0, min_open=True), default=300.0, show_default=True, metavar="SECONDS",
         help="Seconds from the first attempt of a request, or of an upload, to the start of the last.",
     ),
-    click.option("--strict", is_flag=True, help="Fail where a field is missing or unknown, instead of a warning."),
+    click.option("--strict", is_flag=True, help="Fail if a field is missing or unknown, instead of logging a warning."),
     click.option("--progress/--no-progress", default=None, help="Show a progress bar. Default: on a terminal."),
 )  # fmt: skip
 output_options = grouped(
     Outputs,
     "outputs",
-    click.option("--report", type=PATH, metavar="FILE", help="Write a JSON report of the run; - is stdout."),
+    click.option("--report", type=PATH, metavar="FILE", help="Write a JSON report of the run; use - for stdout."),
     click.option("--metrics-file", type=PATH, metavar="FILE", help="Write metrics in the text format of Prometheus."),
 )
 
 publishing_options = grouped(
     Publishing,
     "publishing",
-    click.option("--date", metavar="DATE", help="Date of the snapshot, as 2026-11-23. Default: today, in UTC."),
+    click.option("--date", metavar="DATE", help="Date of the snapshot (YYYY-MM-DD). Default: today in UTC."),
     click.option(
-        "--max-shrink", type=click.FloatRange(0, 1), default=0.5, show_default=True, metavar="SHARE",
-        help="Maximum share of the rows of the last snapshot that may be missing.",
+        "--max-shrink", type=click.FloatRange(0, 1), default=0.5, show_default=True, metavar="FRACTION",
+        help="Maximum fraction of the rows of the last snapshot that may be missing.",
     ),
-    click.option("--accept-shrink", is_flag=True, help="Publish however many rows are missing."),
-    click.option("--accept-scope", is_flag=True, help="Publish although base URL, project or filters have changed."),
+    click.option("--accept-shrink", is_flag=True, help="Publish even if more rows are missing."),
+    click.option("--accept-scope", is_flag=True, help="Publish even if the base URL, project or filters have changed."),
     click.option(
         "--max-lookups", type=click.IntRange(0), default=200, show_default=True, metavar="N",
         help="Look up at most N missing rows by id; if more are missing, read the list again first.",
@@ -202,7 +202,7 @@ def signed_urls_option(default: str) -> Decorator:
     """Return the option for signed URLs, whose default depends on the command."""
     return click.option(
         "--signed-urls", type=click.Choice(get_args(SignedURLs)), default=default, show_default=True,
-        help="keep: as the API returns them; public: their permanent form; omit: null.",
+        help="Signed URLs: unchanged (keep), as permanent unsigned URLs (public), or null (omit).",
     )  # fmt: skip
 
 

@@ -166,8 +166,12 @@ _FINAL: list[tuple[str, type[APIError | ConfigError], str]] = [  # a retry does 
         APIError,
         "the port does not speak TLS: check the base URL, and the proxy",
     ),
-    (r"^OSError: Tunnel connection failed: 407", APIError, "the proxy asks for credentials: check HTTPS_PROXY"),
-    (r"^OSError: Tunnel connection failed: 4(?!08|29)", APIError, "the proxy refuses to connect: check HTTPS_PROXY"),
+    (r"^OSError: Tunnel connection failed: 407", APIError, "the proxy requires credentials: check HTTPS_PROXY"),
+    (
+        r"^OSError: Tunnel connection failed: 4(?!08|29)",
+        APIError,
+        "the proxy refused the connection: check HTTPS_PROXY",
+    ),
 ]
 
 

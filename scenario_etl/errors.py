@@ -8,9 +8,9 @@
     │   ├── TransientError  a temporary failure, after all retries           run again later     75
     │   └── AuthError       401 or 403                                       fix the key         77
     ├── PaginationError     the listing does not end                         report it           65
-    ├── SchemaError         a value does not fit its column                  change resources.py 65
+    ├── SchemaError         a value does not fit its column                  report or restore   65
     ├── GuardError          the new snapshot is not plausible                look at it          65
-    └── DestinationError    a file cannot be written or read                 free space, rights  74
+    └── DestinationError    a file cannot be written or read                 free space          74
 
 The numbers are the exit codes of the command line, from ``sysexits.h``. Every message says what was requested, what
 happened and what to do. An error that crosses the Arrow C stream keeps only its message.

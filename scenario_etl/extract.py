@@ -30,7 +30,7 @@ DtypeBackend = Literal["pyarrow", "numpy_nullable"]
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """A description of how to read a list of the API. Nothing is requested before it is used; each use is a new run.
+    """A lazy scan of a resource. No request is sent until it is used; each use starts a new run.
 
     Any library that takes Arrow streams takes a Scan as it is: DuckDB, Polars, pandas 3, ADBC, Delta. A Scan without a
     client can be pickled; it takes its credentials from the environment where it is used.
@@ -77,7 +77,7 @@ class Scan:
 
         Raises:
             ConfigError: there are no credentials.
-            APIError: or its kinds TransientError and AuthError: a page could not be read.
+            APIError: or a subclass (TransientError, AuthError): a page could not be read.
             PaginationError: the listing does not end.
             SchemaError: a value does not fit its column.
 
@@ -113,7 +113,7 @@ class Scan:
         return _to_pandas(pa.Table.from_batches(batches, schema=self.schema), None)
 
     def to_parquet(self, destination: str | os.PathLike[str]) -> ScanReport:
-        """Write the whole list to a Parquet file, which appears whole or not at all.
+        """Write the whole list to a Parquet file, which is written atomically.
 
         Raises:
             DestinationError: the file cannot be written, in most cases known before the first request.
@@ -185,7 +185,7 @@ def scan(
         filters: that the list declares; for collections `project_id`.
 
     Raises:
-        ConfigError: an argument is wrong.
+        ConfigError: an argument is not valid.
 
     """
     declared = resource_of(resource)
@@ -228,7 +228,7 @@ def extract_collections(
         signed_urls: "keep", "public" or "omit", as in `scan`.
 
     Raises:
-        ConfigError: an argument is wrong, or there are no credentials.
+        ConfigError: an argument is not valid, or there are no credentials.
         ScenarioError: as `Scan.to_batches`.
 
     >>> from scenario_etl import Client, Emulator, extract_collections
@@ -261,12 +261,12 @@ def export_collections(
     progress: bool = False,
     signed_urls: SignedURLs = "keep",
 ) -> ScanReport:
-    """Write all collections to a Parquet file, which appears whole or not at all, and return the report of the run.
+    """Write all collections to a Parquet file, which is written atomically, and return the report of the run.
 
     The same as `scan("collections", ...).to_parquet(destination)`; see `extract_collections` for the other arguments.
 
     Raises:
-        ConfigError: an argument is wrong, or there are no credentials.
+        ConfigError: an argument is not valid, or there are no credentials.
         DestinationError: the file cannot be written, in most cases known before the first request.
         ScenarioError: as `Scan.to_batches`; an earlier file at `destination` is untouched.
 

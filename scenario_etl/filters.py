@@ -80,8 +80,8 @@ def _check_names(resource: str, filters: Iterable[Filter], names: Collection[str
     declared = [each.name for each in filters]
     if unknown := [name for name in sorted(names) if name not in declared]:
         raise ConfigError(
-            f"there is no argument or filter {', '.join(map(repr, unknown))}; {resource} can be filtered by "
-            f"{', '.join(declared) or 'nothing'}"
+            f"{', '.join(map(repr, unknown))} is not an argument or a filter of {resource}; its filters are: "
+            f"{', '.join(declared) or 'none'}"
         )
 
 
@@ -95,7 +95,7 @@ def _check_companions(each: Filter, names: Collection[str]) -> None:
 def _encode_texts(name: str, value: Any) -> str:
     values = [value] if isinstance(value, str) else list(value) if isinstance(value, Iterable) else []
     if not values or any(isinstance(each, str) and "," in each for each in values):
-        raise ConfigError(f"{name} must be a list of at least one text without commas, got {redact(repr(value))}")
+        raise ConfigError(f"{name} must be a non-empty list of strings without commas, got {redact(repr(value))}")
     return ",".join(text(name, each) for each in values)
 
 

@@ -70,8 +70,8 @@ class Guard:
         if not left:
             return f"the list is empty, but {baseline.name} has {before:,} rows"
         return (
-            f"{missing:,} of the {before:,} rows of {baseline.name} are gone ({missing / before:.0%}); max_shrink is "
-            f"{self.max_shrink:.0%}"
+            f"{missing:,} of the {before:,} rows of {baseline.name} are missing ({missing / before:.0%}); "
+            f"max_shrink allows {self.max_shrink:.0%}"
         )
 
     def _options(self, missing: int) -> str:

@@ -210,7 +210,9 @@ def locked(lake: str | os.PathLike[str], resource: str, seconds: float) -> Itera
     try:
         Path(root).mkdir(exist_ok=True)
     except OSError as error:
-        problem = "it is a file; name a folder" if os.path.isfile(root) else f"{error.strerror}; create its parent"
+        problem = (
+            "it is a file; name a folder" if os.path.isfile(root) else f"{error.strerror}; create its parent folder"
+        )
         raise DestinationError(f"cannot create the lake {redact(root, 300)}: {problem}") from error
     try:
         if not _can_lock(path):

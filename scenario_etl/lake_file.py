@@ -156,7 +156,7 @@ def read_errors(uri: str) -> Iterator[None]:
         raise FileGoneError(f"{uri} is gone; another run may have removed it. Run again later") from error
     except (OSError, pa.ArrowException) as error:
         is_denied = isinstance(error, PermissionError)
-        advice = "; check its rights" if is_denied else "; check the path, and restore the file if it is damaged"
+        advice = "; check the permissions" if is_denied else "; check the path, and restore the file if it is damaged"
         raise failure(uri, f"cannot read {uri}: {redact(str(error), 200)}", error, advice) from error
 
 

@@ -83,7 +83,9 @@ def read_thumbnails(lake: str | os.PathLike[str], asset_ids: Iterable[object]) -
                 images[asset_id] = content
     except (OSError, pa.ArrowException) as error:
         place = redact_uri(join_uri(lake, FOLDER))
-        raise failure(lake, f"cannot read {place}: {redact(str(error), 200)}", error, "; check its rights") from error
+        raise failure(
+            lake, f"cannot read {place}: {redact(str(error), 200)}", error, "; check the permissions"
+        ) from error
     return images
 
 

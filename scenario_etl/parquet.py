@@ -101,8 +101,7 @@ def check_suffix(destination: object) -> None:
     convert = OTHER_SUFFIXES[suffix.lower()].format(redact_uri(name))
     how = f": python -c \"import pandas; pandas.read_parquet('{parquet_name}').{convert}\"" if convert else ""
     raise ConfigError(
-        f"the file is written as Parquet, but {redact_uri(name)} ends in {suffix}; use {parquet_name}, and convert it"
-        f"{how}"
+        f"only Parquet is supported, got {redact_uri(name)}; export to {parquet_name}, and convert that file{how}"
     )
 
 
@@ -126,6 +125,6 @@ def _read_back(path: Path, rows: int) -> None:
         with opened(path) as file:
             found = sum(batch.num_rows for batch in file.iter_batches(READ_ROWS, use_threads=False))
     except (OSError, pa.ArrowException) as error:
-        raise OSError(None, f"what was written cannot be read back ({error}); check the disk") from error
+        raise OSError(None, f"the file cannot be read back after writing ({error}); check the disk") from error
     if found != rows:
-        raise OSError(None, f"{rows} rows were written, but {found} read back; check the disk")
+        raise OSError(None, f"wrote {rows} rows, but read back {found}; check the disk")

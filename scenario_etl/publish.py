@@ -153,7 +153,7 @@ def _attempt(store: fs.FileSystem, key: str, upload: str, source: Path, place: s
         before = store.get_file_info(key)
         _put(store, upload, source, guess_type(key)[0] or "application/octet-stream")  # for a browser
         if store.get_file_info(upload).size != source.stat().st_size:
-            raise TimeoutError("the upload was confirmed, but the object is not there")
+            raise TimeoutError("the store confirmed the upload, but the object does not exist or has another size")
         store.copy_file(upload, key)
         after = store.get_file_info(key)
         if (after.size, after.mtime) == (before.size, before.mtime) or after.size != source.stat().st_size:
@@ -276,7 +276,7 @@ def _host() -> str:
 
 
 _ADVICE: dict[int | None, str] = {
-    errno.EACCES: "check the rights of the folder",
+    errno.EACCES: "check the permissions of the folder",
     errno.EDQUOT: "free space, or raise the quota",
     errno.ENOSPC: "free space on the disk",
     errno.EROFS: "check how it is mounted",

@@ -9,7 +9,7 @@ from scenario_etl.filters import TEXT, Filter
 from scenario_etl.redact import redact
 from scenario_etl.schema import INTEGER, STRING, TIMESTAMP, Column, Resource
 
-PROJECT_ID = Filter("project_id", "projectId", TEXT, "Only this project. Default: the project of the key.")
+PROJECT_ID = Filter("project_id", "projectId", TEXT, "Limit to one project. Default: the project of the API key.")
 
 COLLECTIONS = Resource(
     name="collections",
@@ -39,5 +39,5 @@ RESOURCES = {resource.name: resource for resource in (COLLECTIONS,)}
 def resource_of(name: object) -> Resource:
     """Return the resource of a name; raise ConfigError where there is none."""
     if not isinstance(name, str) or name not in RESOURCES:
-        raise ConfigError(f"there is no resource {redact(name)!r}; choose {', '.join(RESOURCES)}")
+        raise ConfigError(f"{redact(name)!r} is not a resource; use one of: {', '.join(RESOURCES)}")
     return RESOURCES[name]

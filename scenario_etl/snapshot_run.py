@@ -192,12 +192,12 @@ def _check_date(options: Options, dates: Sequence[dt.date], tables: LakeTables) 
     if dates and dates[-1] > tomorrow:
         folders = [redact_uri(table.folder_uri(dates[-1])) for table in (tables.snapshots, tables.changes)]
         raise ConfigError(
-            f"the newest snapshot is of {dates[-1]}, which lies in the future, so there cannot be one of {day}; remove "
+            f"the newest snapshot is of {dates[-1]}, which is in the future, so there cannot be one of {day}; remove "
             f"{' and '.join(folders)}"
         )
     if dates and day < dates[-1]:
         raise ConfigError(
-            f"date must not be before the newest snapshot, {dates[-1]}, got {day}; the API has only current data"
+            f"date must not be before the newest snapshot, {dates[-1]}, got {day}; the API returns only current data"
         )
 
 

@@ -116,8 +116,8 @@ def snapshot(
         lake: a folder, which is created if its parent exists, or the URI of a prefix in an object store.
         date: of the snapshot, in UTC; None is today. It must not be before the newest snapshot, because the API has
             only current data, nor after tomorrow.
-        max_shrink: the largest share of the rows of the last snapshot that may be missing, from 0 to 1; a list without
-            rows is always refused. A snapshot that is replaced is guarded in the same way.
+        max_shrink: the largest share of the rows of the last snapshot that may be missing, from 0 to 1; an empty list
+            is refused, too, unless `accept_shrink` is set. A snapshot that is replaced is guarded in the same way.
         accept_shrink: publish however many rows are missing.
         accept_scope: publish although the last snapshot has another scope: base URL, project or filters. The new one
             counts from then on.
@@ -132,7 +132,8 @@ def snapshot(
         max_pages: as in `scan`.
         strict: as in `scan`.
         progress: as in `scan`.
-        signed_urls: as in `scan`, but "public" by default: signed URLs are credentials, and expire within two weeks.
+        signed_urls: as in `scan`, but "public" by default: signed URLs are credentials that expire after about two
+            weeks.
         **filters: as in `scan`.
 
     Raises:

@@ -210,7 +210,7 @@ def test_a_port_without_tls_and_a_port_with_it_have_errors_of_their_own(authorit
 
 @pytest.mark.parametrize(
     ("status", "words"),
-    [(407, "the proxy asks for credentials"), (403, "the proxy refuses to connect")],
+    [(407, "the proxy requires credentials"), (403, "the proxy refused the connection")],
 )
 def test_a_proxy_that_refuses_is_final_and_its_password_is_not_shown(monkeypatch, status: int, words: str) -> None:
     with proxy_server(status) as port:

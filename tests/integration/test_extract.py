@@ -158,14 +158,14 @@ def test_to_batches_gives_one_batch_a_page_as_they_arrive() -> None:
 @pytest.mark.parametrize(
     ("resource", "arguments", "words"),
     [
-        ("asset", {}, "there is no resource 'asset'; choose collections"),
+        ("asset", {}, "'asset' is not a resource; use one of: collections"),
         (
             "collections",
             {"colour": "red"},
-            "there is no argument or filter 'colour'; collections can be",
+            "'colour' is not an argument or a filter of collections; its filters",
         ),
-        ("collections", {"project_id": ""}, "project_id must be text of 1 to 1,000 printable characters, got ''"),
-        ("collections", {"project_id": 7}, "project_id must be text of 1 to 1,000 printable characters, got 7"),
+        ("collections", {"project_id": ""}, "project_id must be a string of 1 to 1,000 printable characters, got ''"),
+        ("collections", {"project_id": 7}, "project_id must be a string of 1 to 1,000 printable characters, got 7"),
         ("collections", {"page_size": 0}, "page_size must be between 1 and 100, got 0"),
         ("collections", {"page_size": 101}, "page_size must be between 1 and 100, got 101"),
         ("collections", {"page_size": "10"}, "page_size must be a whole number, got '10'"),
@@ -190,7 +190,7 @@ def test_the_functions_for_collections_name_their_arguments(connect) -> None:
 @pytest.mark.parametrize("name", ["c.csv", "c.CSV", "c.json", "deep/c.xlsx", "s3://bucket/c.tsv", Path("c.ndjson")])
 def test_the_name_of_another_kind_of_file_is_refused_before_any_request(name) -> None:
     client, adapter = answering(page())
-    with pytest.raises(ConfigError, match=r"written as Parquet, but .* ends in \..*; use .*c\.parquet, and convert it"):
+    with pytest.raises(ConfigError, match=r"only Parquet is supported, got .*c\..*; export to .*c\.parquet, and conv"):
         export_collections(name, client=client)
     assert adapter.requests == []
 
@@ -202,7 +202,7 @@ def test_the_advice_of_how_to_convert_works(tmp_path: Path, monkeypatch, suffix:
     with pytest.raises(ConfigError) as caught:
         export_collections(f"c{suffix}", client=client)
     export_collections("c.parquet", client=client)
-    command = re.search(r"convert it: (python -c .*)", str(caught.value))[1]
+    command = re.search(r"convert that file: (python -c .*)", str(caught.value))[1]
     subprocess.run(command.replace("python", sys.executable, 1), shell=True, check=True)
     assert "Key Art" in Path(f"c{suffix}").read_text()
 

@@ -37,7 +37,9 @@ def test_a_row_that_only_the_replaced_snapshot_had_is_looked_up(lake: Path) -> N
 def test_the_guard_refuses_also_where_it_cannot_keep_the_new_rows(lake: Path) -> None:
     take(lake, DAYS[0], *(record(id=f"c{number}") for number in range(5)))
     (lake / f".collections.snapshot_date={DAYS[1]}.rejected").mkdir()
-    with pytest.raises(GuardError, match=r"4 of the 5 rows of the last snapshot are gone.*could not be kept.*rejected"):
+    with pytest.raises(
+        GuardError, match=r"4 of the 5 rows of the last snapshot are missing.*could not be kept.*rejected"
+    ):
         take(lake, DAYS[1], record(id="c0"))
 
 
@@ -63,7 +65,7 @@ def test_the_guard_counts_the_rows_that_are_gone(lake: Path, left: int, max_shri
         return
     with pytest.raises(
         GuardError,
-        match=r"the last snapshot (are gone|has 10 rows).*--accept-shrink",
+        match=r"the last snapshot (are missing|has 10 rows).*--accept-shrink",
     ):
         take(lake, DAYS[1], *(record(id=f"c{i}") for i in range(left)), *new, **arguments)
     kept = ".collections.snapshot_date=2026-11-02.rejected"
@@ -83,6 +85,6 @@ def test_the_guard_exits_with_65_and_names_the_option_to_accept(run, api, lake: 
     del api.collections[100:]
     refused = run("snapshot", "collections", lake, "--date", DAYS[1], api=api)
     assert (refused.returncode, refused.stderr.count("\n")) == (65, 1)
-    assert "150 of the 250 rows of the last snapshot are gone" in refused.stderr
+    assert "150 of the 250 rows of the last snapshot are missing" in refused.stderr
     more = ("--date", DAYS[1], "--accept-shrink", "--requests-per-minute", "0")
     assert run("snapshot", "collections", lake, *more, api=api).returncode == 0

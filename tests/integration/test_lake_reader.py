@@ -79,7 +79,7 @@ def test_the_newest_snapshot_or_that_of_a_date_is_read_and_a_missing_one_is_an_e
     assert read_snapshot(lake, "collections").schema.equals(COLLECTIONS.schema)
     with pytest.raises(ConfigError, match="for 2026-11-03"):
         read_snapshot(lake, "collections", DAYS[2])
-    with pytest.raises(ConfigError, match="no resource"):
+    with pytest.raises(ConfigError, match="is not a resource"):
         read_snapshot(lake, "assets")
 
 

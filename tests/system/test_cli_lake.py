@@ -21,7 +21,7 @@ def test_days_makes_a_history_with_nights_that_the_guard_stopped(run, tmp_path: 
     assert [str(run["date"]) for run in runs if run["rejected"]] == ["2026-11-04", "2026-11-17"]
     assert sum(run["deleted"] or 0 for run in runs) > 0
     assert "2026-11-04: stopped by the guard: the list is empty, but the last snapshot has 257 rows\n" in done.stderr
-    assert "lake: 28 snapshots and 2 nights that the guard stopped; to see them: scenario-etl changes" in done.stderr
+    assert "lake: 28 snapshots and 2 snapshots rejected by the guard; to see them: scenario-etl changes" in done.stderr
     again = run("snapshot", "collections", "lake", "--demo", "--days", "30")
     assert (again.returncode, again.stderr.count("\n")) == (78, 1)
     assert "lake has snapshots of collections; --days needs a lake without any" in again.stderr

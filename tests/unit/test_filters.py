@@ -58,7 +58,7 @@ def test_what_is_not_a_date_is_refused(value: Any) -> None:
 
 @pytest.mark.parametrize("value", ["", 5, [], True, "a\n", ["a"]])
 def test_what_is_not_text_is_refused(value: Any) -> None:
-    assert refused(project_id=value).startswith("project_id must be text")
+    assert refused(project_id=value).startswith("project_id must be a string")
 
 
 @pytest.mark.parametrize("value", [[], ["a,b"], "a,b", 5, [""], [7], {}])
@@ -82,9 +82,9 @@ def test_filters_that_need_different_orders_are_refused() -> None:
 
 def test_an_unknown_filter_is_refused_with_those_that_there_are() -> None:
     assert refused(dtype="x").startswith(
-        "there is no argument or filter 'dtype'; assets can be filtered by project_id, "
+        "'dtype' is not an argument or a filter of assets; its filters are: project_id, "
     )
-    with pytest.raises(ConfigError, match="teams can be filtered by nothing"):
+    with pytest.raises(ConfigError, match="of teams; its filters are: none"):
         query_for("teams", (), {"x": "y"})
 
 

@@ -72,13 +72,13 @@ def test_a_file_that_reads_back_damaged_is_an_error(tmp_path: Path) -> None:
     content = bytearray(path.read_bytes())
     content[1000] ^= 1
     path.write_bytes(content)
-    with pytest.raises(OSError, match="what was written cannot be read back"):
+    with pytest.raises(OSError, match="the file cannot be read back after writing"):
         parquet._read_back(path, 5000)
 
 
 def test_a_file_with_fewer_rows_than_written_is_an_error(tmp_path: Path) -> None:
     write(tmp_path / "x", batch(5))
-    with pytest.raises(OSError, match="6 rows were written, but 5 read back"):
+    with pytest.raises(OSError, match="wrote 6 rows, but read back 5"):
         parquet._read_back(tmp_path / "x", 6)
 
 
@@ -93,7 +93,7 @@ def test_what_a_bad_disk_does_to_the_file_while_it_is_written_is_noticed(tmp_pat
                 file.seek(1000)
                 file.write(b"?")
 
-    with pytest.raises(OSError, match="what was written cannot be read back"):
+    with pytest.raises(OSError, match="the file cannot be read back after writing"):
         damaged()
 
 
@@ -101,5 +101,5 @@ def test_a_file_with_a_damaged_footer_is_an_error(tmp_path: Path) -> None:
     path = tmp_path / "x"
     write(path, batch(5))
     path.write_bytes(path.read_bytes()[:-1] + b"?")
-    with pytest.raises(OSError, match="what was written cannot be read back"):
+    with pytest.raises(OSError, match="the file cannot be read back after writing"):
         parquet._read_back(path, 5)
