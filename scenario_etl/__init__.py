@@ -2,7 +2,7 @@
 
 extract_collections() returns a DataFrame, export_collections(path) writes Parquet, scan("collections") does either, a
 page at a time; snapshot("collections", lake) adds today's rows to a lake, and read_snapshot, changes and history read
-it. Client holds credentials and settings; Emulator serves a made-up team without an account.
+it. Client holds credentials and settings; Emulator serves a fictional team without an account.
 
 Without an account:
 

@@ -1,4 +1,4 @@
-"""Where the program starts: `scenario-etl`, and `python -m scenario_etl`."""
+"""Entry point of `scenario-etl` and `python -m scenario_etl`."""
 
 import os
 import sys

@@ -1,4 +1,4 @@
-"""The credentials of a client: where they come from, and what a request carries of them."""
+"""Credentials: API key or bearer token, from arguments, environment variables or files."""
 
 import base64
 import os

@@ -1,4 +1,4 @@
-"""The files of changes: written beside each snapshot, and written again where a run died between the two."""
+"""Files of changes: written beside each snapshot, and completed after an interrupted run."""
 
 import datetime as dt
 import json

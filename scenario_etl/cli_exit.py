@@ -1,4 +1,4 @@
-"""How the program ends: signals, exit codes, and what cannot be written to stdout."""
+"""Exit codes, signals and write errors of the command line."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""The options of the command line, and the typed groups in which commands receive them."""
+"""Options of the command line, and the typed groups in which commands receive them."""
 
 import functools
 import sys

@@ -1,4 +1,4 @@
-"""What the command line prints and writes: log lines, tables, summaries, and files of reports and metrics."""
+"""Output of the command line: logs, tables, summaries, reports and metrics."""
 
 import json
 import logging

@@ -51,11 +51,12 @@ class Client:
         api_key: None takes it from `SCENARIO_SDK_API_KEY`, or the file that `SCENARIO_SDK_API_KEY_FILE` names.
         api_secret: None takes it from `SCENARIO_SDK_API_SECRET`, or `SCENARIO_SDK_API_SECRET_FILE`.
         bearer_token: a JWT, or a callable that returns a fresh one for each request (JWTs may expire after about 60 s),
-            called in the thread of the request; None takes it from `SCENARIO_SDK_JWT` where the environment has no key.
+            called in the thread of the request; None takes it from `SCENARIO_SDK_JWT` if the environment has no
+            complete API key.
         base_url: None takes it from `SCENARIO_BASE_URL`, or the vendor's. Plain http only to loopback.
         timeout: the longest silence on the socket, in seconds; connecting may take 5 s at most, a response as a whole
             ten times `timeout`.
-        attempts: of one request, at most.
+        attempts: maximum number of attempts per request.
         deadline: seconds from the first attempt of a request to the start of its last.
         connect_deadline: the same, while no connection can be made (name not resolved, refused); None is `deadline`.
         requests_per_minute: pacing for each project, in bursts of up to 100 requests; None or 0 switches it off.

@@ -1,4 +1,4 @@
-"""Which date an argument or a text means."""
+"""Parsing of dates."""
 
 import datetime as dt
 import re

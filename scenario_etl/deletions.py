@@ -1,4 +1,4 @@
-"""The rows that are missing from a list: deleted, or only skipped because the list moved while it was read.
+"""Rows that are missing from a list: deleted, or skipped because the list changed while it was read.
 
 The cursor of a list is an offset. Where a record is deleted while the list is read, each later one moves up a place,
 and the one at the boundary of two pages is skipped. So before a missing row counts as deleted, it is looked up by its

@@ -1,4 +1,4 @@
-"""Two snapshots -> the rows that were added, updated or deleted between them."""
+"""Differences between two snapshots: added, updated and deleted rows."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass

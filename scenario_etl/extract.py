@@ -39,7 +39,7 @@ class Scan:
         resource: the list.
         query: the filters, by the API's own names.
         options: how to read.
-        client: to read with; None makes one from the environment for each use.
+        client: client to use; None creates one from the environment for each use.
 
     >>> from scenario_etl import Client, Emulator, scan
     >>> with Emulator(collections=250) as api, Client("demo", "demo", base_url=api.url) as client:
@@ -175,7 +175,7 @@ def scan(
 
     Args:
         resource: the name of the list, such as "collections".
-        client: to read with; None makes one from the environment for each use, and closes it again.
+        client: client to use; None creates one from the environment for each use, and closes it.
         page_size: records per request; None is the largest that the list allows.
         max_pages: the maximum number of pages; a listing with more is a PaginationError.
         strict: whether a missing or an unknown field is a SchemaError, instead of a warning.
@@ -220,7 +220,7 @@ def extract_collections(
         project_id: only collections of this project; None is the project of the key.
         dtype_backend: "pyarrow" or "numpy_nullable", as in pandas; by default the columns are `str` (`object` in
             pandas 2), `Int64` and `datetime64[us, UTC]`, whether or not a null occurs.
-        client: to read with; None makes one from the environment, and closes it again.
+        client: client to use; None creates one from the environment, and closes it.
         page_size: records per request, from 1 to 100; None is 100.
         max_pages: the maximum number of pages; a listing with more is a PaginationError.
         strict: whether a missing or an unknown field is a SchemaError, instead of a warning.

@@ -1,4 +1,4 @@
-"""How to install what an extra needs, from where this package was installed."""
+"""The command that installs an extra, for the way this package was installed."""
 
 import json
 from importlib.metadata import PackageNotFoundError, distribution

@@ -1,4 +1,4 @@
-"""What a list can be filtered by: checked arguments -> the query of a request."""
+"""Filters of a list: validation, and encoding as query parameters."""
 
 import datetime as dt
 import re

@@ -1,4 +1,4 @@
-"""The footers of a lake's files: their integers, dates and JSON, and which two files belong together.
+"""Footers of the files of a lake: integers, dates and JSON, and which two files belong together.
 
 A value that is missing, or that another program has changed to something else, is None.
 """

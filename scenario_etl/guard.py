@@ -1,4 +1,4 @@
-"""The guard: whether a new snapshot is plausible beside earlier ones, and where a refused one is kept."""
+"""The guard: whether a new snapshot is plausible compared with earlier ones, and where a refused one is kept."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Single records, looked up by id: the row as the API has it now, or that it has none."""
+"""Lookup of single records by id."""
 
 from collections import Counter
 from collections.abc import Mapping

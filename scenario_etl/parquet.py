@@ -1,4 +1,4 @@
-"""RecordBatches -> the bytes of one Parquet file, and reading it back."""
+"""Writing and reading Parquet files."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -32,13 +32,13 @@ class Writer:
     memory at a time.
 
     Args:
-        path: of the file to write; what is there is lost.
-        schema: of the file and of every batch.
+        path: path of the file; an existing file is overwritten.
+        schema: schema of the file and of every batch.
         dictionary_columns: the names of the columns with few values.
 
     Attributes:
-        rows: that were written so far.
-        metadata: key-value pairs for the footer; set before the end.
+        rows: number of rows written so far.
+        metadata: key-value pairs for the footer; set it before the end of the block.
 
     Raises:
         OSError: the file could not be written, or what was read back is not what was written.

@@ -1,4 +1,4 @@
-"""A file appears whole or not at all: temporary name, fsync, check, then rename or upload."""
+"""Atomic writes: temporary name, fsync, check, then rename or upload."""
 
 import errno
 import hashlib

@@ -1,4 +1,4 @@
-"""Records -> RecordBatch of the declared schema, or a SchemaError: nested fields, types, missing and unknown fields."""
+"""Conversion of records to RecordBatches: nested fields, type checks, missing and unknown fields."""
 
 import logging
 from collections import Counter

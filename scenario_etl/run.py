@@ -44,13 +44,13 @@ class ScanReport:
         base_url: of the API.
         project_id: the project that was requested, None where the credentials imply it.
         extracted_at: when the run began, in UTC.
-        seconds: how long it took, waits included.
-        rows: in the result.
-        pages: that were read, empty ones included.
-        requests: that were sent, retries and redirects included.
-        retries: requests sent again.
-        seconds_waited: for retries and pacing.
-        duplicates: records that were dropped because their key occurred before.
+        seconds: duration, including waits.
+        rows: number of rows in the result.
+        pages: number of pages, including empty ones.
+        requests: number of requests, including retries and redirects.
+        retries: number of retries.
+        seconds_waited: time spent waiting for retries and rate limiting.
+        duplicates: number of records that were dropped because their key occurred before.
         missing_fields: how often a declared field was missing or null, by its dotted name.
         unknown_fields: how often a record had a field that no column has, by its dotted name.
         tokens_sha256: SHA-256 over the chain of tokens, in hexadecimal.
@@ -86,7 +86,7 @@ class Run:
     """One run over a list: iterate over `batches`, then make the `report`.
 
     Args:
-        client: to read with.
+        client: client to use.
         resource: the list.
         query: the filters, by the API's own names.
         options: how to read.

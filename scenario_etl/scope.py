@@ -1,4 +1,4 @@
-"""The scope of a snapshot: whether the last one in a lake has the base URL, project and filters of this run."""
+"""Comparison of the scope of a run (base URL, project, filters) with that of the last snapshot."""
 
 import datetime as dt
 import json

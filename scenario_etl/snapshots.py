@@ -105,9 +105,9 @@ def snapshot(
 ) -> SnapshotReport:
     """Publish today's rows of a resource in a lake, and what changed since the snapshot of an earlier date.
 
-    A second run for the newest date replaces it. A run completes what an earlier one that was killed left undone.
+    A second run for the newest date replaces it. A run also completes the work of an earlier run that was killed.
 
-    A row that is missing may only have been skipped, because the list moved while it was read. So before it counts as
+    A row that is missing may only have been skipped, because the list changed while it was read. So before it counts as
     deleted it is looked up by its id. Where more than `max_lookups` rows are missing, or the API cannot look up single
     records of the resource, the list is read a second time first.
 
@@ -118,8 +118,8 @@ def snapshot(
             only current data, nor after tomorrow.
         max_shrink: the largest share of the rows of the last snapshot that may be missing, from 0 to 1; an empty list
             is refused, too, unless `accept_shrink` is set. A snapshot that is replaced is guarded in the same way.
-        accept_shrink: publish however many rows are missing.
-        accept_scope: publish although the last snapshot has another scope: base URL, project or filters. The new one
+        accept_shrink: publish even if more rows are missing.
+        accept_scope: publish even if the last snapshot has another scope: base URL, project or filters. The new one
             counts from then on.
         max_lookups: how many missing rows are looked up by their id; the rest stay, as `unverified`.
         keep: how many snapshots to keep; older ones are removed after the new one is published, changes never.

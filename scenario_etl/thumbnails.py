@@ -1,4 +1,4 @@
-"""Thumbnails: URLs -> small images, fetched in parallel, with limits on size and time."""
+"""Thumbnails: small images, fetched in parallel with limits on size and time."""
 
 import io
 import logging

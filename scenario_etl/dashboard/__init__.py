@@ -1,1 +1,1 @@
-"""What a lake looks like: charts and an HTML page. Needs the extra `report`."""
+"""Charts and HTML page of a lake. Needs the extra `report`."""

@@ -1,4 +1,4 @@
-"""What the axes of charts have in common: dates, scales, numbers at bars and lines, rejected snapshots."""
+"""Shared helpers for chart axes: dates, scales, numbers, rejected snapshots."""
 
 import math
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Charts of collections and their history: DataFrame -> matplotlib Figure.
+"""Charts of collections and their history: from a DataFrame to a matplotlib Figure.
 
 The title of a chart is its main result. Each function takes the width in inches: 9 reads well at 900 pixels, 4.2 on a
 phone; inside `with dark():` it draws for a dark page. In a notebook, `%matplotlib inline` displays the Figure that is

@@ -1,4 +1,4 @@
-"""How a chart looks: themes, fonts, figures and their titles.
+"""Chart styles: themes, fonts and titles.
 
 The colors are close to those of Okabe and Ito, which color-blind people can distinguish.
 """

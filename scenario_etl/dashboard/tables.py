@@ -1,4 +1,4 @@
-"""The tables behind the charts: checked, by date, by week, by owner."""
+"""Tables for charts: validation, and grouping by date, week and owner."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping

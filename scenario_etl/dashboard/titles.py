@@ -1,4 +1,4 @@
-"""The title of each chart: a sentence with its main result."""
+"""Titles of charts: one sentence with the main result."""
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""What the team has: the rows of its lists, how they are read, and how they are changed."""
+"""Rows of the fictional team: reading, creating, updating and deleting them."""
 
 import threading
 from collections.abc import Callable, Collection, Iterable, Mapping

@@ -1,4 +1,4 @@
-"""How a collection is made up: its id, its fields, and the names that it may have."""
+"""Generated collections."""
 
 import random
 from typing import Any

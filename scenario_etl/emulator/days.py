@@ -1,4 +1,4 @@
-"""What a day of work changes in the collections, and on which nights the API lists too few of them."""
+"""Simulated days of work, and nights with incomplete lists."""
 
 import random
 from datetime import UTC, date, datetime, time, timedelta

@@ -1,4 +1,4 @@
-"""What users create: an emulator of the API, with its settings, its start and its end."""
+"""The Emulator class: settings, start and end."""
 
 import base64
 from collections import deque
@@ -15,7 +15,7 @@ from scenario_etl.emulator.server import Fault, Server
 
 
 class Emulator:
-    """A Scenario API with a made-up team, serving on loopback between `with` and its end.
+    """A Scenario API with a fictional team, which serves on loopback inside a `with` block.
 
     The team is the same for the same arguments: a game studio's collections in four projects, most with a thumbnail.
     The signed URLs have the form of the real ones and lead to the emulator, which serves a small PNG for each asset.
@@ -25,8 +25,8 @@ class Emulator:
         api_key: the key to accept with `api_secret` (Basic).
         api_secret: its secret.
         bearer_token: a token to accept as well (Bearer); None accepts none.
-        seed: of the made-up data.
-        faults: one for each of the next requests, in order; None for a right response. More can be added to `faults`.
+        seed: of the generated data.
+        faults: one for each of the next requests, in order; None for a normal response. More can be added to `faults`.
         latency: seconds before every response.
         now: the time at which URLs are signed and records change; None for the machine's. Can be set later.
         port: to serve on; 0 picks a free one.

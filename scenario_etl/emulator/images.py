@@ -1,4 +1,4 @@
-"""The image of an asset, and the URL that gives access to it until it expires."""
+"""Images of assets, and their signed URLs."""
 
 import base64
 import contextlib

@@ -1,4 +1,4 @@
-"""Which rows of a list have a value in a field, without making up every row for each request."""
+"""Index of the values of a field, so that a filter does not generate every row."""
 
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any

@@ -1,4 +1,4 @@
-"""Which lists the API has, as data."""
+"""Lists of the API, as data."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""What a client and the server exchange: requests, responses, and refusals."""
+"""Request, Response and HTTPError."""
 
 import contextlib
 import json

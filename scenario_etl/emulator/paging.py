@@ -1,4 +1,4 @@
-"""Which rows a page holds, and the token of the next page."""
+"""Pages and tokens."""
 
 import base64
 import contextlib

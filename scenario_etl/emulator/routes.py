@@ -1,4 +1,4 @@
-"""Which requests the API knows: a method, the pattern of a path, and a function that makes the response."""
+"""Routes of the API: method, path pattern and handler, as data."""
 
 import re
 from collections.abc import Callable

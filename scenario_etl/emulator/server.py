@@ -1,4 +1,4 @@
-"""How requests arrive and responses leave: HTTP/1.1 on loopback, with faults."""
+"""HTTP server on loopback, with faults."""
 
 import contextlib
 import http.server

@@ -1,4 +1,4 @@
-"""A made-up game studio: its projects, and how its ids and dates are written."""
+"""A fictional game studio: projects, ids and dates."""
 
 import base64
 import hashlib
