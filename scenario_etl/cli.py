@@ -5,7 +5,7 @@ import os
 from dataclasses import replace
 from functools import partial
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -29,12 +29,15 @@ from scenario_etl.cli_options import (
     verbose_option,
 )
 from scenario_etl.cli_output import (
+    CHANGES,
     Outputs,
+    change_counts,
     count_of,
     echo,
     finish,
     logger,
     reporting,
+    show_changed_rows,
     show_table,
     start_logging,
     summary,
@@ -46,10 +49,6 @@ from scenario_etl.signed_urls import SignedURLs
 from scenario_etl.stores import filesystem, redact_uri
 from scenario_etl.thumbnails import check_pillow
 
-if TYPE_CHECKING:
-    import pyarrow as pa
-
-CHANGES = ("added", "updated", "deleted")
 CHECK = Reading(
     page_size=1, max_pages=1, requests_per_minute=0, attempts=1, deadline=300.0, strict=False, progress=False
 )  # fmt: skip
@@ -204,27 +203,9 @@ def show_changes(resource: str, lake: str, date: str | None, since: str | None, 
     elif date is None:
         echo(f"{'date':10} {'added':>9} {'updated':>9} {'deleted':>9}")
         for run in runs:
-            echo(f"{run['date']} {_counts(run)}")
+            echo(f"{run['date']} {change_counts(run)}")
     else:
-        _show_rows(scenario_etl.changes(lake, resource, since=date, until=date), date, runs[0])
-
-
-def _show_rows(changed: "pa.Table", date: str, run: dict[str, Any]) -> None:
-    """Print the changed rows of a date, or why there are none."""
-    if not changed.num_rows:
-        echo(f"{date}: {'no changes' if 'added' in run else _counts(run).strip()}")
-        return
-    names = [", ".join(filter(None, each or ())) for each in changed["changed_columns"].to_pylist()]
-    frame = changed.to_pandas().assign(changed_columns=names).drop(columns="snapshot_date")
-    first = [name for name in ("change", "name", "changed_columns") if name in frame]
-    show_table(frame[[*first, *frame.columns.drop(first)]])
-
-
-def _counts(run: dict[str, Any]) -> str:
-    """Return the numbers of added, updated and deleted rows of a run, or why there are none."""
-    if "added" not in run:
-        return "  stopped by the guard" if run["rejected"] else "  its changes are missing"
-    return " ".join(f"{'-' if run[name] is None else f'{run[name]:,}':>9}" for name in CHANGES)
+        show_changed_rows(scenario_etl.changes(lake, resource, since=date, until=date), date, runs[0])
 
 
 @cli.command(name="report", short_help="Write an HTML page about a lake of collections.")

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from scenario_etl.emulator import Emulator
     from scenario_etl.snapshots import SnapshotReport
 
-MAX_DAYS = 366
-
 
 class TakeSnapshot(Protocol):
     """Takes the snapshot of a date."""

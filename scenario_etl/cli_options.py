@@ -14,6 +14,7 @@ import scenario_etl
 from scenario_etl.cli_output import Outputs, logger
 from scenario_etl.client import MAX_PAGES, Client
 from scenario_etl.extract import Scan, scan
+from scenario_etl.filters import FLAG
 from scenario_etl.resources import RESOURCES
 from scenario_etl.signed_urls import SignedURLs
 
@@ -112,7 +113,7 @@ def filter_options(command: Command) -> Command:
     options = [
         click.option(
             f"--{each.name.replace('_', '-')}", metavar="ID" if each.name.endswith("_id") else "VALUE",
-            multiple=each.type.is_list, help=each.description,
+            type=click.BOOL if each.type is FLAG else click.STRING, multiple=each.type.is_list, help=each.description,
         )
         for each in FILTERS.values()
     ]  # fmt: skip

@@ -25,7 +25,9 @@ from scenario_etl.stores import filesystem, redact_uri
 
 if TYPE_CHECKING:
     import pandas as pd
+    import pyarrow as pa
 
+CHANGES = ("added", "updated", "deleted")
 CELL_CHARACTERS = 34  # of one value in a table
 METRICS = {
     "last_success_timestamp_seconds": "Time of the last run that succeeded, in seconds since 1970.",
@@ -109,6 +111,24 @@ def show_table(frame: "pd.DataFrame") -> None:
     if hidden := list(cells.columns)[len(columns) :] if len(cells) else []:
         more = f"({count_of(len(hidden), 'more column', 'more columns')}: {', '.join(hidden)})"
         echo(textwrap.fill(more, width))
+
+
+def show_changed_rows(changed: "pa.Table", date: str, run: dict[str, Any]) -> None:
+    """Print the changed rows of a date, or why there are none."""
+    if not changed.num_rows:
+        echo(f"{date}: {'no changes' if 'added' in run else change_counts(run).strip()}")
+        return
+    names = [", ".join(filter(None, each or ())) for each in changed["changed_columns"].to_pylist()]
+    frame = changed.to_pandas().assign(changed_columns=names).drop(columns="snapshot_date")
+    first = [name for name in ("change", "name", "changed_columns") if name in frame]
+    show_table(frame[[*first, *frame.columns.drop(first)]])
+
+
+def change_counts(run: dict[str, Any]) -> str:
+    """Return the numbers of added, updated and deleted rows of a run, or why there are none."""
+    if "added" not in run:
+        return "  stopped by the guard" if run["rejected"] else "  its changes are missing"
+    return " ".join(f"{'-' if run[name] is None else f'{run[name]:,}':>9}" for name in CHANGES)
 
 
 def count_of(number: int, one: str, many: str) -> str:

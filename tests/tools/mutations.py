@@ -27,7 +27,7 @@ SUITES = (
     tests_of(
         "retry", "threads", "schema", "records", "run", "dedupe", "filters", "signed_urls", "parquet", "publish", "auth", "transport",
         "client", "extract", "any_response", "response", "connections", "deletions", "second_reads", "diff", "lake", "lake_file", "change_files", "scope", "guard", "watchdog",
-        "forks", "wrong_arguments", "cli", "cli_exit", "cli_output", "cli_lake", "killed_writers",
+        "forks", "wrong_arguments", "cli", "cli_exit", "cli_options", "cli_output", "cli_lake", "killed_writers",
     ),
     ["tests/system/faults"],
     tests_of(
@@ -87,6 +87,8 @@ MUTATIONS = [
     Mutation("1 the deadline ends it", "retry", " or self._is_past_deadline(state)", ""),
     Mutation("the time of a log line is in UTC", "cli_output", "        self.converter = gmtime\n", ""),
     Mutation("completion ends with 0", "cli_exit", "BROKEN_PIPE if error.code == 1 else error.code", "BROKEN_PIPE"),
+    Mutation("a filter that is true or false can be set", "cli_options", "click.BOOL if each.type is FLAG else click.STRING", "click.STRING"),
+    Mutation("a filter that is not set is not passed", "cli_options", " if value not in (None, ())}", "}"),
     Mutation("files of options complete", "cli_options", '"--report", type=PATH, ', '"--report", '),
     Mutation("nobody waits long for a wrong host", "cli", 'CONNECT_DEADLINE if is_default("attempts", "deadline") else None', "None"),
     Mutation("a longer deadline can be set", "cli", 'CONNECT_DEADLINE if is_default("attempts", "deadline") else None', "CONNECT_DEADLINE"),

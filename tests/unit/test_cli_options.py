@@ -1,0 +1,113 @@
+from dataclasses import dataclass
+from typing import Any
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from scenario_etl import cli_options
+from scenario_etl.cli_options import filter_options, grouped
+from scenario_etl.errors import ConfigError
+from scenario_etl.filters import DATE, FLAG, TEXT, TEXTS, Filter, query_for
+from scenario_etl.resources import RESOURCES
+
+FILTERS = (
+    Filter("owner_id", "ownerId", TEXT, "Limit to one owner."),
+    Filter("tags", "tags", TEXTS, "Limit to these tags."),
+    Filter("created_after", "createdAfter", DATE, "Limit to newer records."),
+    Filter("is_public", "isPublic", FLAG, "Limit to public records, or to others."),
+)
+
+
+@dataclass(frozen=True)
+class Size:
+    width: int
+    height: int
+
+
+width, height = click.option("--width", type=int, default=1), click.option("--height", type=int, default=2)
+
+
+def size_command(*options: Any) -> tuple[click.Command, list[Size]]:
+    """Return a command that takes options as one Size, and the list that it appends it to."""
+    sizes: list[Size] = []
+
+    @click.command()
+    @grouped(Size, "size", *options)
+    def command(size: Size) -> None:
+        sizes.append(size)
+
+    return command, sizes
+
+
+def run(command: click.Command, *arguments: str) -> None:
+    CliRunner().invoke(command, arguments, standalone_mode=False, catch_exceptions=False)
+
+
+def test_a_command_receives_its_options_as_one_typed_group() -> None:
+    command, sizes = size_command(width, height)
+    run(command, "--height", "5")
+    assert sizes == [Size(1, 5)]
+
+
+def test_a_field_without_an_option_is_an_error() -> None:
+    with pytest.raises(KeyError, match="height"):
+        run(size_command(width)[0])
+
+
+def test_an_option_without_a_field_is_an_error() -> None:
+    with pytest.raises(TypeError, match="unexpected keyword argument 'depth'"):
+        run(size_command(width, height, click.option("--depth"))[0])
+
+
+def test_options_are_listed_in_the_order_of_their_declaration() -> None:
+    assert [option.name for option in size_command(width, height)[0].params] == ["width", "height"]
+
+
+@pytest.fixture
+def filter_command(monkeypatch: pytest.MonkeyPatch) -> tuple[click.Command, list[dict[str, Any]]]:
+    """A command with the options of FILTERS, and the list that it appends its filters to."""
+    monkeypatch.setattr(cli_options, "FILTERS", {each.name: each for each in FILTERS})
+    received: list[dict[str, Any]] = []
+
+    @click.command()
+    @filter_options
+    def command(filters: dict[str, Any]) -> None:
+        received.append(filters)
+
+    return command, received
+
+
+@pytest.mark.parametrize(
+    ("arguments", "query"),
+    [
+        ("", {}),
+        ("--owner-id proj_1", {"ownerId": "proj_1"}),
+        ("--tags red --tags blue", {"tags": "red,blue"}),
+        ("--created-after 2026-11-23", {"createdAfter": "2026-11-23T00:00:00.000Z"}),
+        ("--is-public true", {"isPublic": "true"}),
+        ("--is-public false", {"isPublic": "false"}),
+    ],
+)
+def test_each_type_of_filter_can_be_set_by_its_option(filter_command, arguments: str, query: dict[str, str]) -> None:
+    command, received = filter_command
+    run(command, *arguments.split())
+    assert query_for("things", FILTERS, received[0]) == query
+
+
+def test_the_option_of_a_filter_has_its_description_as_help(filter_command) -> None:
+    assert {option.name: option.help for option in filter_command[0].params} == {
+        each.name: each.description for each in FILTERS
+    }
+
+
+def test_each_declared_filter_has_an_option() -> None:
+    declared = {each.name for resource in RESOURCES.values() for each in resource.filters}
+    assert cli_options.FILTERS.keys() == declared
+
+
+def test_a_filter_that_the_resource_does_not_declare_is_refused(filter_command) -> None:
+    command, received = filter_command
+    run(command, "--owner-id", "proj_1")
+    with pytest.raises(ConfigError, match="owner_id"):
+        query_for("collections", RESOURCES["collections"].filters, received[0])
