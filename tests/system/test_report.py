@@ -256,7 +256,7 @@ def test_the_command_writes_the_page_or_an_error(run, tmp_path: Path, lake: Path
 def test_another_file_suffix_is_a_config_error(run, tmp_path: Path, lake: Path) -> None:
     done = run("report", lake, "page.pdf")
     assert (done.returncode, list(tmp_path.glob("page*"))) == (78, [])
-    assert "the page is HTML, but page.pdf does not end in .html" in done.stderr
+    assert "DESTINATION must end in .html or .htm, got page.pdf" in done.stderr
 
 
 def test_without_the_extra_the_error_has_the_install_command(tmp_path: Path, lake: Path, run) -> None:
