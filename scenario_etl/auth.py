@@ -3,7 +3,6 @@
 import base64
 import os
 import re
-import threading
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +11,7 @@ import requests
 
 from scenario_etl.arguments import instance
 from scenario_etl.errors import ConfigError, TransientError
+from scenario_etl.locks import ForkSafeLock
 
 MAX_RECENT_TOKENS = 100  # that are redacted after their use
 MAX_SECRET_BYTES = 64 * 2**10  # of a file; more is not read, as of /dev/zero
@@ -52,7 +52,7 @@ class BearerAuth:
 
     def __init__(self, token: Token) -> None:
         self._token = token
-        self._lock = threading.Lock()
+        self._lock = ForkSafeLock()
         self._recent = deque([] if callable(token) else [_checked_token(token)], MAX_RECENT_TOKENS)
 
     def credentials(self) -> str:

@@ -2,7 +2,6 @@
 
 import hashlib
 import re
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -16,6 +15,7 @@ from scenario_etl.arguments import instance, number, whole_number
 from scenario_etl.auth import Token, authorization
 from scenario_etl.connections import Connections, checked_base_url
 from scenario_etl.errors import APIError, ConfigError, PaginationError
+from scenario_etl.locks import ForkSafeLock
 from scenario_etl.redact import redact_value
 from scenario_etl.retry import OnWait, Pacer
 from scenario_etl.transport import Endpoint, Transport
@@ -25,7 +25,7 @@ MAX_PAGES = 100_000
 MIN_SECONDS, MAX_SECONDS = 0.001, 1_000_000  # of timeout and deadlines
 MAX_ATTEMPTS = 1_000_000
 MIN_REQUESTS_PER_MINUTE, MAX_REQUESTS_PER_MINUTE = 0.001, 1_000_000
-_counting = threading.Lock()
+_counting = ForkSafeLock()
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,6 @@
 
 import copy
 import math
-import threading
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC
@@ -12,6 +11,7 @@ from typing import TypeVar
 import tenacity
 
 from scenario_etl.errors import APIError
+from scenario_etl.locks import ForkSafeLock
 
 FIRST_WAIT = 1.0  # seconds
 MAX_WAIT = 60.0  # seconds; the documented limit counts requests in windows of a minute
@@ -193,7 +193,7 @@ class Pacer:
     """
 
     def __init__(self, requests_per_minute: float, clock: Callable[[], float] = time.monotonic) -> None:
-        self._lock = threading.Lock()
+        self._lock = ForkSafeLock()
         self._without_project = TokenBucket(requests_per_minute, clock)
         self._by_project: dict[str, TokenBucket] = {}
 

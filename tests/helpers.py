@@ -38,6 +38,14 @@ def record(**changes: Any) -> dict[str, Any]:
     return {name: value for name, value in (RIGHT | changes).items() if value is not ...}
 
 
+OLD = b"yesterday's file"
+
+
+def records(count: int) -> list[dict[str, Any]]:
+    """Right records with ids of their own."""
+    return [record(id=f"c{number}", assetCount=number) for number in range(count)]
+
+
 class FakeClock:
     """A clock that only `sleep` moves; it remembers every wait, in seconds."""
 
@@ -146,3 +154,12 @@ def failure(*answers: Any, **arguments: Any) -> ScenarioError:
     with pytest.raises(ScenarioError) as caught:
         pages(answering(*answers, **arguments)[0])
     return caught.value
+
+
+def split(rows: list[Any], sizes: list[int]) -> list[dict[str, Any]]:
+    """Bodies of pages of these sizes, empty ones included, and of the rest."""
+    bodies = []
+    for number, size in enumerate(sizes):
+        bodies.append(page(*rows[:size], token=f"t{number}"))
+        rows = rows[size:]
+    return [*bodies, page(*rows)]

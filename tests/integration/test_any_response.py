@@ -16,20 +16,7 @@ from scenario_etl.errors import (
     ScenarioError,
 )
 from scenario_etl.resources import COLLECTIONS
-from tests.helpers import FakeClock, answering, page, record
-
-
-def records(count: int) -> list[dict]:
-    return [record(id=f"c{number}", assetCount=number) for number in range(count)]
-
-
-def split(rows: list, sizes: list[int]) -> list[dict]:
-    """Bodies of pages of these sizes, empty ones included, and of the rest."""
-    bodies = []
-    for number, size in enumerate(sizes):
-        bodies.append(page(*rows[:size], token=f"t{number}"))
-        rows = rows[size:]
-    return [*bodies, page(*rows)]
+from tests.helpers import FakeClock, answering, page, record, records, split
 
 
 @given(st.lists(st.integers(0, 5), max_size=9))

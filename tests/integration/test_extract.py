@@ -32,23 +32,10 @@ from scenario_etl.errors import (
 )
 from scenario_etl.parquet import key_values, opened
 from scenario_etl.resources import COLLECTIONS
-from tests.helpers import answering, page, record
+from tests.helpers import answering, page, record, records, split
 from tests.versions import DTYPES, from_arrow
 
 TYPES = [DTYPES[column.type] for column in COLLECTIONS.columns]
-
-
-def records(count: int) -> list[dict]:
-    return [record(id=f"c{number}", assetCount=number) for number in range(count)]
-
-
-def split(rows: list, sizes: list[int]) -> list[dict]:
-    """Bodies of pages of these sizes, empty ones included, and of the rest."""
-    bodies = []
-    for number, size in enumerate(sizes):
-        bodies.append(page(*rows[:size], token=f"t{number}"))
-        rows = rows[size:]
-    return [*bodies, page(*rows)]
 
 
 def test_the_frame_has_real_types_with_and_without_nulls(connect) -> None:

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 import requests
-from hypothesis import strategies as st
 
 from scenario_etl import (
     Client,
@@ -21,17 +20,6 @@ from scenario_etl.errors import (
 )
 from scenario_etl.run import BATCH_PAGES
 from tests.helpers import FakeAdapter, answering, page, record
-
-anything = st.recursive(
-    st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
-    max_leaves=8,
-)
-
-
-pages = st.fixed_dictionaries(
-    {}, optional={"collections": anything | st.lists(st.just(record()) | anything), "nextPaginationToken": anything}
-)
 
 
 def test_a_repeated_record_is_dropped_the_first_kept_and_counted() -> None:

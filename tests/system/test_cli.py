@@ -11,22 +11,7 @@ from click.testing import CliRunner
 from scenario_etl import Client, Emulator
 from scenario_etl.cli import cli
 from scenario_etl.emulator import Fault
-from tests.helpers import environment, record, said
-
-OLD = b"yesterday's file"
-
-
-@pytest.fixture
-def old(tmp_path: Path) -> Path:
-    path = tmp_path / "collections.parquet"
-    path.write_bytes(OLD)
-    return path
-
-
-@pytest.fixture
-def api():
-    with Emulator(250) as running:
-        yield running
+from tests.helpers import OLD, environment, record, said
 
 
 def test_export_writes_the_file_and_says_so_in_one_line(run, api, tmp_path: Path) -> None:

@@ -10,22 +10,7 @@ from click.testing import CliRunner
 from scenario_etl import Emulator
 from scenario_etl.cli import cli
 from scenario_etl.emulator import Fault
-from tests.helpers import environment, record, said
-
-OLD = b"yesterday's file"
-
-
-@pytest.fixture
-def old(tmp_path: Path) -> Path:
-    path = tmp_path / "collections.parquet"
-    path.write_bytes(OLD)
-    return path
-
-
-@pytest.fixture
-def api():
-    with Emulator(250) as running:
-        yield running
+from tests.helpers import OLD, environment, record, said
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])

@@ -7,22 +7,7 @@ import pytest
 
 from scenario_etl import Emulator
 from scenario_etl.emulator import Fault
-from tests.helpers import said
-
-OLD = b"yesterday's file"
-
-
-@pytest.fixture
-def old(tmp_path: Path) -> Path:
-    path = tmp_path / "collections.parquet"
-    path.write_bytes(OLD)
-    return path
-
-
-@pytest.fixture
-def api():
-    with Emulator(250) as running:
-        yield running
+from tests.helpers import OLD, said
 
 
 def test_every_line_of_the_log_has_the_time_in_utc(run, api) -> None:

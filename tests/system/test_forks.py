@@ -1,5 +1,7 @@
 import json
 import os
+import signal
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -7,6 +9,9 @@ import pytest
 import requests
 
 from scenario_etl import Client, Emulator, extract_collections, scan
+from scenario_etl.auth import BearerAuth
+from scenario_etl.client import _counting
+from scenario_etl.retry import Pacer
 from tests.helpers import in_child, record
 
 ROWS = 30
@@ -72,3 +77,29 @@ def test_a_child_that_ends_leaves_the_connection_of_its_parent_open(api: Emulato
         assert in_child(client.close) == 0
         assert in_child(lambda: read(client, api, 1)) == 0
         assert len(read(client, api, 0)) == ROWS
+
+
+@pytest.mark.parametrize(
+    "lock", [Pacer(100)._lock, BearerAuth("token")._lock, _counting], ids=["pacer", "tokens", "counts"]
+)
+def test_a_child_takes_a_lock_that_another_thread_held_at_the_fork(lock) -> None:
+    held, released = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with lock:
+            held.set()
+            released.wait()
+
+    def take() -> None:
+        signal.alarm(20)  # ends a child that hangs
+        with lock:
+            pass
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    held.wait()
+    try:
+        assert in_child(take) == 0
+    finally:
+        released.set()
+        thread.join()

@@ -13,14 +13,7 @@ from scenario_etl import Client, DestinationError, Emulator, GuardError, charts,
 from scenario_etl.dashboard.page import write_report
 from scenario_etl.lake_reader import newest_footer
 from tests.helpers import record, said
-
-HOSTILE = [
-    "<script>alert(1)</script>",
-    '"><img src=x onerror=alert(2)>',
-    "{{ 7 * 7 }}",
-    "コレクション 🎮 & Söhne",
-    "x" * 300,
-]
+from tests.system.conftest import HOSTILE
 
 
 class Tags(HTMLParser):
@@ -33,26 +26,6 @@ class Tags(HTMLParser):
 
     def handle_starttag(self, tag, attributes) -> None:
         self.found.append((tag, dict(attributes)))
-
-
-@pytest.fixture(scope="module")
-def lake(tmp_path_factory) -> Path:
-    """A lake of three days: the first snapshot, one with changes, and one that the guard stops; with hostile names."""
-    folder = tmp_path_factory.mktemp("lake")
-    with Emulator(60) as api, Client("demo", "demo", base_url=api.url) as client:
-        api.collections = [api.record(number, signed=False) for number in range(60)]
-        for number, name in enumerate(HOSTILE):
-            api.collections[number] |= {"name": name, "updatedAt": "2026-11-20T00:00:00.000Z"}
-        snapshot("collections", folder, date="2026-11-01", client=client)
-        del api.collections[10:13]
-        api.collections[3] |= {"assetCount": 5000, "itemCount": 5001}
-        snapshot("collections", folder, date="2026-11-02", client=client)
-        rest, api.collections = api.collections, []
-        with pytest.raises(GuardError):
-            snapshot("collections", folder, date="2026-11-03", client=client)
-        api.collections = rest
-        write_report(folder, folder / "report.html")
-    return folder
 
 
 @pytest.fixture(scope="module")
