@@ -1,12 +1,12 @@
 """Comparison of the scope of a run (base URL, project, filters) with that of the last snapshot."""
 
 import datetime as dt
-import json
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from urllib.parse import urlsplit
 
 from scenario_etl.errors import ConfigError
+from scenario_etl.footers import json_object
 from scenario_etl.lake import LakeTable
 from scenario_etl.lake_file import LakeFile
 from scenario_etl.redact import redact
@@ -57,7 +57,10 @@ def _scope_of(file: LakeFile, names: Iterable[str]) -> dict[str, str]:
 
 def _normalized(scope: Mapping[str, str]) -> dict[str, str]:
     """Return a scope in which two spellings of one base URL are the same."""
-    parts = urlsplit(scope["base_url"])
+    try:
+        parts = urlsplit(scope["base_url"])
+    except ValueError:  # another program has changed the footer
+        return dict(scope)
     host = parts.netloc.lower()
     if parts.scheme in DEFAULT_PORTS:
         host = host.removesuffix(DEFAULT_PORTS[parts.scheme])
@@ -66,6 +69,6 @@ def _normalized(scope: Mapping[str, str]) -> dict[str, str]:
 
 def _describe(scope: Mapping[str, str]) -> str:
     filters = {"project_id": scope["project_id"]} if scope["project_id"] else {}
-    filters |= json.loads(scope["filters"] or "{}")
+    filters |= json_object(scope, "filters")
     details = ", ".join(f"{name} {redact(value)}" for name, value in filters.items())
     return f"{redact(scope['base_url'], 300)} ({details or 'no project_id'})"

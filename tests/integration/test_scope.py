@@ -1,5 +1,6 @@
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from scenario_etl import Emulator, snapshot
@@ -104,3 +105,19 @@ def test_the_scope_of_the_demo_is_demo_whatever_its_port(run, lake: Path) -> Non
         assert "--accept-scope" in refused.stderr
         accepted = run("snapshot", "collections", lake, "--date", DAYS[2], "--accept-scope", api=api)
         assert (accepted.returncode, "0 deleted" in accepted.stderr) == (0, True)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("filters", "not json"), ("filters", "[1]"), ("filters", "null"), ("base_url", "http://[")],
+)
+def test_a_damaged_scope_is_a_config_error_that_names_the_file_and_can_be_accepted(
+    lake: Path, name: str, value: str
+) -> None:
+    take(lake, DAYS[0], record())
+    path = lake / f"collections/snapshot_date={DAYS[0]}/part-0.parquet"
+    footer = pq.read_metadata(path).metadata | {f"scenario_etl.{name}".encode(): value.encode()}
+    pq.write_table(pq.read_table(path, partitioning=None).replace_schema_metadata(footer), path)
+    with pytest.raises(ConfigError, match=r"part-0\.parquet.*--accept-scope"):
+        take(lake, DAYS[1], record())
+    assert take(lake, DAYS[1], record(), accept_scope=True).scan.rows == 1

@@ -163,6 +163,7 @@ MUTATIONS = [
     Mutation("drips end", "watchdog", "                    if watch.ends <= now:", "                    if False:"),
     Mutation("drips of a proxy end", "watchdog", "            raise TimeoutError  # half", "            pass  # half"),
     Mutation("interim answers are passed over", "watchdog", "while 101 < self.status < 200:", "while False:"),
+    Mutation("a fork renews the locks", "locks", "        lock.renew()", "        pass"),
     Mutation("a fork has a watchdog of its own", "watchdog", "    _watchdog = _Watchdog()\n\n\nif", "    pass\n\n\nif"),
     Mutation("connections belong to their process", "connections", "if self._process != os.getpid():", "if False:"),
     Mutation("3 a list brings something new", "run", "if page - last_new_page >= MAX_EMPTY_PAGES:", "if False:"),
