@@ -99,7 +99,9 @@ def check_suffix(destination: object) -> None:
         return
     parquet_name = redact_uri(f"{stem}.parquet")
     convert = OTHER_SUFFIXES[suffix.lower()].format(redact_uri(name))
-    how = f": python -c \"import pandas; pandas.read_parquet('{parquet_name}').{convert}\"" if convert else ""
+    # not pandas.read_parquet: Arrow's threads would hold a Python file, and may abort Python while it exits
+    read = f"import pyarrow.parquet as pq; pq.read_table('{parquet_name}').to_pandas()"
+    how = f': python -c "{read}.{convert}"' if convert else ""
     raise ConfigError(
         f"only Parquet is supported, got {redact_uri(name)}; export to {parquet_name}, and convert that file{how}"
     )
