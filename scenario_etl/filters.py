@@ -131,3 +131,6 @@ TEXT = FilterType("text", text)
 TEXTS = FilterType("list of texts", _encode_texts, is_list=True)
 DATE = FilterType("date or time in UTC", _encode_date)
 FLAG = FilterType("true or false", _encode_flag)
+
+# beside the types, because the limit on requests is per project
+PROJECT_ID = Filter("project_id", "projectId", TEXT, "Limit to one project. Default: the project of the API key.")
