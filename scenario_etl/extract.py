@@ -17,7 +17,7 @@ from scenario_etl.client import MAX_PAGES, Client
 from scenario_etl.errors import ConfigError
 from scenario_etl.filters import query_for
 from scenario_etl.publish import atomic_write
-from scenario_etl.resources import resource_of
+from scenario_etl.resources import INCLUSIONS, resource_of
 from scenario_etl.run import BATCH_ROWS, Run, RunOptions, ScanReport, connected, footer_of, scope_of
 from scenario_etl.schema import Resource
 from scenario_etl.signed_urls import SignedURLs, checked_form
@@ -173,7 +173,7 @@ def scan(
     strict: bool = False,
     progress: bool = False,
     signed_urls: SignedURLs = "keep",
-    **filters: str | None,
+    **filters: object,
 ) -> Scan:
     """Return a Scan of a list of the API; nothing is requested yet.
 
@@ -186,13 +186,16 @@ def scan(
         progress: whether to show a progress bar, on stderr or in the notebook.
         signed_urls: "keep" leaves signed URLs as the API returns them; "public" replaces them with their permanent
             unsigned form where there is one; "omit" with null.
-        filters: that the list declares; for collections `project_id`.
+        filters: that the list declares, such as `project_id`; None is no filter. Also `include_personal=True` for the
+            users of projects, with e-mail addresses, and `include_embedding=True` for the embeddings of assets: without
+            it, the table does not have these columns.
 
     Raises:
         ConfigError: an argument is not valid.
 
     """
-    declared = resource_of(resource)
+    included = [name for name in INCLUSIONS if flag(name, filters.pop(name, False))]
+    declared = resource_of(resource, included)
     if client is not None:
         instance("client", client, Client)
     options = RunOptions(

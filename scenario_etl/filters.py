@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from scenario_etl.arguments import flag, text
+from scenario_etl.arguments import choice, flag, text
 from scenario_etl.errors import ConfigError
 from scenario_etl.redact import redact
 
@@ -19,12 +19,14 @@ class FilterType:
         words: for messages and `--help`, such as "text".
         encode: takes the name of the argument and its value; returns the text of the query, or raises ConfigError.
         is_list: whether the value is a list, which the API takes as one text with commas.
+        choices: the only values, in the API's spelling; empty for any.
 
     """
 
     words: str
     encode: Callable[[str, Any], str]
     is_list: bool = False
+    choices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +35,15 @@ class Filter:
 
     Attributes:
         name: of the argument, in snake_case; the option of the command line is the same with hyphens.
-        api_name: of the query parameter.
-        type: TEXT, TEXTS, DATE or FLAG.
+        api_name: of the query parameter; "" for what is only an acknowledgement and not sent.
+        type: TEXT, TEXTS, DATE, FLAG or a `choice_of` words.
         description: one sentence, for `--help` and the documentation.
         adds: query parameters that the API needs beside this one, such as the order that a date filter works in.
-        needs: names of filters of which one must be set, too; otherwise the API ignores this one.
-        excludes: names of filters that cannot be used with this one.
+        needs: conditions of which one must be true; otherwise the API ignores this one. A condition is the name of a
+            filter that must be set, or its name and value, as in "privacy=public".
+        needs_for: such conditions for single values.
+        excludes: conditions under which this one cannot be used.
+        only_with: the names of the only filters that this one can be used with, None for any.
 
     """
 
@@ -48,7 +53,9 @@ class Filter:
     description: str
     adds: Mapping[str, str] = field(default_factory=dict, hash=False)
     needs: tuple[str, ...] = ()
+    needs_for: Mapping[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
     excludes: tuple[str, ...] = ()
+    only_with: tuple[str, ...] | None = None
 
 
 def query_for(resource: str, filters: Sequence[Filter], values: Mapping[str, object]) -> dict[str, str]:
@@ -65,12 +72,13 @@ def query_for(resource: str, filters: Sequence[Filter], values: Mapping[str, obj
     """
     set_values = {name: value for name, value in values.items() if value is not None}
     _check_names(resource, filters, set_values)
+    chosen = [each for each in filters if each.name in set_values]
+    encoded = {each.name: _encode(each, set_values[each.name]) for each in chosen}
     query: dict[str, str] = {}
-    for each in filters:
-        if each.name not in set_values:
-            continue
-        _check_companions(each, set_values)
-        for name, value in {**each.adds, each.api_name: each.type.encode(each.name, set_values[each.name])}.items():
+    for each in chosen:
+        _check_companions(each, encoded)
+        sent = {each.api_name: encoded[each.name]} if each.api_name else {}
+        for name, value in {**each.adds, **sent}.items():
             if query.setdefault(name, value) != value:
                 raise ConfigError(f"{each.name} needs {name}={value}, but another filter needs {name}={query[name]}")
     return query
@@ -85,11 +93,22 @@ def _check_names(resource: str, filters: Iterable[Filter], names: Collection[str
         )
 
 
-def _check_companions(each: Filter, names: Collection[str]) -> None:
-    if each.needs and not any(name in names for name in each.needs):
-        raise ConfigError(f"{each.name} works only together with {' or '.join(each.needs)}")
-    if conflicting := [name for name in each.excludes if name in names]:
-        raise ConfigError(f"{each.name} and {conflicting[0]} cannot be used together")
+def _check_companions(each: Filter, encoded: Mapping[str, str]) -> None:
+    value = encoded[each.name]
+    true = {*encoded, *(f"{name}={text}" for name, text in encoded.items())}
+    for what, needs in ((each.name, each.needs), (f"{each.name}={value}", each.needs_for.get(value, ()))):
+        if needs and true.isdisjoint(needs):
+            raise ConfigError(f"{what} works only together with {' or '.join(needs)}")
+    is_alone = each.only_with is not None and value != "false"
+    others = encoded.keys() - {each.name, *(each.only_with or ())} if is_alone else set()
+    if conflicting := true & {*each.excludes, *others}:
+        raise ConfigError(f"{each.name} and {min(conflicting)} cannot be used together")
+
+
+def _encode(each: Filter, value: object) -> str:
+    if each.type.choices:
+        choice(each.name, value, each.type.choices)
+    return each.type.encode(each.name, value)
 
 
 def _encode_texts(name: str, value: Any) -> str:
@@ -121,6 +140,11 @@ def _moment(value: Any) -> dt.datetime:
     if not isinstance(value, dt.datetime) or value != value:  # noqa: PLR0124 - pandas' NaT is a datetime
         raise ValueError
     return value.replace(tzinfo=dt.UTC) if value.utcoffset() is None else value
+
+
+def choice_of(*choices: str) -> FilterType:
+    """Return the type of a filter whose value is one of several words."""
+    return FilterType(" or ".join(choices), text, choices=choices)
 
 
 def _encode_flag(name: str, value: Any) -> str:

@@ -50,12 +50,16 @@ class RecordReader:
         self.unknown_fields: Counter[str] = Counter()
         self._records_read = 0
         self._resource = resource
-        self._schema = resource.schema
+        self._schema = resource.record_schema
         self._strict = strict
         self._signed_urls = signed_urls
         self._redact = lru_cache(redact)
-        self._known = _known_names(resource.columns)
-        self._key_fields = [column.field for column in resource.columns if column.name in resource.primary_key]
+        self._known = _known_names(resource)
+        self._key_fields = [
+            column.field
+            for column in resource.columns
+            if column.name in resource.primary_key and column.name != resource.exploded
+        ]
 
     def read(self, records: Records) -> pa.RecordBatch:
         """Return records, those of a page or of several, as a RecordBatch with one row each.
@@ -76,6 +80,21 @@ class RecordReader:
             self._count_unknown(path, values, records)
         self._records_read += len(records)
         return pa.RecordBatch.from_arrays(arrays, schema=self._schema)
+
+    def exploded(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """Return a batch of records as rows of the table: one for each different item of the exploded column."""
+        name = self._resource.exploded
+        if not name:
+            return batch
+        import pyarrow.compute as pc  # noqa: PLC0415 - 30 ms that only an exploded list is worth
+
+        parents, items = pc.list_parent_indices(batch[name]), batch[name].flatten()
+        columns = [items if each == name else batch[each].take(parents) for each in batch.schema.names]
+        rows = pa.RecordBatch.from_arrays(columns, schema=self._resource.schema)
+        first: dict[tuple[int, str], int] = {}
+        for position, pair in enumerate(zip(parents.to_pylist(), items.to_pylist(), strict=True)):
+            first.setdefault(pair, position)
+        return rows if len(first) == rows.num_rows else rows.take(list(first.values()))
 
     def keys(self, records: Sequence[dict[str, Any]]) -> list[Any]:
         """Return what identifies each record; `read` has made sure that every record has it."""
@@ -98,16 +117,22 @@ class RecordReader:
         else:
             values = [item.get(name) for item in parents]
         nulls = values.count(None) - (parents.count(None) if path and column.nullable else 0)
-        if nulls and column.nullable:
+        if nulls and column.nullable and not column.optional:
             self._count_missing(column, nulls, parents, values, records)
         try:
-            if column.signed_url and self._signed_urls != "keep":
-                values = [in_form(value, self._signed_urls) for value in values]
+            if self._signed_urls != "keep" and (column.signed_url or column.type == JSON):
+                values = [in_form(value, self._signed_urls, column.signed_url) for value in values]
             if not column.nullable and (nulls or "" in values):
                 raise ValueError
+            self._check_items(column, values)
             return column.type.convert(values)
         except _DOES_NOT_FIT:
             self._explain(column, values, records)
+
+    def _check_items(self, column: Column, values: Records) -> None:
+        """Raise ValueError where an item that becomes a key is empty."""
+        if column.name == self._resource.exploded and any(isinstance(value, list) and "" in value for value in values):
+            raise ValueError
 
     def _explain(self, column: Column, values: Records, records: Records) -> NoReturn:
         """Find the value that made a whole column fail, by the same rules, one at a time."""
@@ -115,7 +140,8 @@ class RecordReader:
             try:
                 if not column.nullable and value in (None, ""):
                     raise ValueError
-                column.type.convert([in_form(value, self._signed_urls) if column.signed_url else value])
+                self._check_items(column, [value])
+                column.type.convert([in_form(value, self._signed_urls)])
             except _DOES_NOT_FIT:
                 self._refuse(column.name, records, position, value, column.type.words)
         raise AssertionError(f"{column.name} fails as a whole, but no value of it does")
@@ -169,14 +195,15 @@ class RecordReader:
         counter[name] += times
 
 
-def _known_names(columns: Sequence[Column]) -> dict[str, set[str] | None]:
+def _known_names(resource: Resource) -> dict[str, set[str] | None]:
     """Return the names that are known in each object, by its dotted path, parents first; "" is the record.
 
     They are None for an object that is kept whole, as JSON, and for the objects in it: nothing in them is unknown.
     """
     known: dict[str, set[str] | None] = {"": set()}
-    paths = [part for column in columns for part in _prefixes(column.field)]
-    whole = {column.field for column in columns if column.type == JSON}
+    fields = [*(column.field for column in resource.columns), *resource.ignored_fields]
+    paths = [part for field in fields for part in _prefixes(field)]
+    whole = {column.field for column in resource.columns if column.type == JSON}
     for path in sorted(paths, key=lambda each: each.count(".")):
         parent, _, name = path.rpartition(".")
         names = known.setdefault(parent, set() if whole.isdisjoint(_prefixes(parent)) else None)

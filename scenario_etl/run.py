@@ -122,9 +122,10 @@ class Run:
                 self._check_progress(last_page, last_new_page)
                 last_page = self._pages.pages
                 batch = self._seen.drop_duplicates(self._reader.read(records), self._reader.keys(records))
-                self._rows += batch.num_rows
                 last_new_page = last_page if batch.num_rows else last_new_page
-                yield batch
+                rows = self._reader.exploded(batch)
+                self._rows += rows.num_rows
+                yield rows
 
     def report(self, **more: Any) -> ScanReport:
         """Return the report of the run, once `batches` has ended.

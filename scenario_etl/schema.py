@@ -3,16 +3,17 @@
 import json
 import math
 from array import array
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import accumulate, chain
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
 
 from scenario_etl.errors import ConfigError
 from scenario_etl.filters import Filter
+from scenario_etl.signed_urls import SIGNED_URL_IN_JSON
 
 MAX_EXACT_FLOAT = 2**53  # from it on a JSON number with a point may no longer be the one that was written
 MIN_TIMESTAMP = -62_135_596_800_000_000  # microseconds since 1970: the start of year 1; Python knows no other years
@@ -57,7 +58,9 @@ class Column:
         type: one of the types of this module, such as STRING.
         nullable: False for keys, which a record must have.
         few_values: whether most records share a handful of values, so that a dictionary encodes them best.
-        signed_url: whether the values are URLs whose query is a credential that expires.
+        signed_url: "thumbnail" or "content" for URLs of these whose query is a credential that expires, "" otherwise.
+        optional: whether a record may leave the field out; null is then not counted as missing.
+        included_by: the argument of `scan` without which the table does not have the column, "" for none.
 
     """
 
@@ -66,7 +69,9 @@ class Column:
     type: ColumnType
     nullable: bool = True
     few_values: bool = False
-    signed_url: bool = False
+    signed_url: Literal["", "thumbnail", "content"] = ""
+    optional: bool = False
+    included_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +90,9 @@ class Resource:
         columns: in the order of the table.
         filters: that the API has for this list.
         fixed_query: query parameters that every request has.
+        ignored_fields: dotted names of fields that the API declares and that have no column, so that they are not
+            counted as unknown.
+        exploded: the name of a column of lists of which each item becomes a row, "" for none.
 
     Raises:
         ConfigError: the primary key has another kind of column.
@@ -100,11 +108,15 @@ class Resource:
     columns: tuple[Column, ...]
     filters: tuple[Filter, ...] = ()
     fixed_query: Mapping[str, str] = field(default_factory=dict, hash=False)
+    ignored_fields: tuple[str, ...] = ()
+    exploded: str = ""
 
     def __post_init__(self) -> None:
         keys = [column for column in self.columns if column.name in self.primary_key]
         if len(keys) != len(self.primary_key) or any(
-            column.type != STRING or column.nullable or "." in column.field for column in keys
+            column.type != STRING or column.nullable or "." in column.field
+            for column in keys
+            if column.name != self.exploded
         ):
             raise ConfigError(
                 f"{self.name}: each part of the primary key must be a STRING column that is not nullable, with a field "
@@ -114,7 +126,27 @@ class Resource:
     @property
     def schema(self) -> pa.Schema:
         """The Arrow schema of the table."""
+        return with_pandas_types(
+            pa.field(each.name, each.type.value_type, nullable=False) if each.name == self.exploded else each
+            for each in self.record_schema
+        )
+
+    @property
+    def record_schema(self) -> pa.Schema:
+        """The same with one row for each record, which differs where a column of lists is exploded."""
         return with_pandas_types([pa.field(c.name, c.type.arrow, c.nullable) for c in self.columns])
+
+    def including(self, arguments: Collection[str]) -> "Resource":
+        """Return the resource with only those optional columns that one of these arguments includes.
+
+        Raises:
+            ConfigError: no column is included by an argument.
+
+        """
+        if unknown := [each for each in arguments if each not in {column.included_by for column in self.columns}]:
+            raise ConfigError(f"{unknown[0]} adds no column to {self.name}")
+        columns = [column for column in self.columns if not column.included_by or column.included_by in arguments]
+        return replace(self, columns=tuple(columns))
 
     @property
     def dictionary_columns(self) -> list[str]:
@@ -200,17 +232,26 @@ def _timestamps(values: Values) -> pa.Array:
     return moments
 
 
-def _string_lists(values: Values) -> pa.Array:
+def _lists(values: Values, convert: Callable[[Values], pa.Array]) -> pa.Array:
+    """Return lists whose items `convert` converts, without nulls in them."""
     types = set(map(type, values))
     if not types <= {list, type(None)}:
         raise ValueError
-    items = strings(list(chain.from_iterable(value for value in values if value)))
+    items = convert(list(chain.from_iterable(value for value in values if value)))
     if items.null_count:
         raise ValueError
     offsets = pa.py_buffer(array("i", accumulate((len(value or ()) for value in values), initial=0)))
     return pa.Array.from_buffers(
-        pa.list_(pa.string()), len(values), [_validity(values, types), offsets], children=[items]
+        pa.list_(items.type), len(values), [_validity(values, types), offsets], children=[items]
     )
+
+
+def _string_lists(values: Values) -> pa.Array:
+    return _lists(values, strings)
+
+
+def _float_lists(values: Values) -> pa.Array:
+    return _lists(values, _floats)
 
 
 def _json_texts(values: Values) -> pa.Array:
@@ -221,6 +262,13 @@ def _json_texts(values: Values) -> pa.Array:
 
 def _as_json(value: Any) -> str:
     return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+
+
+def _without_signed_urls(texts: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return JSON texts with null for each signed URL and each permanent one, whatever form was asked for."""
+    import pyarrow.compute as pc  # noqa: PLC0415 - 30 ms that only a comparison is worth
+
+    return pc.replace_substring_regex(texts, SIGNED_URL_IN_JSON, "null")
 
 
 def _comparable_lists(column: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -260,8 +308,13 @@ TIMESTAMP = ColumnType(
     _timestamps,
 )
 STRINGS = ColumnType(
-    pa.list_(pa.string()), ("list[unicode]", "object"), "a list of strings", _string_lists, _comparable_lists
-)
-JSON = ColumnType(pa.string(), ("unicode", "str"), "a JSON object or list", _json_texts)
+    pa.list_(pa.string()), ("list[unicode]", "object"), "a list of strings", _string_lists,
+    _comparable_lists,
+)  # fmt: skip
+FLOATS = ColumnType(
+    pa.list_(pa.float64()), ("list[float64]", "object"), "a list of numbers", _float_lists,
+    _comparable_lists,
+)  # fmt: skip
+JSON = ColumnType(pa.string(), ("unicode", "str"), "a JSON object or list", _json_texts, _without_signed_urls)
 
-_PANDAS_TYPES = {each.arrow: each.pandas for each in (STRING, INTEGER, FLOAT, BOOLEAN, TIMESTAMP, STRINGS)}
+_PANDAS_TYPES = {each.arrow: each.pandas for each in (STRING, INTEGER, FLOAT, BOOLEAN, TIMESTAMP, STRINGS, FLOATS)}

@@ -23,31 +23,39 @@ if TYPE_CHECKING:
 
 SignedURLs = Literal["keep", "public", "omit"]
 
-_SIGNED = re.compile(r"[?&;](Policy|Signature|Key-Pair-Id|X-Amz-Signature|X-Goog-Signature|sig|token)=", re.IGNORECASE)
+_QUERY = "[?&;](Policy|Signature|Key-Pair-Id|X-Amz-Signature|X-Goog-Signature|sig|token)="
+_SIGNED = re.compile(_QUERY, re.IGNORECASE)
+# in JSON text: a URL that is signed, or its permanent form; also for RE2
+SIGNED_URL_IN_JSON = rf'(?i)"https?://([^"]*{_QUERY}[^"]*|[^"/]+/thumbnails/[^"/]+)"'
 _TRANSFORMED = re.compile(r"(https?://[^/?#]+)/assets-transform/([^/?#]+)\?")
 _EXPIRY = pa.timestamp("us", tz="UTC")
 
 
-def in_form(value: Any, form: SignedURLs) -> Any:
+def in_form(value: Any, form: SignedURLs, kind: str = "content") -> Any:
     """Return a URL in a form, or a JSON list or object with all URLs in it in that form.
 
-    Whatever is not a signed URL stays as it is. Where there is no URL in that form, it is None, or not in its list.
+    Whatever is not a signed URL stays as it is. Where there is no URL in that form, it is None. Only a thumbnail has a
+    permanent form; in a JSON object, that is the URL of an object named "thumbnail".
 
     Args:
         value: as the API returns it.
+        kind: of a URL, "thumbnail" or "content".
         form: "keep" leaves it as it is; "public" returns the permanent form, None if there is none; "omit" None.
 
-    >>> in_form("https://cdn.example/assets-transform/asset_1?Policy=abc&Signature=def", "public")
+    >>> in_form("https://cdn.example/assets-transform/asset_1?Policy=abc&Signature=def", "public", "thumbnail")
     'https://cdn.example/thumbnails/asset_1'
 
     """
     if isinstance(value, dict):
-        return {name: in_form(each, form) for name, each in value.items()}
+        return {
+            name: in_form(each, form, "thumbnail" if name == "thumbnail" else kind if name == "url" else "content")
+            for name, each in value.items()
+        }
     if isinstance(value, list):
-        return [changed for each in value if (changed := in_form(each, form)) is not None or each is None]
+        return [in_form(each, form) for each in value]
     if form == "keep" or not isinstance(value, str) or not _SIGNED.search(value):
         return value
-    transformed = _TRANSFORMED.match(value) if form == "public" else None
+    transformed = _TRANSFORMED.match(value) if form == "public" and kind == "thumbnail" else None
     return f"{transformed[1]}/thumbnails/{transformed[2]}" if transformed else None
 
 

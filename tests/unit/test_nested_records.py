@@ -4,7 +4,7 @@ import pytest
 
 from scenario_etl.errors import SchemaError
 from scenario_etl.records import RecordReader
-from scenario_etl.schema import JSON, STRING, STRINGS, Column, Resource
+from scenario_etl.schema import JSON, STRING, Column, Resource
 from scenario_etl.signed_urls import SignedURLs
 
 SIGNED = "https://cdn.example/assets-transform/asset_1?Policy=p&Signature=s"
@@ -75,19 +75,20 @@ def test_a_required_column_needs_its_parent_object_as_well(parent: dict) -> None
 
 
 @pytest.mark.parametrize(
-    ("form", "urls", "document"),
+    ("form", "document"),
     [
-        ("keep", [SIGNED, "text"], f'{{"frames":["{SIGNED}",null],"url":"{SIGNED}"}}'),
-        ("public", [PUBLIC, "text"], f'{{"frames":["{PUBLIC}",null],"url":"{PUBLIC}"}}'),
-        ("omit", ["text"], '{"frames":[null],"url":null}'),
+        (
+            "keep",
+            f'{{"frames":["{SIGNED}",null],"thumbnail":{{"assetId":"asset_1","url":"{SIGNED}"}},"url":"{SIGNED}"}}',
+        ),
+        ("public", f'{{"frames":[null,null],"thumbnail":{{"assetId":"asset_1","url":"{PUBLIC}"}},"url":null}}'),
+        ("omit", '{"frames":[null,null],"thumbnail":{"assetId":"asset_1","url":null},"url":null}'),
     ],
 )
-def test_signed_urls_in_lists_and_json_take_the_form_asked_for(form: SignedURLs, urls: list, document: str) -> None:
-    columns = [Column("urls", "urls", STRINGS, signed_url=True), Column("document", "document", JSON, signed_url=True)]
-    reader = RecordReader(of_columns(*columns), signed_urls=form)
-    fields = {"urls": [SIGNED, "text"], "document": {"url": SIGNED, "frames": [SIGNED, None]}}
-    batch = reader.read([{"id": "j1", **fields}])
-    assert batch["urls"].to_pylist() == [urls]
+def test_signed_urls_in_json_take_the_form_asked_for(form: SignedURLs, document: str) -> None:
+    reader = RecordReader(of_fields(document=JSON), signed_urls=form)
+    thumbnail = {"assetId": "asset_1", "url": SIGNED}
+    batch = reader.read([{"id": "j1", "document": {"url": SIGNED, "frames": [SIGNED, None], "thumbnail": thumbnail}}])
     assert batch["document"].to_pylist() == [document]
 
 
@@ -95,6 +96,6 @@ def test_json_that_is_too_deeply_nested_is_a_schema_error() -> None:
     nested: list = []
     for _ in range(100_000):
         nested = [nested]
-    reader = RecordReader(of_columns(Column("document", "document", JSON, signed_url=True)), signed_urls="omit")
+    reader = RecordReader(of_fields(document=JSON), signed_urls="omit")
     with pytest.raises(SchemaError, match=r"jobs: document of record j1 is .*, not a JSON object or list"):
         reader.read([{"id": "j1", "document": nested}])

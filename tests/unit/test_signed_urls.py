@@ -80,8 +80,13 @@ UNSIGNED = ["https://cdn.example/a?p=100", PUBLIC, "https://cdn.example/assets-t
 )
 def test_signed_urls_take_the_requested_form_and_unsigned_ones_stay(form, expected) -> None:
     urls = [SIGNED, OTHER, *UNSIGNED, None]
-    assert [in_form(url, form) for url in urls if url is not None] == expected[:-1]
+    assert [in_form(url, form, "thumbnail") for url in urls if url is not None] == expected[:-1]
     records = [
         record(id=str(number), thumbnail=None if url is None else {"url": url}) for number, url in enumerate(urls)
     ]
     assert RecordReader(COLLECTIONS, signed_urls=form).read(records)["thumbnail_url"].to_pylist() == expected
+
+
+def test_the_url_of_content_has_no_permanent_form() -> None:
+    assert in_form(SIGNED, "public") is None
+    assert in_form(PUBLIC, "public") == PUBLIC
