@@ -53,7 +53,7 @@ def with_needs(resource: Resource, each: Filter) -> dict[str, Any]:
     ]:
         name, _, value = missing[0].partition("=")
         values[name] = value or example(declared[name])
-    return values | ({"allow_public": True} if "allow_public" in declared else {})
+    return values | ({"allow_public": True} if "allow_public" in declared and values.get("privacy") == "public" else {})
 
 
 RESOURCE_LIST = [resource_of(name) for name in RESOURCES]
