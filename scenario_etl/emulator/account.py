@@ -1,15 +1,19 @@
 """Rows of the fictional team: reading, creating, updating and deleting them."""
 
+import contextlib
 import threading
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from datetime import datetime
 from functools import partial
 from typing import Any
 
-from scenario_etl.emulator import images
+from scenario_etl.emulator import images, links, making
 from scenario_etl.emulator.index import Index
 from scenario_etl.emulator.lists import COLLECTIONS, PROJECTS, Listing
 from scenario_etl.emulator.messages import HTTPError
+from scenario_etl.emulator.queries import Queries
+from scenario_etl.emulator.studio import Studio
+from scenario_etl.emulator.tables import Table
 from scenario_etl.emulator.team import PROJECTS as PROJECT_NAMES
 
 
@@ -24,28 +28,95 @@ class Account:
         origin: of the URLs of images.
         clock: returns the time at which URLs are signed and records change.
         accepted: the Authorization headers that give access.
+        assets: how many to make up at least, when a list of them or of what belongs to them is read first.
 
     """
 
     def __init__(
-        self, seed: str, collections: list[Any], origin: str, clock: Callable[[], datetime], accepted: Collection[str]
+        self,
+        seed: str,
+        collections: list[Any],
+        origin: str,
+        clock: Callable[[], datetime],
+        accepted: Collection[str],
+        *,
+        assets: int | None = None,
     ) -> None:
         self.seed = seed
         self.accepted = accepted
-        self.rows = {COLLECTIONS.name: collections, PROJECTS.name: list(range(len(PROJECT_NAMES)))}
+        projects: list[Any] = [PROJECTS.make(seed, number) for number in range(len(PROJECT_NAMES))]
+        self.rows = {COLLECTIONS.name: collections, PROJECTS.name: projects}
         self.origin = origin
         self.clock = clock
         self._indexes: dict[tuple[str, str], Index] = {}
         self._created = 0
         self._lock = threading.Lock()
+        self._assets = assets
+        self._first_rows: list[Any] | None = None
+        self._studio: Studio | None = None
+        self.filters_dates_late = False
+        self._queries = Queries()
+        self._waiting: list[Callable[[Studio], None]] = []
+        self._studio_lock = threading.RLock()
+
+    @property
+    def studio(self) -> Studio:
+        """The assets and all that belongs to them, made up when they are first needed, and as they are now."""
+        with self._studio_lock:
+            if self._studio is None:
+                rows = self.rows[COLLECTIONS.name] if self._first_rows is None else self._first_rows
+                wants = links.wants(list(rows), partial(COLLECTIONS.make, self.seed))
+                self._studio = making.make(self.seed, wants, self._assets)
+            while self._waiting:
+                self._waiting.pop(0)(self._studio)
+                self._studio.version += 1
+            return self._studio
+
+    def change_studio(self, change: Callable[[Studio], None]) -> None:
+        """Change the assets, at once or when they are made up; call `remember` before the collections change."""
+        with self._studio_lock:
+            self._waiting.append(change)
+            if self._studio is not None:
+                _ = self.studio
+
+    def remember(self) -> None:
+        """Keep the collections from which the assets are made up, whatever becomes of the collections."""
+        with self._studio_lock:
+            if self._first_rows is None and self._studio is None:
+                rows = list(self.rows[COLLECTIONS.name])
+                self._first_rows = [dict(row) if isinstance(row, dict) else row for row in rows]
+
+    @contextlib.contextmanager
+    def changing(self) -> Iterator[Studio]:
+        """Change records of the studio, one client at a time."""
+        self.remember()
+        with self._studio_lock:
+            yield self.studio
+            self.studio.version += 1
+
+    def select_rows(self, table: Table, query: Mapping[str, str], *, dates: bool = True) -> list[Any]:
+        """Return the rows of a list that pass the filters in a query, in order; see Queries."""
+        return self._queries.select(self.studio, table, query, self.clock(), dates=dates)
+
+    def find_row(self, table: Table, identifier: str) -> Any:
+        """Return the row with an id, or raise HTTPError 404."""
+        return self._queries.find(self.studio, table, identifier)
+
+    def follow(self) -> None:
+        """Make the assets with which the collections were filled, in records that changed in place."""
+        wants = links.wants(list(self.rows[COLLECTIONS.name]), partial(COLLECTIONS.make, self.seed))
+        self.change_studio(lambda studio: making.follow(studio, wants))
+
+    def sign(self, asset: str) -> str:
+        """Return the URL of an asset's image."""
+        return images.signed_url(self.origin, asset, self.seed, self.clock())
 
     def record(self, listing: Listing, row: Any, *, signed: bool = True) -> Any:
         """Return the record of a row as the API has it; `signed` adds the URL of a thumbnail that has none."""
         record = listing.make(self.seed, row) if isinstance(row, int) else row
         thumbnail = record.get("thumbnail") if isinstance(record, dict) else None
         if signed and isinstance(thumbnail, dict) and thumbnail.keys() == {"assetId"}:
-            url = images.signed_url(self.origin, thumbnail["assetId"], self.seed, self.clock())
-            return {**record, "thumbnail": {**thumbnail, "url": url}}
+            return {**record, "thumbnail": {**thumbnail, "url": self.sign(thumbnail["assetId"])}}
         return record
 
     def select(self, listing: Listing, query: Mapping[str, str]) -> Iterable[Any]:
@@ -72,6 +143,7 @@ class Account:
 
     def create(self, listing: Listing, make: Callable[[int], dict[str, Any]]) -> dict[str, Any]:
         """Append the record that `make` returns for a number that no other created record has, and return it."""
+        self.remember()
         with self._lock:
             self._created += 1
             record = make(self._created)
@@ -82,6 +154,7 @@ class Account:
         self, listing: Listing, identifier: str, change: Callable[[dict[str, Any]], dict[str, Any]]
     ) -> dict[str, Any]:
         """Replace the record with an id by what `change` returns for a copy of it, and return that."""
+        self.remember()
         with self._lock:
             position, row = self.find(listing, identifier)
             record = change(dict(self.record(listing, row, signed=False)))
@@ -90,6 +163,7 @@ class Account:
 
     def delete(self, listing: Listing, identifier: str) -> None:
         """Delete the record with an id."""
+        self.remember()
         with self._lock:
             position, _ = self.find(listing, identifier)
             del self.rows[listing.name][position]

@@ -22,10 +22,13 @@ class Emulator:
 
     Args:
         collections: how many, or the records themselves, as the API would return them.
+        assets: how many at least; there are always as many as the counts of the collections need.
         api_key: the key to accept with `api_secret` (Basic).
         api_secret: its secret.
         bearer_token: a token to accept as well (Bearer); None accepts none.
         seed: of the generated data.
+        late_filters: whether filters by date apply to each page after it was read, so that pages are short or empty
+            though more follow; the real API may do either.
         faults: one for each of the next requests, in order; None for a normal response. More can be added to `faults`.
         latency: seconds before every response.
         now: the time at which URLs are signed and records change; None for the machine's. Can be set later.
@@ -48,10 +51,12 @@ class Emulator:
         self,
         collections: int | Iterable[dict[str, Any]] = 250,
         *,
+        assets: int | None = None,
         api_key: str = "demo",
         api_secret: str = "demo",  # noqa: S107 - of a made-up team
         bearer_token: str | None = None,
         seed: int = 0,
+        late_filters: bool = False,
         faults: Iterable[Fault | None] = (),
         latency: float = 0.0,
         now: datetime | None = None,
@@ -67,7 +72,10 @@ class Emulator:
         rows: list[Any] = list(range(collections) if isinstance(collections, int) else collections)
         basic = base64.b64encode(f"{api_key}:{api_secret}".encode()).decode()
         accepted = {f"Basic {basic}"} | ({f"Bearer {bearer_token}"} if bearer_token else set())
-        self._account = Account(str(seed), rows, self.origin, lambda: self.now or datetime.now(UTC), accepted)
+        self._account = Account(
+            str(seed), rows, self.origin, lambda: self.now or datetime.now(UTC), accepted, assets=assets
+        )
+        self._account.filters_dates_late = late_filters
 
     def __repr__(self) -> str:
         return f"<scenario_etl.Emulator {self.url}{'' if self._server.is_started else ', not started'}>"
@@ -128,11 +136,13 @@ class Emulator:
         2026-11-24 13
 
         """
+        self._account.remember()
         self.collections = [dict(self.record(row, signed=False)) for row in self.collections]
         for number in range(count):
             day = last - timedelta(days=count - 1 - number)
             if number:
                 days.work(self._account.seed, self.collections, day - timedelta(days=1))
+                self._account.follow()
             self.now = datetime(day.year, day.month, day.day, 3, 17, tzinfo=UTC)
             everything, share = self.collections, days.listed(number, count)
             try:

@@ -8,6 +8,7 @@ import re
 import struct
 import zlib
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 from scenario_etl.emulator.messages import Request, Response
 
@@ -17,8 +18,12 @@ CELLS = 6  # of the pattern, in each direction
 
 def signed_url(origin: str, asset: str, seed: str, now: datetime) -> str:
     """Return the URL of an asset's image, signed at `now`, in the form of the real ones."""
+    return _signed(origin, asset, seed, int(_window_end(now).timestamp()))
+
+
+@lru_cache(maxsize=1024)  # a record has its own several times
+def _signed(origin: str, asset: str, seed: str, expires: int) -> str:
     resource = f"{origin}/assets-transform/{asset}?p=100"
-    expires = int(_window_end(now).timestamp())
     condition = {"DateLessThan": {"AWS:EpochTime": expires}}
     policy = json.dumps({"Statement": [{"Resource": resource, "Condition": condition}]}, separators=(",", ":"))
     signature = hashlib.shake_256(f"{seed} {asset} {expires}".encode()).digest(256)

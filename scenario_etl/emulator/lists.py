@@ -1,10 +1,10 @@
-"""Lists of the API, as data."""
+"""The lists whose records are made up one at a time, as data."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from scenario_etl.emulator import collection, team
+from scenario_etl.emulator import collection, project
 from scenario_etl.emulator.paging import PageSizes
 
 
@@ -43,8 +43,9 @@ PROJECTS = Listing(
     name="projects",
     noun="project",
     page_sizes=PageSizes(10, 1, 100),
-    make=team.project,
-    make_id=lambda seed, number: team.project_ids(seed)[number],
+    make=project.record,
+    make_id=project.record_id,
+    filters={"teamId": "teamId"},
 )
 
 LISTS = (COLLECTIONS, PROJECTS)

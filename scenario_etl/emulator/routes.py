@@ -6,11 +6,12 @@ from functools import partial
 from typing import Any
 from urllib.parse import unquote
 
-from scenario_etl.emulator import team
+from scenario_etl.emulator import changes, project, team, workflow
 from scenario_etl.emulator.account import Account
-from scenario_etl.emulator.lists import COLLECTIONS, LISTS, Listing
+from scenario_etl.emulator.lists import COLLECTIONS, LISTS, PROJECTS, Listing
 from scenario_etl.emulator.messages import HTTPError, Request, Response
 from scenario_etl.emulator.paging import page
+from scenario_etl.emulator.tables import ASSETS, MODELS, TABLES, TAGS, WORKFLOWS, Table
 
 
 def respond(account: Account, request: Request) -> Response:
@@ -45,9 +46,27 @@ def read_record(listing: Listing, account: Account, _: Request, identifier: str)
     return Response(200, {listing.noun: account.record(listing, row)})
 
 
+def read_table(table: Table, account: Account, request: Request) -> Response:
+    """Return a page of a list that can be filtered."""
+    query, is_late = request.query, account.filters_dates_late
+    found = account.select_rows(table, query, dates=not is_late)
+    rows, token = page(found, table.page_sizes, query, account.seed)
+    for field, test in table.tests(query) if is_late else ():
+        rows = [row for row in rows if test(getattr(row, field))]
+    records = [table.record(row, account.sign) for row in rows]
+    if table is WORKFLOWS and query.get("full") == "false":
+        records = [workflow.light(record) for record in records]
+    return Response(200, {table.name: records} | ({} if token is None else {"nextPaginationToken": token}))
+
+
+def read_row(table: Table, account: Account, _: Request, identifier: str) -> Response:
+    """Return a record of a list that can be filtered."""
+    return Response(200, {table.noun: table.record(account.find_row(table, identifier), account.sign)})
+
+
 def read_teams(account: Account, _: Request) -> Response:
     """Return the only team."""
-    return Response(200, {"teams": [team.studio(account.seed)]})
+    return Response(200, {"teams": [project.studio(account.seed)]})
 
 
 def create_collection(account: Account, request: Request) -> Response:
@@ -94,14 +113,28 @@ def update_collection(account: Account, request: Request, identifier: str) -> Re
 def delete_collection(account: Account, _: Request, identifier: str) -> Response:
     """Delete a collection."""
     account.delete(COLLECTIONS, identifier)
+    account.change_studio(lambda studio: studio.forget(identifier))
     return Response(200, {})
 
 
+_ONE = "/([^/]+)"
 ROUTES: tuple[tuple[str, str, Callable[..., Response]], ...] = (
     *(("GET", f"/v1/{listing.name}", partial(read_page, listing)) for listing in LISTS),
+    *(("GET", f"/v1/{table.name}", partial(read_table, table)) for table in TABLES),
     ("GET", "/v1/teams", read_teams),
-    ("GET", "/v1/collections/([^/]+)", partial(read_record, COLLECTIONS)),
+    *(("GET", f"/v1/{listing.name}{_ONE}", partial(read_record, listing)) for listing in (COLLECTIONS, PROJECTS)),
+    *(("GET", f"/v1/{table.name}{_ONE}", partial(read_row, table)) for table in TABLES if table is not TAGS),
     ("POST", "/v1/collections", create_collection),
-    ("PUT", "/v1/collections/([^/]+)", update_collection),
-    ("DELETE", "/v1/collections/([^/]+)", delete_collection),
+    ("PUT", f"/v1/collections{_ONE}", update_collection),
+    ("DELETE", f"/v1/collections{_ONE}", delete_collection),
+    ("PUT", f"/v1/assets{_ONE}", changes.update_asset),
+    ("PUT", f"/v1/assets{_ONE}/tags", changes.update_tags),
+    ("DELETE", "/v1/assets", changes.delete_assets),
+    ("POST", "/v1/assets/get-bulk", changes.read_assets),
+    *(("DELETE", f"/v1/{table.name}{_ONE}", partial(changes.delete, table)) for table in (ASSETS, MODELS)),
+    *(
+        (method, f"/v1/collections{_ONE}/{table.name}", partial(handler, table))
+        for table in (ASSETS, MODELS)
+        for method, handler in (("PUT", changes.add_to_collection), ("DELETE", changes.remove_from_collection))
+    ),
 )

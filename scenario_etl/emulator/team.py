@@ -41,18 +41,3 @@ def project(seed: str, number: int) -> dict[str, Any]:
         "keys": [],
         "users": [],
     }
-
-
-def studio(seed: str) -> dict[str, Any]:
-    """Return the team as the API has it, with its projects."""
-    projects = [project(seed, number) for number in range(len(PROJECTS))]
-    return {
-        "id": TEAM_ID,
-        "name": "Emberfall Studio",
-        "plan": "pro",
-        "type": "team",
-        "createdAt": iso(SINCE),
-        "updatedAt": iso(UNTIL),
-        "context": {"userRole": "key", "usersCount": 1, "keysCount": 1, "invitationsCount": 0},
-        "projects": [{k: v for k, v in each.items() if k not in {"users", "keys"}} for each in projects],
-    }

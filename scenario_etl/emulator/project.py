@@ -1,0 +1,80 @@
+"""The team and its projects, with made-up people."""
+
+import hashlib
+from typing import Any
+
+from scenario_etl.emulator import team, words
+
+
+def people(seed: str) -> list[dict[str, Any]]:
+    """Return the users of the team; their ids are the authors of assets."""
+    return [
+        {
+            "id": hashlib.blake2b(f"{seed} {name}".encode(), digest_size=16).hexdigest(),
+            "email": f"{name.lower().replace(' ', '.')}@example.com",
+            "role": "admin" if number == 0 else "editor",
+            "consumption": 120.5 * number,
+            "createdAt": team.iso(team.SINCE),
+            "updatedAt": team.iso(team.SINCE),
+        }
+        for number, name in enumerate(words.PEOPLE)
+    ]
+
+
+def members(seed: str, number: int) -> list[dict[str, Any]]:
+    """Return the users of a project: the admin, and some of the others."""
+    return [each for place, each in enumerate(people(seed)) if place == 0 or place % 4 != number]
+
+
+def api_key(seed: str, number: int) -> str:
+    """Return the public part of a project's API key, which is an author as well."""
+    return f"api_{team.identifier(seed, 'key', number)}"
+
+
+def record(seed: str, number: int) -> dict[str, Any]:
+    """Return a project as the API has it."""
+    return team.project(seed, number) | {
+        "description": f"Art of {team.PROJECTS[number]}",
+        "consumption": 1250.75 * (number + 1),
+        "maxConsumption": 25_000,
+        "avatar": {},
+        "keys": [
+            {
+                "id": f"key_{team.identifier(seed, 'key of', number)}",
+                "apiKeyId": api_key(seed, number),
+                "apiKeyStatus": "active",
+                "name": "pipeline",
+                "role": "editor",
+                "scope": "project",
+                "createdAt": team.iso(team.SINCE),
+                "updatedAt": team.iso(team.SINCE),
+            }
+        ],
+        "users": members(seed, number),
+    }
+
+
+def record_id(seed: str, number: int) -> str:
+    """Return the id of a project."""
+    return team.project_ids(seed)[number]
+
+
+def studio(seed: str) -> dict[str, Any]:
+    """Return the team as the API has it, with its projects."""
+    projects = [team.project(seed, number) for number in range(len(team.PROJECTS))]
+    names = ("id", "name", "createdAt", "updatedAt")
+    return {
+        "id": team.TEAM_ID,
+        "name": "Emberfall Studio",
+        "plan": "pro",
+        "type": "shared",
+        "createdAt": team.iso(team.SINCE),
+        "updatedAt": team.iso(team.UNTIL),
+        "context": {
+            "userRole": "key",
+            "usersCount": len(people(seed)),
+            "keysCount": len(projects),
+            "invitationsCount": 0,
+        },
+        "projects": [{name: each[name] for name in names} for each in projects],
+    }

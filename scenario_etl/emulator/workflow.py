@@ -1,0 +1,96 @@
+"""Workflows, with the two heavy fields that full=false leaves out."""
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from scenario_etl.emulator import team, words
+
+HEAVY = ("flow", "editorInfo")
+
+
+@dataclass(slots=True)
+class Workflow:
+    """What links a workflow to other records, and what the lists filter."""
+
+    id: str
+    name: str
+    owner_id: str
+    author_id: str
+    created: datetime
+    updated: datetime
+    model_ids: tuple[str, ...]
+    status: str = "ready"
+    privacy: str = "private"
+    tags: tuple[str, ...] = ()
+    before_id: str | None = None
+    after_id: str | None = None
+
+
+def record(workflow: Workflow, sign: Callable[[str], str]) -> dict[str, Any]:
+    """Return a workflow as the API has it, with `flow` and `editorInfo` unless it is public."""
+    dice = random.Random(workflow.id)  # noqa: S311 - data, no secret
+    made: dict[str, Any] = {
+        "id": workflow.id,
+        "name": workflow.name,
+        "description": f"{workflow.name} from one reference image, with {dice.choice(words.STYLES)}.",
+        "shortDescription": workflow.name,
+        "status": workflow.status,
+        "privacy": workflow.privacy,
+        "authorId": workflow.author_id,
+        "ownerId": workflow.owner_id,
+        "createdAt": team.iso(workflow.created),
+        "updatedAt": team.iso(workflow.updated),
+        "hasFlow": bool(workflow.model_ids),
+        "tagSet": list(workflow.tags),
+        "inputs": [{"name": "image", "type": "file", "kind": "image", "required": {"always": True}}],
+        "isLocked": dice.random() < 0.2,
+        "outputAssetKinds": ["image"],
+    }
+    for name, identifier in (("before", workflow.before_id), ("after", workflow.after_id)):
+        if identifier:
+            made[name] = {"assetId": identifier, "url": sign(identifier)}
+    if workflow.after_id:
+        made["thumbnail"] = {"__brand": "AssetId"} | made["after"]
+    return made if workflow.privacy == "public" else made | _heavy(workflow, dice)
+
+
+def light(made: dict[str, Any]) -> dict[str, Any]:
+    """Return a record as it is with full=false."""
+    return {name: value for name, value in made.items() if name not in HEAVY}
+
+
+def _heavy(workflow: Workflow, dice: random.Random) -> dict[str, Any]:
+    def prompt() -> str:
+        return f"{dice.choice(words.SUBJECTS)}, {dice.choice(words.STYLES)}"
+
+    steps = range(dice.randrange(8, 32) if workflow.model_ids else 0)
+    flow = [
+        {
+            "id": f"node-{number}",
+            "type": "model",
+            "modelId": workflow.model_ids[number % len(workflow.model_ids)],
+            "dependsOn": [f"node-{number - 1}"] if number else [],
+            "inputs": [
+                {
+                    "name": "prompt",
+                    "type": "string",
+                    "value": f"{dice.choice(words.SUBJECTS)}, {dice.choice(words.STYLES)}",
+                },
+                {"name": "numOutputs", "type": "number", "value": dice.randrange(1, 5), "min": 1, "max": 8},
+            ],
+        }
+        for number in steps
+    ]
+    nodes = [
+        {
+            "id": f"node-{number}",
+            "position": {"x": dice.randrange(4000), "y": dice.randrange(2000)},
+            "measured": {"width": 320, "height": 180},
+            "data": {"label": dice.choice(words.DETAILS), "collapsed": False, "color": "#7f5af0"},
+        }
+        for number in steps
+    ]
+    return {"flow": flow, "editorInfo": {"nodes": nodes, "viewport": {"x": 0, "y": 0, "zoom": 0.75}}}
