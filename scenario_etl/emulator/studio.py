@@ -91,7 +91,8 @@ class Studio:
         """Start a job in the last minutes, which has not ended."""
         dice = self.choices.dice
         began = milliseconds(team.UNTIL - timedelta(minutes=1 + 14 * dice.random()))
-        self._job(owner, words.WORKS[0], status, began, milliseconds(began + timedelta(seconds=30 * dice.random())))
+        updated = milliseconds(began + timedelta(seconds=30 * dice.random()))
+        self._job(owner, words.WORKS[0], status, began, began if status == job.UNFINISHED[0] else updated)
 
     def forget(self, collection: str) -> None:
         """Take a collection that is deleted out of all links."""
@@ -132,7 +133,7 @@ class Studio:
     def _workflow(self, owner: str, before: datetime) -> Workflow | None:
         found = self._workflows.get(owner)
         chosen = self.choices.dice.choice(found) if found else None
-        return chosen if chosen and chosen.created < before else None
+        return chosen if chosen and chosen.created < before and chosen.status == "ready" else None
 
     def _model(self, owner: str, before: datetime, work: words.Work) -> Model:
         """Return the model for a job: the one that the work needs, one of the project, or one of the platform."""
