@@ -1,8 +1,10 @@
 """A Scenario API on loopback. It imports nothing from the rest of the package, so that it cannot share a bug.
 
-emulator.py is what users create; server.py speaks HTTP, with faults; routes.py has the routes as data, lists.py the
-lists, and paging.py their pages; account.py holds the rows; team.py, collection.py and days.py make them up, and
-images.py draws and signs their images.
+emulator.py is what users create; server.py speaks HTTP, with faults; routes.py has the routes as data, lists.py and
+tables.py the lists, filters.py their comparisons and rules, and paging.py their pages; account.py holds the rows, and
+changes.py changes them. collection.py makes up collections one at a time. From their counts, links.py decides which
+assets and models there are, making.py and studio.py make them up, and days.py lets them work; asset.py, model.py,
+job.py, tag.py, workflow.py and project.py make the records, and images.py draws and signs their images.
 """
 
 from scenario_etl.emulator.emulator import Emulator

@@ -17,7 +17,8 @@ from scenario_etl.emulator.server import Fault, Server
 class Emulator:
     """A Scenario API with a fictional team, which serves on loopback inside a `with` block.
 
-    The team is the same for the same arguments: a game studio's collections in four projects, most with a thumbnail.
+    The team is the same for the same arguments: a game studio's collections in four projects, most with a thumbnail,
+    and assets, models, jobs, tags and workflows whose numbers agree with them.
     The signed URLs have the form of the real ones and lead to the emulator, which serves a small PNG for each asset.
 
     Args:
