@@ -17,20 +17,20 @@ from matplotlib.figure import Figure
 
 from scenario_etl import thumbnails
 from scenario_etl.dashboard import charts, style
+from scenario_etl.dashboard.text import NO_THUMBNAIL
 from scenario_etl.errors import ScenarioError
 from scenario_etl.lake_reader import HISTORY, changes, newest_footer, read_history, read_snapshot
-from scenario_etl.lake_thumbnails import count_reasons, read_thumbnails
+from scenario_etl.lake_thumbnails import read_thumbnails
 from scenario_etl.projects import project_names
 from scenario_etl.publish import atomic_write
 from scenario_etl.redact import without_bidi_controls
 from scenario_etl.stores import redact_uri
-from scenario_etl.thumbnails import fetch_or_explain
+from scenario_etl.thumbnails import count_reasons, fetch_or_explain
 
 WIDTHS = {"wide": style.WIDTH, "narrow": 4.2}  # inches, for screens and for phones
 MAX_THUMBNAILS = 48
 MAX_IMAGE_BYTES = 900_000  # of charts and thumbnails; the page has at most 1 MB
 MIN_SIDE = 32  # pixels of a thumbnail
-NO_THUMBNAIL = "no thumbnail"
 MAX_NAME_LENGTH = 200  # characters
 MAX_CHANGES = 25  # rows
 MAX_RUNS = 14  # rows
