@@ -28,20 +28,26 @@ _TRANSFORMED = re.compile(r"(https?://[^/?#]+)/assets-transform/([^/?#]+)\?")
 _EXPIRY = pa.timestamp("us", tz="UTC")
 
 
-def in_form(url: str, form: SignedURLs) -> str | None:
-    """Return a URL in a form; a URL that is not signed stays as it is.
+def in_form(value: Any, form: SignedURLs) -> Any:
+    """Return a URL in a form, or a JSON list or object with all URLs in it in that form.
+
+    Whatever is not a signed URL stays as it is. Where there is no URL in that form, it is None, or not in its list.
 
     Args:
-        url: as the API returns it.
+        value: as the API returns it.
         form: "keep" leaves it as it is; "public" returns the permanent form, None if there is none; "omit" None.
 
     >>> in_form("https://cdn.example/assets-transform/asset_1?Policy=abc&Signature=def", "public")
     'https://cdn.example/thumbnails/asset_1'
 
     """
-    if form == "keep" or not _SIGNED.search(url):
-        return url
-    transformed = _TRANSFORMED.match(url) if form == "public" else None
+    if isinstance(value, dict):
+        return {name: in_form(each, form) for name, each in value.items()}
+    if isinstance(value, list):
+        return [changed for each in value if (changed := in_form(each, form)) is not None or each is None]
+    if form == "keep" or not isinstance(value, str) or not _SIGNED.search(value):
+        return value
+    transformed = _TRANSFORMED.match(value) if form == "public" else None
     return f"{transformed[1]}/thumbnails/{transformed[2]}" if transformed else None
 
 
