@@ -13,6 +13,7 @@ from click.core import ParameterSource
 import scenario_etl
 from scenario_etl.cli_output import Outputs, logger
 from scenario_etl.client import MAX_PAGES, Client
+from scenario_etl.errors import AuthError
 from scenario_etl.extract import Scan, scan
 from scenario_etl.filters import FLAG
 from scenario_etl.resources import RESOURCES
@@ -224,7 +225,12 @@ def demo_api(connection: Connection) -> Generator["Emulator | None"]:
     if connection.base_url:
         raise click.UsageError("--demo and --base-url cannot be used together")
     with scenario_etl.Emulator() as api:
-        yield api
+        try:
+            yield api
+        except AuthError as error:  # its key is right
+            projects = ", ".join(api.project_ids)
+            message = f"the demo team has no project of this id; set --project-id to one of {projects}"
+            raise AuthError(message, status=error.status) from error
 
 
 @contextmanager

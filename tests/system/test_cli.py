@@ -66,6 +66,13 @@ def test_a_wrong_key_is_one_request_exit_77_and_one_line_that_says_what_to_fix(r
     assert "401 Unauthorized; check SCENARIO_SDK_API_KEY and SCENARIO_SDK_API_SECRET" in done.stderr
 
 
+def test_the_demo_names_its_projects_where_another_is_requested(run) -> None:
+    done = run("head", "collections", "--demo", "--project-id", "proj_x")
+    assert (done.returncode, len(said(done.stderr))) == (77, 1)
+    assert re.search("no project of this id; set --project-id to one of proj_[^,]+, proj_", done.stderr)
+    assert "SCENARIO_SDK" not in done.stderr
+
+
 def test_no_key_is_exit_78_and_names_the_variables(run) -> None:
     done = run("export", "collections", "c.parquet")
     assert (done.returncode, done.stderr.count("\n")) == (78, 1)
