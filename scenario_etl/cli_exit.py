@@ -61,6 +61,7 @@ def refused(error: click.ClickException) -> int:
     """Return the exit code of a command line that click refuses: a value that is not valid is a ConfigError."""
     if isinstance(error, click.BadParameter) and not isinstance(error, click.MissingParameter):
         message = error.format_message().rstrip(".")
+        start_logging("text", verbose=False)
         return fail(f"{message[:1].lower()}{message[1:]}", ConfigError.exit_code)
     with suppress(OSError):  # a stderr that is full
         error.show()
