@@ -88,7 +88,7 @@ def _render(lake: str | os.PathLike[str], runs: list[dict[str, Any]]) -> str:
         all_changes=0 if recent is None else len(recent),
         first_change=None if recent is None else compared.min(),
         stopped=int(history["rejected"].sum()),
-        thumbnails=_thumbnails(lake, collections, MAX_IMAGE_BYTES - chart_bytes),
+        thumbnails=_thumbnails(lake, collections, MAX_IMAGE_BYTES - chart_bytes, is_demo=_is_demo(footer)),
         runs=history.iloc[::-1].head(MAX_RUNS).to_dict("records"),
         all_runs=len(history),
     )
@@ -160,10 +160,17 @@ def _data_url(kind: str, content: bytes) -> str:
     return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
 
 
-def _thumbnails(lake: str | os.PathLike[str], collections: pd.DataFrame, max_bytes: int) -> list[dict[str, Any]]:
+def _is_demo(footer: dict[str, str]) -> bool:
+    """Whether a lake was made with `--demo`; the emulator that serves its thumbnails has ended."""
+    return footer.get("base_url", "").partition(",")[0] == "demo"
+
+
+def _thumbnails(
+    lake: str | os.PathLike[str], collections: pd.DataFrame, max_bytes: int, *, is_demo: bool
+) -> list[dict[str, Any]]:
     """Return the most recently updated collections, each with its thumbnail or the reason why it is missing."""
     latest = collections.sort_values("updated_at", ascending=False, kind="stable").head(MAX_THUMBNAILS)
-    images = _shrink_to(max_bytes, _load_images(lake, latest))
+    images = _shrink_to(max_bytes, _load_images(lake, latest, is_demo=is_demo))
     return [
         {
             "name": name,
@@ -175,7 +182,7 @@ def _thumbnails(lake: str | os.PathLike[str], collections: pd.DataFrame, max_byt
     ]
 
 
-def _load_images(lake: str | os.PathLike[str], collections: pd.DataFrame) -> list[bytes | str]:
+def _load_images(lake: str | os.PathLike[str], collections: pd.DataFrame, *, is_demo: bool) -> list[bytes | str]:
     """Return the thumbnail of each collection from the lake or else by its URL, or the reason why it is missing."""
     try:
         stored = read_thumbnails(lake, collections["thumbnail_asset_id"])
@@ -188,9 +195,12 @@ def _load_images(lake: str | os.PathLike[str], collections: pd.DataFrame) -> lis
     images = [shrunk.get(asset_id) or fetched.get(url, NO_THUMBNAIL) for asset_id, url in rows]
     problems = Counter(image for image in images if isinstance(image, str) and image != NO_THUMBNAIL)
     if problems:
+        advice = (
+            "make a new lake with --demo" if is_demo else "`scenario-etl snapshot --thumbnails` stores them in the lake"
+        )
         logger.warning(
-            "%d of %d thumbnails are missing: %s; `scenario-etl snapshot --thumbnails` stores them in the lake",
-            problems.total(), len(images), count_reasons(problems),
+            "%d of %d thumbnails are missing: %s; %s",
+            problems.total(), len(images), count_reasons(problems), advice,
         )  # fmt: skip
     return images
 
