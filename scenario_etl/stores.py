@@ -189,9 +189,9 @@ def _checked(uri: object) -> str:
 
 
 def _check_slashes(text: str) -> None:
-    """Raise for a URI of an object store that lost a slash: it would be a path."""
-    scheme, colon, rest = text.partition(":")
-    if colon and rest.startswith("/") and scheme.lower() in SCHEMES - {"file"}:
+    """Raise for a URI of an object store that lost its slashes: it would be a path."""
+    scheme, colon, _ = text.partition(":")
+    if colon and scheme.lower() in SCHEMES - {"file"}:
         raise ConfigError(f"{redact_uri(text)} is not a URI; write {scheme.lower()}://")
 
 

@@ -26,6 +26,8 @@ def test_days_makes_a_history_with_nights_that_the_guard_stopped(run, tmp_path: 
     again = run("snapshot", "collections", "lake", "--demo", "--days", "30")
     assert (again.returncode, again.stderr.count("\n")) == (78, 1)
     assert "lake has snapshots of collections; --days needs a lake without any" in again.stderr
+    short = run("snapshot", "collections", "short", "--demo", "--days", "2")
+    assert said(short.stderr)[-2].startswith("short: 2 snapshots; to see them: ")
     other = run("snapshot", "collections", "lake", "--demo")
     assert other.returncode == 78  # the demo without a history is another scope
     assert "--days simulates history; use it with --demo" in run("snapshot", "collections", "x", "--days", "9").stderr
