@@ -55,12 +55,12 @@ CHECK = Reading(
 EXIT_CODES = """\b
 Exit codes:
   0    success
-  2    usage error: an unknown command or option, a missing argument, or options that exclude each other
-  65   the data is not valid: a value does not fit its column, the list does not end, or too many rows are missing
-  69   the API returned a response that is not valid; retrying does not help
+  2    usage error, such as an unknown option or a missing argument
+  65   the data is not valid, or too many rows are missing
+  69   the response of the API is not valid; retrying does not help
   70   internal error
   74   a file or a lake cannot be written or read
-  75   temporary failure of the API or the store, or another run has locked the lake: run again later
+  75   temporary failure, or another run has locked the lake; run again later
   77   the API refused the credentials
   78   a credential is missing, or a value is not valid
   129  the terminal was closed (SIGHUP)
@@ -78,7 +78,7 @@ def cli() -> None:
     \b
     Credentials are read from the environment:
       SCENARIO_SDK_API_KEY and SCENARIO_SDK_API_SECRET, or SCENARIO_SDK_JWT
-      SCENARIO_SDK_API_KEY_FILE and SCENARIO_SDK_API_SECRET_FILE name files that contain the key and the secret
+      SCENARIO_SDK_API_KEY_FILE and SCENARIO_SDK_API_SECRET_FILE: files with them
 
     \b
     Without an account:

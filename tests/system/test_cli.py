@@ -220,6 +220,7 @@ def test_help_teaches_and_keeps_each_example_on_its_own_line(run, command, line:
     assert done.stdout.startswith("Usage: scenario-etl")
     assert line in [shown.strip() for shown in done.stdout.splitlines()]
     assert not {"\\", "\b"} & set(done.stdout)
+    assert max(map(len, done.stdout.splitlines())) <= 80
 
 
 def test_secrets_can_be_mounted_as_files(run, api, tmp_path: Path) -> None:
