@@ -10,8 +10,10 @@ from typing import Any
 import click
 
 import scenario_etl
+from scenario_etl import cli_resources
 from scenario_etl.cli_options import (
     CONNECT_DEADLINE,
+    FILTERS,
     PATH,
     Connection,
     Publishing,
@@ -45,6 +47,7 @@ from scenario_etl.cli_output import (
 from scenario_etl.dates import as_date
 from scenario_etl.errors import ConfigError
 from scenario_etl.extras import install_command
+from scenario_etl.resources import INCLUSIONS, RESOURCES
 from scenario_etl.signed_urls import SignedURLs
 from scenario_etl.stores import filesystem, redact_uri
 from scenario_etl.thumbnails import check_pillow
@@ -91,7 +94,7 @@ def cli() -> None:
 @click.argument("destination", type=PATH)
 @signed_urls_option("keep")
 @output_options
-@filter_options
+@filter_options(*FILTERS, *INCLUSIONS)
 @reading_options
 @connection_options
 def export(
@@ -124,7 +127,7 @@ def export(
 @publishing_options
 @signed_urls_option("public")
 @output_options
-@filter_options
+@filter_options(*FILTERS)
 @reading_options
 @connection_options
 def add_snapshot(
@@ -243,7 +246,7 @@ def report_lake(lake: str, destination: str, verbose: bool) -> None:
 @click.option(
     "-n", "--rows", type=click.IntRange(0), default=10, show_default=True, metavar="N", help="Number of rows."
 )
-@filter_options
+@filter_options(*FILTERS, *INCLUSIONS)
 @reading_options
 @connection_options
 def head(resource: str, rows: int, filters: dict[str, Any], reading: Reading, connection: Connection) -> None:
@@ -262,7 +265,7 @@ def head(resource: str, rows: int, filters: dict[str, Any], reading: Reading, co
 
 
 @cli.command(short_help="Check the credentials with one request.")
-@filter_options
+@filter_options("project_id")
 @connection_options
 def check(filters: dict[str, Any], connection: Connection) -> None:
     """Request one collection, and show the base URL, the kind of credentials, and whether the API accepts them."""
@@ -272,6 +275,18 @@ def check(filters: dict[str, Any], connection: Connection) -> None:
         started = monotonic()
         next(CHECK.scan("collections", client, filters).to_batches())
         echo(f"status       authenticated, response after {1000 * (monotonic() - started):.0f} ms")
+
+
+@cli.command(short_help="Show the resources, their columns and filters.")
+@click.argument("resource", type=click.Choice(tuple(RESOURCES)), metavar="[RESOURCE]", required=False)
+def resources(resource: str | None) -> None:
+    """List the resources, or show the columns and filters of one.
+
+    \b
+      scenario-etl resources
+      scenario-etl resources assets
+    """
+    echo(cli_resources.description(RESOURCES[resource]) if resource else cli_resources.overview())
 
 
 @cli.command(short_help="Serve the built-in emulator of the API.")
