@@ -10,8 +10,10 @@ from typing import Any
 import click
 
 import scenario_etl
+from scenario_etl import cli_resources
 from scenario_etl.cli_options import (
     CONNECT_DEADLINE,
+    FILTERS,
     PATH,
     Connection,
     Publishing,
@@ -26,7 +28,7 @@ from scenario_etl.cli_options import (
     reading_options,
     resource_argument,
     signed_urls_option,
-    verbose_option,
+    traceback_option,
 )
 from scenario_etl.cli_output import (
     CHANGES,
@@ -45,6 +47,7 @@ from scenario_etl.cli_output import (
 from scenario_etl.dates import as_date
 from scenario_etl.errors import ConfigError
 from scenario_etl.extras import install_command
+from scenario_etl.resources import INCLUSIONS, RESOURCES
 from scenario_etl.signed_urls import SignedURLs
 from scenario_etl.stores import filesystem, redact_uri
 from scenario_etl.thumbnails import check_pillow
@@ -55,14 +58,14 @@ CHECK = Reading(
 EXIT_CODES = """\b
 Exit codes:
   0    success
-  2    usage error: an unknown option or a wrong argument
-  65   the data is not valid: a value does not fit its column, the list does not end, or too many rows are missing
-  69   the API returned a response that is not valid; retrying does not help
+  2    usage error, such as an unknown option or a missing argument
+  65   the data is not valid, or too many rows are missing
+  69   the response of the API is not valid; retrying does not help
   70   internal error
   74   a file or a lake cannot be written or read
-  75   temporary failure of the API or the store, or another run has locked the lake: run again later
+  75   temporary failure, or another run has locked the lake; run again later
   77   the API refused the credentials
-  78   a credential or an argument is missing or not valid
+  78   a credential is missing, or a value is not valid
   129  the terminal was closed (SIGHUP)
   130  interrupted (Ctrl-C)
   141  stdout was closed by its reader
@@ -78,7 +81,7 @@ def cli() -> None:
     \b
     Credentials are read from the environment:
       SCENARIO_SDK_API_KEY and SCENARIO_SDK_API_SECRET, or SCENARIO_SDK_JWT
-      SCENARIO_SDK_API_KEY_FILE and SCENARIO_SDK_API_SECRET_FILE name files that contain the key and the secret
+      SCENARIO_SDK_API_KEY_FILE and SCENARIO_SDK_API_SECRET_FILE: files with them
 
     \b
     Without an account:
@@ -91,7 +94,7 @@ def cli() -> None:
 @click.argument("destination", type=PATH)
 @signed_urls_option("keep")
 @output_options
-@filter_options
+@filter_options(*FILTERS, *INCLUSIONS)
 @reading_options
 @connection_options
 def export(
@@ -124,7 +127,7 @@ def export(
 @publishing_options
 @signed_urls_option("public")
 @output_options
-@filter_options
+@filter_options(*FILTERS)
 @reading_options
 @connection_options
 def add_snapshot(
@@ -190,28 +193,33 @@ def _stores_thumbnails(option: bool | None, demo: bool, signed_urls: SignedURLs)
 @click.argument("lake", type=PATH)
 @click.option("--date", metavar="DATE", help="Show the rows that changed on this date, instead of counts per date.")
 @click.option("--since", metavar="DATE", help="First date to include. Default: the oldest.")
-@verbose_option
+@traceback_option
 def show_changes(resource: str, lake: str, date: str | None, since: str | None, verbose: bool) -> None:
     """Show how many rows of RESOURCE were added, updated and deleted with each snapshot in LAKE."""
-    from scenario_etl.lake_reader import read_history  # noqa: PLC0415 - imported where used
+    from scenario_etl.lake_reader import no_snapshot, read_history  # noqa: PLC0415 - imported where used
 
     start_logging("text", verbose)
-    first, last = as_date(date or since) or dt.date.min, as_date(date) or dt.date.max
-    runs = [run for run in read_history(lake, resource) if first <= run["date"] <= last]
-    if not runs:
-        echo(f"no snapshot of {date}" if date else f"no snapshot since {since}")
-    elif date is None:
-        echo(f"{'date':10} {'added':>9} {'updated':>9} {'deleted':>9}")
-        for run in runs:
-            echo(f"{run['date']} {change_counts(run)}")
+    if date and since:
+        raise click.UsageError("--date and --since cannot be used together")
+    day, first = as_date(date), as_date(since) or dt.date.min
+    runs = {run["date"]: run for run in read_history(lake, resource)}
+    if day:
+        if day not in runs:
+            raise no_snapshot(lake, resource, day, [*runs])
+        show_changed_rows(scenario_etl.changes(lake, resource, since=day, until=day), day, runs[day])
+    elif max(runs) < first:
+        echo(f"no snapshot since {first}; the newest is of {max(runs)}")
     else:
-        show_changed_rows(scenario_etl.changes(lake, resource, since=date, until=date), date, runs[0])
+        echo(f"{'date':10} {'added':>9} {'updated':>9} {'deleted':>9}")
+        for each in sorted(runs):
+            if each >= first:
+                echo(f"{each} {change_counts(runs[each])}")
 
 
 @cli.command(name="report", short_help="Write an HTML page about a lake of collections.")
 @click.argument("lake", type=PATH)
 @click.argument("destination", type=PATH)
-@verbose_option
+@traceback_option
 def report_lake(lake: str, destination: str, verbose: bool) -> None:
     """Write an HTML page about the snapshots of collections in LAKE to DESTINATION, in a single file.
 
@@ -238,7 +246,7 @@ def report_lake(lake: str, destination: str, verbose: bool) -> None:
 @click.option(
     "-n", "--rows", type=click.IntRange(0), default=10, show_default=True, metavar="N", help="Number of rows."
 )
-@filter_options
+@filter_options(*FILTERS, *INCLUSIONS)
 @reading_options
 @connection_options
 def head(resource: str, rows: int, filters: dict[str, Any], reading: Reading, connection: Connection) -> None:
@@ -253,11 +261,11 @@ def head(resource: str, rows: int, filters: dict[str, Any], reading: Reading, co
         connect(connection, reading, api, connect_deadline=connect_deadline) as client,
     ):
         frame = reading.scan(resource, client, filters).head(rows)
-    show_table(frame)
+    show_table(frame, first=("name", "item_count", "updated_at"))
 
 
 @cli.command(short_help="Check the credentials with one request.")
-@filter_options
+@filter_options("project_id")
 @connection_options
 def check(filters: dict[str, Any], connection: Connection) -> None:
     """Request one collection, and show the base URL, the kind of credentials, and whether the API accepts them."""
@@ -267,6 +275,18 @@ def check(filters: dict[str, Any], connection: Connection) -> None:
         started = monotonic()
         next(CHECK.scan("collections", client, filters).to_batches())
         echo(f"status       authenticated, response after {1000 * (monotonic() - started):.0f} ms")
+
+
+@cli.command(short_help="Show the resources, their columns and filters.")
+@click.argument("resource", type=click.Choice(tuple(RESOURCES)), metavar="[RESOURCE]", required=False)
+def resources(resource: str | None) -> None:
+    """List the resources, or show the columns and filters of one.
+
+    \b
+      scenario-etl resources
+      scenario-etl resources assets
+    """
+    echo(cli_resources.description(RESOURCES[resource]) if resource else cli_resources.overview())
 
 
 @cli.command(short_help="Serve the built-in emulator of the API.")

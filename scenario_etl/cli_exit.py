@@ -10,7 +10,7 @@ import click
 
 from scenario_etl.cli import cli
 from scenario_etl.cli_output import logger, start_logging
-from scenario_etl.errors import DestinationError, ScenarioError
+from scenario_etl.errors import ConfigError, DestinationError, ScenarioError
 from scenario_etl.redact import without_credentials
 from scenario_etl.stores import has_unfinished_calls
 
@@ -43,9 +43,7 @@ def exit_code(verbose: bool) -> int:
     except click.exceptions.Exit as error:
         code = error.exit_code
     except click.ClickException as error:
-        with suppress(OSError):  # a stderr that is full
-            error.show()
-        code = error.exit_code
+        code = refused(error)
     except (click.Abort, KeyboardInterrupt):
         code = fail("interrupted", INTERRUPTED)
     except ScenarioError as error:
@@ -57,6 +55,17 @@ def exit_code(verbose: bool) -> int:
             f"internal error, please report it (-v shows where): {type(error).__name__}: {error}", INTERNAL, verbose
         )
     return int(code)
+
+
+def refused(error: click.ClickException) -> int:
+    """Return the exit code of a command line that click refuses: a value that is not valid is a ConfigError."""
+    if isinstance(error, click.BadParameter) and not isinstance(error, click.MissingParameter):
+        message = error.format_message().rstrip(".")
+        start_logging("text", verbose=False)
+        return fail(f"{message[:1].lower()}{message[1:]}", ConfigError.exit_code)
+    with suppress(OSError):  # a stderr that is full
+        error.show()
+    return error.exit_code
 
 
 def stop_at(name: str, code: int) -> None:

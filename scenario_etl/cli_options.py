@@ -2,6 +2,7 @@
 
 import functools
 import sys
+from collections import Counter
 from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, fields
@@ -13,9 +14,10 @@ from click.core import ParameterSource
 import scenario_etl
 from scenario_etl.cli_output import Outputs, logger
 from scenario_etl.client import MAX_PAGES, Client
+from scenario_etl.errors import AuthError
 from scenario_etl.extract import Scan, scan
 from scenario_etl.filters import FLAG
-from scenario_etl.resources import RESOURCES
+from scenario_etl.resources import INCLUSIONS, RESOURCES
 from scenario_etl.signed_urls import SignedURLs
 
 if TYPE_CHECKING:
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
 PATH = click.Path(readable=False)  # an existing file is replaced, not read
 FILTERS = {each.name: each for resource in RESOURCES.values() for each in resource.filters}
+MANY_LISTS = 6  # that are not all named in the help
 CONNECT_DEADLINE = 20.0  # seconds for which a person waits for a host that cannot be reached
 
 Command = Callable[..., None]
@@ -102,22 +105,58 @@ def grouped(kind: type, argument: str, *options: Decorator) -> Decorator:
     return decorate
 
 
-def filter_options(command: Command) -> Command:
-    """Add an option for each filter that any resource has, and pass those that are set as a dict, `filters`."""
+def filter_options(*names: str) -> Decorator:
+    """Return a decorator that adds the options of filters, and passes those that are set as a dict, `filters`.
 
-    @functools.wraps(command)
-    def wrapper(**values: Any) -> None:
-        chosen = {name: values.pop(name) for name in FILTERS}
-        command(**values, filters={name: value for name, value in chosen.items() if value not in (None, ())})
+    Args:
+        names: the names of filters, or of arguments of `scan` that add columns.
 
-    options = [
-        click.option(
-            f"--{each.name.replace('_', '-')}", metavar="ID" if each.name.endswith("_id") else "VALUE",
-            type=click.BOOL if each.type is FLAG else click.STRING, multiple=each.type.is_list, help=each.description,
-        )
-        for each in FILTERS.values()
-    ]  # fmt: skip
-    return _with_options(wrapper, options)
+    """
+
+    def decorate(command: Command) -> Command:
+        @functools.wraps(command)
+        def wrapper(**values: Any) -> None:
+            chosen = {name: values.pop(name) for name in names}
+            command(**values, filters={name: value for name, value in chosen.items() if value not in (None, (), False)})
+
+        return _with_options(wrapper, [_filter_option(name) for name in names])
+
+    return decorate
+
+
+def _filter_option(name: str) -> Decorator:
+    option = f"--{name.replace('_', '-')}"
+    if name in INCLUSIONS:
+        columns = {column.name for each in RESOURCES.values() for column in each.columns if column.included_by == name}
+        help_text = f"Add columns that are left out by default: {', '.join(sorted(columns))}."
+        return click.option(option, is_flag=True, help=f"{help_text} [{_lists_with(name)}]")
+    declared = FILTERS[name]
+    return click.option(
+        option, metavar="ID" if name.endswith("_id") else "VALUE", multiple=declared.type.is_list,
+        type=click.BOOL if declared.type is FLAG else click.STRING,
+        help=f"{declared.description} [{_lists_with(name)}]",
+    )  # fmt: skip
+
+
+def _lists_with(name: str) -> str:
+    """Return the names of the resources that have a filter, or a column that an argument adds."""
+    lists = [
+        each.name
+        for each in RESOURCES.values()
+        if name in {*(known.name for known in each.filters), *(column.included_by for column in each.columns)}
+    ]
+    return ", ".join(lists) if len(lists) < MANY_LISTS else "most resources"
+
+
+def _page_sizes() -> str:
+    """Return the page sizes of the resources: the most common, then others with the names of their resources."""
+    sizes = Counter(each.page_sizes for each in RESOURCES.values() if each.page_sizes)
+    texts = []
+    for (smallest, largest), count in sizes.most_common():
+        names = [each.name for each in RESOURCES.values() if each.page_sizes == (smallest, largest)]
+        is_common = count == max(sizes.values())
+        texts.append(f"{smallest} to {largest}" + ("" if is_common else f" for {', '.join(names)}"))
+    return "; ".join(texts)
 
 
 def _with_options(command: Command, options: Any) -> Command:
@@ -127,6 +166,7 @@ def _with_options(command: Command, options: Any) -> Command:
 
 
 resource_argument = click.argument("resource", type=click.Choice(tuple(RESOURCES)), metavar="RESOURCE")
+traceback_option = click.option("-v", "--verbose", is_flag=True, help="Show the traceback of an error.")
 verbose_option = click.option("-v", "--verbose", is_flag=True, help="Log every request; show tracebacks.")
 connection_options = grouped(
     Connection,
@@ -145,7 +185,7 @@ connection_options = grouped(
 reading_options = grouped(
     Reading,
     "reading",
-    click.option("--page-size", type=int, metavar="N", help="Records per request. Default: the maximum."),
+    click.option("--page-size", type=int, metavar="N", help=f"Records per request: {_page_sizes()}. Default: maximum."),
     click.option(
         "--max-pages", type=click.IntRange(1), default=MAX_PAGES, show_default=True, metavar="N",
         help="Maximum number of pages.",
@@ -222,7 +262,12 @@ def demo_api(connection: Connection) -> Generator["Emulator | None"]:
     if connection.base_url:
         raise click.UsageError("--demo and --base-url cannot be used together")
     with scenario_etl.Emulator() as api:
-        yield api
+        try:
+            yield api
+        except AuthError as error:  # its key is right
+            projects = ", ".join(api.project_ids)
+            message = f"the demo team has no project of this id; set --project-id to one of {projects}"
+            raise AuthError(message, status=error.status) from error
 
 
 @contextmanager

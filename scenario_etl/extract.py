@@ -59,7 +59,9 @@ class Scan:
         object.__setattr__(self, "query", MappingProxyType(dict(self.query)))  # frozen, as the Scan is
 
     def __repr__(self) -> str:
-        return f"<scenario_etl.Scan of {self.resource.name} {dict(self.query) or ''}".rstrip() + ">"
+        names = {each.api_name: each.name for each in self.resource.filters}
+        filters = {names.get(name, name): value for name, value in self.query.items()}
+        return f"<scenario_etl.Scan of {self.resource.name} {filters or ''}".rstrip() + ">"
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Scan, (self.resource, dict(self.query), self.options, self.client)

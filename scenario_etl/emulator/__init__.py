@@ -4,7 +4,8 @@ emulator.py is what users create; server.py speaks HTTP, with faults; routes.py 
 tables.py the lists, filters.py their comparisons and rules, and paging.py their pages; account.py holds the rows, and
 changes.py changes them. collection.py makes up collections one at a time. From their counts, links.py decides which
 assets and models there are, making.py and studio.py make them up, and days.py lets them work; asset.py, model.py,
-job.py, tag.py, workflow.py and project.py make the records, and images.py draws and signs their images.
+job.py, tag.py, workflow.py and project.py make the records, images.py draws and signs their images, and
+checks.py checks arguments.
 """
 
 from scenario_etl.emulator.emulator import Emulator

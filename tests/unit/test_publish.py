@@ -53,7 +53,7 @@ def test_a_full_disk_is_a_destination_error_with_advice(old: Path) -> None:
         ("n" * 256, "File name too long"),
         ("", "is not a path"),
         ("caf\udce9.parquet", "is not (a path|supported)"),
-        ("new/", "it is a folder; name a file"),
+        ("new/", "because of the slash at its end it is a folder; name a file in it"),
         ("/dev/null", "it is a device or a pipe"),
         ("pipe", "it is a device or a pipe"),
         ("nonsense://bucket/x", "is not (a path|supported)"),

@@ -1,0 +1,76 @@
+"""The command `resources`: the lists of the API, their columns and filters, as text."""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+import click
+
+from scenario_etl.filters import Filter
+from scenario_etl.resources import RESOURCES
+from scenario_etl.schema import JSON, Column, Resource
+
+MAX_WIDTH = 100  # characters of a line
+
+
+def overview() -> str:
+    """Return one line for each resource: its name, primary key, page size and number of columns."""
+    rows = [
+        (each.name, ", ".join(each.primary_key), _page_size(each), str(len(each.columns)))
+        for each in RESOURCES.values()
+    ]
+    return "\n".join(_aligned(("resource", "primary key", "page size", "columns"), rows))
+
+
+def description(resource: Resource) -> str:
+    """Return the columns and the filters of a resource."""
+    primary_key = ", ".join(resource.primary_key)
+    lines = [f"{resource.name}: GET {resource.path}, page size {_page_size(resource)}, primary key {primary_key}", ""]
+    columns = [(each.name, _type(resource, each), each.field, _when(each)) for each in resource.columns]
+    lines += _aligned(("column", "type", "field in the API", ""), columns)
+    formatter = click.HelpFormatter(max_width=MAX_WIDTH)
+    if resource.filters:
+        formatter.write("\n\nfilters\n")
+        formatter.write_dl([(option(each), _conditions(each)) for each in resource.filters])
+    return "\n".join(lines) + formatter.getvalue().rstrip()
+
+
+def option(each: Filter) -> str:
+    """Return the option of the command line for a filter."""
+    return f"--{each.name.replace('_', '-')}"
+
+
+def _page_size(resource: Resource) -> str:
+    return "{} to {}".format(*resource.page_sizes) if resource.page_sizes else "all"
+
+
+def _type(resource: Resource, column: Column) -> str:
+    if column.type == JSON:
+        return "JSON text"
+    field = resource.schema.field(column.name)
+    return f"{field.type}{'' if field.nullable else ', not null'}"
+
+
+def _when(column: Column) -> str:
+    return f"only with --{column.included_by.replace('_', '-')}" if column.included_by else ""
+
+
+def _conditions(each: Filter) -> str:
+    """Return the description of a filter and what it needs or excludes."""
+    parts = [each.description]
+    if each.type.choices:
+        parts.append(f"One of: {', '.join(each.type.choices)}.")
+    if each.needs:
+        parts.append(f"Needs {' or '.join(each.needs)}.")
+    for value, needs in each.needs_for.items():
+        parts.append(f"{value} needs {' or '.join(needs)}.")
+    if each.excludes:
+        parts.append(f"Not with {', '.join(each.excludes)}.")
+    if each.only_with is not None:
+        parts.append(f"Only with {', '.join(each.only_with)}.")
+    return " ".join(parts)
+
+
+def _aligned(header: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
+    table = [header, *rows]
+    widths = [max(len(row[place]) for row in table) for place in range(len(header))]
+    for row in table:
+        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
