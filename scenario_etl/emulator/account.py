@@ -91,8 +91,10 @@ class Account:
         """Change records of the studio, one client at a time."""
         self.remember()
         with self._studio_lock:
-            yield self.studio
-            self.studio.version += 1
+            try:
+                yield self.studio
+            finally:
+                self.studio.version += 1
 
     def select_rows(self, table: Table, query: Mapping[str, str], *, dates: bool = True) -> list[Any]:
         """Return the rows of a list that pass the filters in a query, in order; see Queries."""

@@ -58,7 +58,9 @@ def _add_foreign(studio: Studio) -> None:
     choices = studio.choices
     for name, title, kind in words.PLATFORM_MODELS:
         updated = choices.later(team.SINCE)
-        studio.add_model(Model(f"model_{name}", title, kind, None, None, team.SINCE, updated, privacy="public"))
+        model = Model(f"model_{name}", title, kind, None, None, team.SINCE, updated, privacy="public")
+        model.tags = choices.tags()
+        studio.add_model(model)
     for number in range(FOREIGN_ASSETS):
         owner = f"proj_{team.identifier('another organization', number % 7)}"
         when = moment((number + 0.9 * choices.dice.random()) / FOREIGN_ASSETS)

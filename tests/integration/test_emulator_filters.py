@@ -100,6 +100,10 @@ def test_public_lists_have_records_of_other_organizations_and_only_they_can_be_f
     models = read(api, "models", {"privacy": "public"})
     assert models
     assert not any(each["custom"] for each in models)
+    tags = [tag for each in models for tag in each["tags"]][:2]
+    tagged = read(api, "models", {"privacy": "public", "tags": ",".join(tags)})
+    assert tagged == [each for each in models if {*tags} & {*each["tags"]}]
+    assert read(api, "models", {"privacy": "public", "collectionIds": "a,b"}) == []
     for parameter, values in (("type", "custom"), ("types", "custom,flux.1")):
         found = read(api, "models", {"privacy": "public", parameter: values})
         assert found == [each for each in models if each["type"] in values.split(",")]

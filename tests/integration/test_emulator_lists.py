@@ -94,7 +94,7 @@ def test_the_official_client_and_scan_read_the_same_rows(smaller, official, conn
     listed = resource.list().teams if name == "teams" else list(resource.list(page_size=100, **arguments))
     records = [item.to_dict() for item in listed]
     inclusions = {column.included_by: True for column in RESOURCES[name].columns if column.included_by}
-    described = scan(name, client=connect(smaller), **inclusions)
+    described = scan(name, client=connect(smaller), strict=True, **inclusions)
     rows = described.to_arrow().to_pylist()
     assert len(rows) == len(records) > 0
     keys = [tuple(row[key] for key in described.schema.names[: len(RESOURCES[name].primary_key)]) for row in rows]

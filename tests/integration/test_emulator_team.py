@@ -1,6 +1,7 @@
 """The numbers of the emulator's team add up: counts, links and dates, also after changes and days of work."""
 
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -269,6 +270,23 @@ def test_links_of_a_collection_change_with_its_counts(small, official, name: str
     ):  # fmt: skip
         url = f"{small.url}/{path}/{name}"
         assert requests.put(url, json={f"{noun}Ids": ids}, **AUTH).status_code == status
+
+
+def test_links_that_many_clients_add_and_remove_at_once_are_all_counted(small) -> None:
+    first, second = read(small, "collections")[:2]
+    ids = [each["id"] for each in read(small, "assets")][:24]
+
+    def change(identifier: str) -> None:
+        for method, collection in (("PUT", first), ("PUT", second), ("DELETE", second)):
+            url = f"{small.url}/collections/{collection['id']}/assets"
+            assert requests.request(method, url, json={"assetIds": [identifier]}, **AUTH).status_code == 200
+        assert requests.delete(f"{small.url}/assets/{identifier}", **AUTH).status_code == 200
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(change, ids))
+    after = Team(small)
+    after.check_counts()
+    assert not {*ids} & {*after.assets}
 
 
 def test_a_deleted_collection_leaves_no_link(small) -> None:
