@@ -33,7 +33,6 @@ from scenario_etl.cli_output import (
     Outputs,
     change_counts,
     count_of,
-    echo,
     finish,
     logger,
     reporting,
@@ -41,6 +40,7 @@ from scenario_etl.cli_output import (
     show_table,
     start_logging,
     summary,
+    write_stdout,
 )
 from scenario_etl.dates import as_date
 from scenario_etl.errors import ConfigError
@@ -199,11 +199,11 @@ def show_changes(resource: str, lake: str, date: str | None, since: str | None, 
     first, last = as_date(date or since) or dt.date.min, as_date(date) or dt.date.max
     runs = [run for run in read_history(lake, resource) if first <= run["date"] <= last]
     if not runs:
-        echo(f"no snapshot of {date}" if date else f"no snapshot since {since}")
+        write_stdout(f"no snapshot of {date}" if date else f"no snapshot since {since}")
     elif date is None:
-        echo(f"{'date':10} {'added':>9} {'updated':>9} {'deleted':>9}")
+        write_stdout(f"{'date':10} {'added':>9} {'updated':>9} {'deleted':>9}")
         for run in runs:
-            echo(f"{run['date']} {change_counts(run)}")
+            write_stdout(f"{run['date']} {change_counts(run)}")
     else:
         show_changed_rows(scenario_etl.changes(lake, resource, since=date, until=date), date, runs[0])
 
@@ -263,10 +263,10 @@ def check(filters: dict[str, Any], connection: Connection) -> None:
     """Request one collection, and show the base URL, the kind of credentials, and whether the API accepts them."""
     start_logging(connection.log_format, connection.verbose)
     with demo_api(connection) as api, connect(connection, CHECK, api) as client:
-        echo(f"base URL     {client.base_url}\ncredentials  {client.credentials}")
+        write_stdout(f"base URL     {client.base_url}\ncredentials  {client.credentials}")
         started = monotonic()
         next(CHECK.scan("collections", client, filters).to_batches())
-        echo(f"status       authenticated, response after {1000 * (monotonic() - started):.0f} ms")
+        write_stdout(f"status       authenticated, response after {1000 * (monotonic() - started):.0f} ms")
 
 
 @cli.command(short_help="Serve the built-in emulator of the API.")
@@ -293,7 +293,7 @@ def emulator(port: int, collections: int) -> None:
         raise ConfigError(
             f"cannot serve on port {port}: {error.strerror}; use another --port, or 0 for a free one"
         ) from error
-    echo(api.url)
+    write_stdout(api.url)
     try:
         api.serve_forever()
     except KeyboardInterrupt:

@@ -24,9 +24,9 @@ def main() -> NoReturn:
         stop_at(name, code)
     verbose = bool({"-v", "--verbose"} & set(sys.argv))
     code = exit_code(verbose)
-    if error := flushed(sys.stdout):
-        code = code or unwritten(error, verbose)
-    flushed(sys.stderr)
+    if error := flush(sys.stdout):
+        code = code or handle_write_error(error, verbose)
+    flush(sys.stderr)
     if has_unfinished_calls():  # calls to an object store that timed out; pyarrow would wait for them at exit
         os._exit(code)
     sys.exit(code)
@@ -51,7 +51,7 @@ def exit_code(verbose: bool) -> int:
     except ScenarioError as error:
         code = fail(str(error), error.exit_code, verbose)
     except OSError as error:
-        code = unwritten(flushed(sys.stdout) or error, verbose)
+        code = handle_write_error(flush(sys.stdout) or error, verbose)
     except Exception as error:  # noqa: BLE001 - the last line of defence: no traceback reaches a user unasked
         code = fail(
             f"internal error, please report it (-v shows where): {type(error).__name__}: {error}", INTERNAL, verbose
@@ -66,7 +66,7 @@ def stop_at(name: str, code: int) -> None:
         signal.signal(number, lambda *_: sys.exit(code))
 
 
-def flushed(stream: TextIO | None) -> OSError | None:
+def flush(stream: TextIO | None) -> OSError | None:
     """Flush a stream; where that fails, return the error and redirect the stream to the null device.
 
     Otherwise Python's own flush at exit would fail, too, and exit with 120.
@@ -81,7 +81,7 @@ def flushed(stream: TextIO | None) -> OSError | None:
     return None
 
 
-def unwritten(error: OSError, verbose: bool) -> int:
+def handle_write_error(error: OSError, verbose: bool) -> int:
     """Return the exit code of a failure to write to stdout; there is no message where its reader has closed it."""
     if isinstance(error, BrokenPipeError):
         return BROKEN_PIPE

@@ -93,7 +93,7 @@ def start_logging(form: str, verbose: bool) -> None:
     logger.setLevel(logging.DEBUG if verbose else logging.INFO)
 
 
-def echo(text: str, *, newline: bool = True) -> None:
+def write_stdout(text: str, *, newline: bool = True) -> None:
     """Print to stdout, and fail where it is closed."""
     if sys.stdout is None:
         raise DestinationError("cannot write to stdout: it is closed")
@@ -107,16 +107,16 @@ def show_table(frame: "pd.DataFrame") -> None:
     lines = textwrap.wrap(" ".join(columns), width)
     while len(cells) and columns and max(map(len, lines := cells[columns].to_string(index=False).splitlines())) > width:
         columns.pop()
-    echo("\n".join(lines))
+    write_stdout("\n".join(lines))
     if hidden := list(cells.columns)[len(columns) :] if len(cells) else []:
         more = f"({count_of(len(hidden), 'more column', 'more columns')}: {', '.join(hidden)})"
-        echo(textwrap.fill(more, width))
+        write_stdout(textwrap.fill(more, width))
 
 
 def show_changed_rows(changed: "pa.Table", date: str, run: dict[str, Any]) -> None:
     """Print the changed rows of a date, or why there are none."""
     if not changed.num_rows:
-        echo(f"{date}: {'no changes' if 'added' in run else change_counts(run).strip()}")
+        write_stdout(f"{date}: {'no changes' if 'added' in run else change_counts(run).strip()}")
         return
     names = [", ".join(filter(None, each or ())) for each in changed["changed_columns"].to_pylist()]
     frame = changed.to_pandas().assign(changed_columns=names).drop(columns="snapshot_date")
@@ -151,7 +151,7 @@ def finish(message: str, report: dict[str, Any], outputs: Outputs) -> None:
     """Log that the run is finished, and print its report where stdout was requested."""
     logger.info(message, extra={"event": "finished", "fields": report})
     if outputs.report == "-":
-        echo(_as_json({"succeeded": True} | report), newline=False)
+        write_stdout(_as_json({"succeeded": True} | report), newline=False)
 
 
 @contextmanager
@@ -178,7 +178,7 @@ def reporting(
             paths = {name: stack.enter_context(atomic_write(name)) for name in requested}
             _write_report(paths, report, outputs)
         if outputs.report == "-" and sys.stdout:
-            echo(_as_json(report), newline=False)
+            write_stdout(_as_json(report), newline=False)
         raise
 
 

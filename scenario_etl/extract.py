@@ -19,7 +19,7 @@ from scenario_etl.publish import atomic_write
 from scenario_etl.resources import resource_of
 from scenario_etl.run import BATCH_ROWS, Run, RunOptions, ScanReport, connected, footer_of, scope_of
 from scenario_etl.schema import Resource
-from scenario_etl.signed_urls import SignedURLs, checked_form
+from scenario_etl.signed_urls import SignedURLs, check_form
 from scenario_etl.stores import expanded, redact_uri
 
 if TYPE_CHECKING:
@@ -196,7 +196,7 @@ def scan(
         max_pages=whole_number("max_pages", max_pages, 1),
         strict=flag("strict", strict),
         progress=flag("progress", progress),
-        signed_urls=checked_form(signed_urls),
+        signed_urls=check_form(signed_urls),
     )
     return Scan(declared, query_for(declared.name, declared.filters, filters), options, client)
 

@@ -16,13 +16,13 @@ class FilterType:
     """How the value of a filter is checked and written into a query.
 
     Attributes:
-        words: for messages and `--help`, such as "text".
+        description: What a value is, such as "text".
         encode: takes the name of the argument and its value; returns the text of the query, or raises ConfigError.
         is_list: whether the value is a list, which the API takes as one text with commas.
 
     """
 
-    words: str
+    description: str
     encode: Callable[[str, Any], str]
     is_list: bool = False
 

@@ -1,4 +1,4 @@
-"""The guard: whether a new snapshot is plausible compared with earlier ones, and where a refused one is kept."""
+"""The guard: whether a new snapshot is plausible compared with earlier ones, and where a rejected one is kept."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -81,7 +81,7 @@ class Guard:
         return options
 
 
-def refuse(problem: tuple[str, str], path: Path, rejected_uri: str, deadline: float) -> NoReturn:
+def reject(problem: tuple[str, str], path: Path, rejected_uri: str, deadline: float) -> NoReturn:
     """Keep a snapshot that is not plausible at `rejected_uri`, and raise GuardError.
 
     Args:

@@ -13,7 +13,7 @@ from pyarrow import fs
 from scenario_etl.publish import atomic_write
 from scenario_etl.redact import redact
 from scenario_etl.stores import call, failure, filesystem, join_uri, redact_uri
-from scenario_etl.thumbnails import TIMED_OUT, fetch_or_explain
+from scenario_etl.thumbnails import TIMED_OUT, fetch_images
 
 COLUMNS = ("updated_at", "thumbnail_asset_id", "thumbnail_url")
 MAX_ROWS = 200  # the most recently updated ones, per run
@@ -56,7 +56,7 @@ def _store(lake: str | os.PathLike[str], rows: pa.Table, end: float) -> "tuple[i
     existing = _stored(store, root, end)
     missing = {url: asset_id for url, asset_id in asset_ids.items() if url and asset_id not in existing}
     stored, problems = 0, Counter[str]()
-    for url, image in fetch_or_explain(missing, deadline=FETCH_SECONDS).items():
+    for url, image in fetch_images(missing, deadline=FETCH_SECONDS).items():
         reason = image if isinstance(image, str) else _put(store, f"{root}/{_name(missing[url])}", image, end)
         if reason:
             problems[reason] += 1

@@ -12,7 +12,7 @@ import pyarrow as pa
 from scenario_etl.errors import SchemaError
 from scenario_etl.redact import redact
 from scenario_etl.schema import JSON, Column, Resource
-from scenario_etl.signed_urls import SignedURLs, in_form
+from scenario_etl.signed_urls import SignedURLs, apply_form
 
 MAX_UNKNOWN_FIELDS = 1000  # names that the report keeps; there is no warning about later ones
 
@@ -86,7 +86,7 @@ class RecordReader:
         if set(map(type, values)) <= types:
             return
         position = next(i for i, value in enumerate(values) if type(value) not in types)
-        self._refuse(path or "the record", records, position, values[position], "a JSON object")
+        self._reject(path or "the record", records, position, values[position], "a JSON object")
 
     def _array(self, column: Column, objects: dict[str, Records], records: Records) -> pa.Array:
         path, _, name = column.field.rpartition(".")
@@ -99,7 +99,7 @@ class RecordReader:
         if nulls and column.nullable:
             self._count_missing(column, nulls, parents, values, records)
         if column.signed_url and self._signed_urls != "keep":
-            values = [in_form(value, self._signed_urls) if isinstance(value, str) else value for value in values]
+            values = [apply_form(value, self._signed_urls) if isinstance(value, str) else value for value in values]
         try:
             if not column.nullable and (nulls or "" in values):
                 raise ValueError
@@ -115,10 +115,10 @@ class RecordReader:
                     raise ValueError
                 column.type.convert([value])
             except (ValueError, OverflowError):
-                self._refuse(column.name, records, position, value, column.type.words)
+                self._reject(column.name, records, position, value, column.type.description)
         raise AssertionError(f"{column.name} fails as a whole, but no value of it does")
 
-    def _refuse(self, what: str, records: Records, position: int, value: object, expected: str) -> NoReturn:
+    def _reject(self, what: str, records: Records, position: int, value: object, expected: str) -> NoReturn:
         named = self._name(records, position)
         text = value if isinstance(value, str) else redact(value)
         found = f'"{self._redact(text)}"' if isinstance(value, str) else self._redact(text)
@@ -127,7 +127,7 @@ class RecordReader:
             "change the column in resources.py"
         )
 
-    def _refuse_strictly(self, field: str, records: Records, position: int, problem: str) -> NoReturn:
+    def _reject_strictly(self, field: str, records: Records, position: int, problem: str) -> NoReturn:
         raise SchemaError(
             f"{self._resource.name}: {problem} {self._redact(field)} in record {self._name(records, position)}, and "
             "strict is set; run without it (--strict, strict=True) to accept that"
@@ -144,7 +144,7 @@ class RecordReader:
     def _count_missing(self, column: Column, nulls: int, parents: Records, values: Records, records: Records) -> None:
         if self._strict:
             position = next(i for i, value in enumerate(values) if value is None and parents[i] is not None)
-            self._refuse_strictly(column.field, records, position, "there is no value for the field")
+            self._reject_strictly(column.field, records, position, "there is no value for the field")
         self._count(self.missing_fields, column.field, nulls, "is missing or null; such rows have null")
 
     def _count_unknown(self, path: str, objects: Records, records: Records) -> None:
@@ -156,7 +156,7 @@ class RecordReader:
             dotted = f"{path}.{name}" if path else name
             having = [i for i, item in enumerate(objects) if item is not None and name in item]
             if self._strict:
-                self._refuse_strictly(dotted, records, having[0], "there is an unknown field")
+                self._reject_strictly(dotted, records, having[0], "there is an unknown field")
             self._count(self.unknown_fields, self._redact(dotted), len(having), "is not known, and ignored")
 
     def _count(self, counter: Counter[str], name: str, times: int, what: str) -> None:

@@ -21,7 +21,7 @@ COLLECTIONS = Resource(
     columns=(
         Column("id", "id", STRING, nullable=False),
         Column("name", "name", STRING),
-        Column("owner_id", "ownerId", STRING, few_values=True),
+        Column("owner_id", "ownerId", STRING, is_categorical=True),
         Column("asset_count", "assetCount", INTEGER),
         Column("model_count", "modelCount", INTEGER),
         Column("item_count", "itemCount", INTEGER),

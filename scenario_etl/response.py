@@ -118,7 +118,7 @@ def parse_content(body: bytes, key: str, kind: type, request: str, quote: Quote)
     return Content(value, document, len(body))
 
 
-def failure_of(response: Response, request: str, advice: str, quote: Quote) -> Exception:
+def build_error(response: Response, request: str, advice: str, quote: Quote) -> Exception:
     """Return the exception to raise for a response other than a 200 or a redirect.
 
     Args:

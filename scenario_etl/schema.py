@@ -31,7 +31,7 @@ class ColumnType:
     Attributes:
         arrow: the Arrow type.
         pandas: pandas_type and numpy_type in the metadata of an Arrow schema, by which pandas reads the type.
-        words: for messages, such as "a string".
+        description: What a value must be, for messages, such as "a string".
         convert: returns an Arrow array of JSON values and nulls; raises ValueError or OverflowError where one does not
             fit.
         comparable: returns a column in which equal values are equal for the kernels of Arrow, which cannot compare
@@ -41,7 +41,7 @@ class ColumnType:
 
     arrow: pa.DataType
     pandas: tuple[str, str]
-    words: str
+    description: str
     convert: Callable[[Values], pa.Array]
     comparable: Callable[[pa.ChunkedArray], pa.ChunkedArray] = _same
 
@@ -55,7 +55,7 @@ class Column:
         field: in the JSON record; a dot leads into a nested object that may be absent, as in "thumbnail.url".
         type: one of the types of this module, such as STRING.
         nullable: False for keys, which a record must have.
-        few_values: whether most records share a handful of values, so that a dictionary encodes them best.
+        is_categorical: Whether the column has few distinct values; it is then dictionary-encoded in Parquet files.
         signed_url: whether the values are URLs whose query is a credential that expires.
 
     """
@@ -64,7 +64,7 @@ class Column:
     field: str
     type: ColumnType
     nullable: bool = True
-    few_values: bool = False
+    is_categorical: bool = False
     signed_url: bool = False
 
 
@@ -103,8 +103,8 @@ class Resource:
 
     @property
     def dictionary_columns(self) -> list[str]:
-        """The names of the columns with few values."""
-        return [column.name for column in self.columns if column.few_values]
+        """The names of the columns that are dictionary-encoded."""
+        return [column.name for column in self.columns if column.is_categorical]
 
 
 def with_pandas_types(fields: Iterable[pa.Field]) -> pa.Schema:

@@ -28,14 +28,14 @@ _TRANSFORMED = re.compile(r"(https?://[^/?#]+)/assets-transform/([^/?#]+)\?")
 _EXPIRY = pa.timestamp("us", tz="UTC")
 
 
-def in_form(url: str, form: SignedURLs) -> str | None:
+def apply_form(url: str, form: SignedURLs) -> str | None:
     """Return a URL in a form; a URL that is not signed stays as it is.
 
     Args:
         url: as the API returns it.
         form: "keep" leaves it as it is; "public" returns the permanent form, None if there is none; "omit" None.
 
-    >>> in_form("https://cdn.example/assets-transform/asset_1?Policy=abc&Signature=def", "public")
+    >>> apply_form("https://cdn.example/assets-transform/asset_1?Policy=abc&Signature=def", "public")
     'https://cdn.example/thumbnails/asset_1'
 
     """
@@ -45,7 +45,7 @@ def in_form(url: str, form: SignedURLs) -> str | None:
     return f"{transformed[1]}/thumbnails/{transformed[2]}" if transformed else None
 
 
-def checked_form(form: object) -> SignedURLs:
+def check_form(form: object) -> SignedURLs:
     """Return a value that names a form of signed URLs; raise ConfigError for any other."""
     choice("signed_urls", form, get_args(SignedURLs))
     return form  # type: ignore[return-value] # it is one of them

@@ -16,7 +16,7 @@ from scenario_etl.client import Client
 from scenario_etl.deletions import MissingRows
 from scenario_etl.diff import compare
 from scenario_etl.errors import ConfigError, SchemaError, TransientError
-from scenario_etl.guard import Baseline, Guard, refuse
+from scenario_etl.guard import Baseline, Guard, reject
 from scenario_etl.lake import FIRST_YEAR, LakeTable, LakeTables, date_before
 from scenario_etl.lake_file import LakeFile, opened
 from scenario_etl.lake_thumbnails import COLUMNS as THUMBNAIL_COLUMNS
@@ -137,7 +137,7 @@ def publish(source: Source, tables: LakeTables, options: Options) -> Published:
         read = _write_snapshot(path, source, missing)
         new = stack.enter_context(opened(path, tables.resource))
         if problem := missing.guard.find_problem(tables.resource, baselines, new):
-            refuse(problem, path, tables.snapshots.rejected_uri(day), deadline)
+            reject(problem, path, tables.snapshots.rejected_uri(day), deadline)
         diff = compare(tables.resource, old, new)
         write_changes(changes_path, diff, previous)
         thumbnails = new.table(THUMBNAIL_COLUMNS) if options.thumbnails else None

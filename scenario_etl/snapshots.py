@@ -202,7 +202,7 @@ def _finish(published: Published, tables: LakeTables, options: Options) -> Snaps
 
 
 def _remove(snapshots: LakeTable, day: dt.date, old: Sequence[dt.date]) -> tuple[list[dt.date], list[str]]:
-    """Remove the refused snapshot of a date, and old snapshots; return the dates of these, and the failures."""
+    """Remove the rejected snapshot of a date, and old snapshots; return the dates of these, and the failures."""
     removed, warnings = list[dt.date](), list[str]()
     steps = [(snapshots.remove_rejected, day, snapshots.rejected_uri(day))]
     steps += [(snapshots.remove, each, snapshots.uri(each)) for each in old]

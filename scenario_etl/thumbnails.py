@@ -83,7 +83,7 @@ def fetch_thumbnails(urls: Iterable[object], *, side: int = SIDE, deadline: floa
         requested = list(urls)
     except TypeError:
         raise ConfigError(f"urls must be an iterable of URLs, got {redact(repr(urls))}") from None
-    fetched = fetch_or_explain((url for url in requested if isinstance(url, str)), side, deadline)
+    fetched = fetch_images((url for url in requested if isinstance(url, str)), side, deadline)
     images = [fetched.get(url) if isinstance(url, str) else None for url in requested]
     return [image if isinstance(image, bytes) else None for image in images]
 
@@ -96,7 +96,7 @@ def check_pillow() -> None:
         raise ConfigError(f"thumbnails need Pillow; install it: {install_command('report')}") from error
 
 
-def fetch_or_explain(urls: Iterable[str], side: int = SIDE, deadline: float = 30.0) -> dict[str, bytes | str]:
+def fetch_images(urls: Iterable[str], side: int = SIDE, deadline: float = 30.0) -> dict[str, bytes | str]:
     """Fetch images like `fetch_thumbnails`; return by URL a JPEG, or in a few words the reason why it is missing.
 
     Images are decoded in this thread, one at a time: a small file can contain many pixels, and each thread would keep
@@ -119,7 +119,7 @@ def fetch_or_explain(urls: Iterable[str], side: int = SIDE, deadline: float = 30
         with suppress(Empty):
             for _ in range(len(results)):
                 url, content = arrived.get(timeout=max(0.0, end - monotonic()))
-                results[url] = content if isinstance(content, str) else shrink_or_explain(content, side)
+                results[url] = content if isinstance(content, str) else try_shrink(content, side)
     return results
 
 
@@ -127,7 +127,7 @@ class _MissingImageError(Exception):
     """An image is missing; the message is the reason, in a few words."""
 
 
-def shrink_or_explain(content: bytes, side: int) -> bytes | str:
+def try_shrink(content: bytes, side: int) -> bytes | str:
     """Return an image like `shrink`, or in a few words the reason why that fails."""
     try:
         return shrink(content, side)

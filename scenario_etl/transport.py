@@ -13,7 +13,7 @@ from scenario_etl.auth import MAX_RECENT_TOKENS, BasicAuth, BearerAuth
 from scenario_etl.connections import Connections
 from scenario_etl.errors import APIError, TransientError
 from scenario_etl.redact import MAX_QUOTED_CHARACTERS, redact, redact_response, redact_value
-from scenario_etl.response import Content, Response, failure_of, parse_content, read_body, redirect_target
+from scenario_etl.response import Content, Response, build_error, parse_content, read_body, redirect_target
 from scenario_etl.retry import OnWait, Pacer, Retry, RetryableError
 from scenario_etl.watchdog import Watch
 
@@ -155,7 +155,7 @@ class Endpoint:
                 refreshed = True
             else:
                 self.is_web_page = response.is_web_page
-                raise failure_of(response, self.description, authorization.advice, self.quote)
+                raise build_error(response, self.description, authorization.advice, self.quote)
         raise APIError(f"{self.description}: more than {MAX_REDIRECTS} redirects; check the base URL")
 
     def _send(self, url: str) -> Response | Exception:

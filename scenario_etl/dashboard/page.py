@@ -24,7 +24,7 @@ from scenario_etl.projects import project_names
 from scenario_etl.publish import atomic_write
 from scenario_etl.redact import without_bidi_controls
 from scenario_etl.stores import redact_uri
-from scenario_etl.thumbnails import fetch_or_explain
+from scenario_etl.thumbnails import fetch_images
 
 WIDTHS = {"wide": style.WIDTH, "narrow": 4.2}  # inches, for screens and for phones
 MAX_THUMBNAILS = 48
@@ -183,8 +183,8 @@ def _load_images(lake: str | os.PathLike[str], collections: pd.DataFrame) -> lis
         logger.warning("the thumbnails in the lake are not used: %s", error)
         stored = {}
     rows = list(zip(collections["thumbnail_asset_id"], collections["thumbnail_url"], strict=True))
-    fetched = fetch_or_explain(url for asset_id, url in rows if asset_id not in stored and isinstance(url, str))
-    shrunk = {asset_id: thumbnails.shrink_or_explain(content, thumbnails.SIDE) for asset_id, content in stored.items()}
+    fetched = fetch_images(url for asset_id, url in rows if asset_id not in stored and isinstance(url, str))
+    shrunk = {asset_id: thumbnails.try_shrink(content, thumbnails.SIDE) for asset_id, content in stored.items()}
     images = [shrunk.get(asset_id) or fetched.get(url, NO_THUMBNAIL) for asset_id, url in rows]
     problems = Counter(image for image in images if isinstance(image, str) and image != NO_THUMBNAIL)
     if problems:

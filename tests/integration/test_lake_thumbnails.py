@@ -91,7 +91,7 @@ def test_any_error_with_thumbnails_is_a_warning(lake: Path, monkeypatch) -> None
     def no_threads(*_: object, **__: object) -> None:
         raise RuntimeError("can't start new thread")
 
-    monkeypatch.setattr(lake_thumbnails, "fetch_or_explain", no_threads)
+    monkeypatch.setattr(lake_thumbnails, "fetch_images", no_threads)
     report = take(lake, DAYS[0], with_thumbnail(1), thumbnails=True)
     assert report.warnings == ("thumbnails could not be stored: can't start new thread",)
 

@@ -164,9 +164,7 @@ def test_the_page_is_at_most_1_mb_with_any_thumbnails(tmp_path: Path, lake: Path
     target = io.BytesIO()
     Image.frombytes("RGB", (160, 160), dice.randbytes(3 * 160 * 160)).save(target, "JPEG", quality=95)
     assert 48 * len(target.getvalue()) > 10**6
-    monkeypatch.setattr(
-        "scenario_etl.dashboard.page.fetch_or_explain", lambda urls: dict.fromkeys(urls, target.getvalue())
-    )
+    monkeypatch.setattr("scenario_etl.dashboard.page.fetch_images", lambda urls: dict.fromkeys(urls, target.getvalue()))
     write_report(lake, tmp_path / "report.html")
     assert (tmp_path / "report.html").stat().st_size < 10**6
     assert (tmp_path / "report.html").read_text(encoding="utf-8").count('<img src="data:image/jpeg') == 45
