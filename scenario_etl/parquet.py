@@ -32,16 +32,16 @@ class Writer:
     memory at a time.
 
     Args:
-        path: path of the file; an existing file is overwritten.
-        schema: schema of the file and of every batch.
-        dictionary_columns: the names of the columns with few values.
+        path: Path of the file; an existing file is overwritten.
+        schema: Schema of the file and of every batch.
+        dictionary_columns: Names of the columns that are dictionary-encoded.
 
     Attributes:
-        rows: number of rows written so far.
-        metadata: key-value pairs for the footer; set it before the end of the block.
+        rows: Number of rows so far.
+        metadata: Key-value pairs for the footer; set it before the end of the block.
 
     Raises:
-        OSError: the file could not be written, or what was read back is not what was written.
+        OSError: The file cannot be written, or its content differs when it is read back.
 
     """
 

@@ -25,14 +25,14 @@ class RecordReader:
     """Reads records as RecordBatches of a resource's schema.
 
     Args:
-        resource: that the records are of.
-        strict: whether a missing or an unknown field is a SchemaError.
-        signed_urls: as for `scan`.
-        redact: returns a value of the API as it may be written into a message.
+        resource: The resource of the records.
+        strict: Whether a missing or unknown field is a SchemaError.
+        signed_urls: The form of signed URLs, as in `scan`.
+        redact: A function that redacts a value of the API for a message.
 
     Attributes:
-        missing_fields: how often a declared field was missing or null, by its dotted name.
-        unknown_fields: how often a record had a field that no column has, by its dotted name.
+        missing_fields: Number of records in which a declared field is missing or null, by the dotted name of the field.
+        unknown_fields: Number of records that have an unknown field, by the dotted name of the field.
 
     """
 
@@ -129,8 +129,8 @@ class RecordReader:
 
     def _reject_strictly(self, field: str, records: Records, position: int, problem: str) -> NoReturn:
         raise SchemaError(
-            f"{self._resource.name}: {problem} {self._redact(field)} in record {self._name(records, position)}, and "
-            "strict is set; run without it (--strict, strict=True) to accept that"
+            f"{self._resource.name}: record {self._name(records, position)} {problem} {self._redact(field)}; to accept "
+            "that, run without --strict (strict=True)"
         )
 
     def _name(self, records: Records, position: int) -> str:
@@ -144,8 +144,8 @@ class RecordReader:
     def _count_missing(self, column: Column, nulls: int, parents: Records, values: Records, records: Records) -> None:
         if self._strict:
             position = next(i for i, value in enumerate(values) if value is None and parents[i] is not None)
-            self._reject_strictly(column.field, records, position, "there is no value for the field")
-        self._count(self.missing_fields, column.field, nulls, "is missing or null; such rows have null")
+            self._reject_strictly(column.field, records, position, "has no value for the field")
+        self._count(self.missing_fields, column.field, nulls, "is missing or null in a record; such values are null")
 
     def _count_unknown(self, path: str, objects: Records, records: Records) -> None:
         known = self._known[path]
@@ -156,8 +156,8 @@ class RecordReader:
             dotted = f"{path}.{name}" if path else name
             having = [i for i, item in enumerate(objects) if item is not None and name in item]
             if self._strict:
-                self._reject_strictly(dotted, records, having[0], "there is an unknown field")
-            self._count(self.unknown_fields, self._redact(dotted), len(having), "is not known, and ignored")
+                self._reject_strictly(dotted, records, having[0], "has the unknown field")
+            self._count(self.unknown_fields, self._redact(dotted), len(having), "is unknown, and ignored")
 
     def _count(self, counter: Counter[str], name: str, times: int, what: str) -> None:
         if name not in counter:

@@ -1,6 +1,6 @@
-"""Signed URLs: when they expire, and their permanent form.
+"""Signed URLs: their expiry, and their permanent form.
 
-A signed URL is a credential in its query: whoever has it can fetch the image until it expires. The URLs have
+The query of a signed URL is a credential: everyone who has the URL can fetch the image until it expires. The URLs have
 CloudFront's custom policy: `.../assets-transform/<asset id>?Policy=...&Signature=...`, with the time of expiry in the
 policy (base64 of JSON, with `-_~` for `+=/`). They are signed anew about four times a month;
 `<origin>/thumbnails/<asset id>` is public and lasts (the vendor's documentation).
@@ -29,11 +29,11 @@ _EXPIRY = pa.timestamp("us", tz="UTC")
 
 
 def apply_form(url: str, form: SignedURLs) -> str | None:
-    """Return a URL in a form; a URL that is not signed stays as it is.
+    """Return a signed URL in the given form; a URL that is not signed is returned unchanged.
 
     Args:
-        url: as the API returns it.
-        form: "keep" leaves it as it is; "public" returns the permanent form, None if there is none; "omit" None.
+        url: The URL from the API.
+        form: The form: "keep" is the unchanged URL, "public" the permanent form or None if there is none, "omit" None.
 
     >>> apply_form("https://cdn.example/assets-transform/asset_1?Policy=abc&Signature=def", "public")
     'https://cdn.example/thumbnails/asset_1'
@@ -46,7 +46,7 @@ def apply_form(url: str, form: SignedURLs) -> str | None:
 
 
 def check_form(form: object) -> SignedURLs:
-    """Return a value that names a form of signed URLs; raise ConfigError for any other."""
+    """Return a valid form of signed URLs; raise ConfigError if it is not valid."""
     choice("signed_urls", form, get_args(SignedURLs))
     return form  # type: ignore[return-value] # it is one of them
 
@@ -58,17 +58,17 @@ def signed_url_expiry(urls: "pd.Series[Any]") -> "pd.Series[Any]": ...
 @overload
 def signed_url_expiry(urls: pa.Array) -> pa.Array: ...
 def signed_url_expiry(urls: Any) -> Any:
-    """Return when signed URLs expire.
+    """Return the time at which signed URLs expire.
 
     Args:
-        urls: one URL, a pandas Series of them, or an Arrow array; nulls are allowed.
+        urls: A URL, or a pandas Series or Arrow array of URLs, with or without nulls.
 
     Returns:
-        The instant in UTC, None or null where the URL is unsigned or its policy cannot be read: a datetime for one URL,
-        a Series of datetime64[us, UTC] with the same index, or an Arrow array of timestamp[us, UTC].
+        The time in UTC: a datetime for one URL, a Series of datetime64[us, UTC] with the same index, or an Arrow array
+        of timestamp[us, UTC]. It is None or null if the URL is not signed or its policy cannot be read.
 
     Raises:
-        ConfigError: `urls` is none of these.
+        ConfigError: The argument has another type.
 
     >>> signed_url_expiry("https://cdn.example/thumbnails/asset_1") is None
     True

@@ -65,7 +65,9 @@ def test_changes_are_never_made_from_nothing(lake: Path) -> None:
     take(lake, DAYS[1], record(id="c1"), keep=1)
     take(other, DAYS[1], record(id="c1"), record(id="c2"), keep=1)
     shutil.copytree(other / "collections", lake / "collections", dirs_exist_ok=True)
-    with pytest.raises(SchemaError, match=f"cannot be made again, because the snapshot of {DAYS[0]} is gone"):
+    with pytest.raises(
+        SchemaError, match=f"cannot be written again, because the snapshot of {DAYS[0]} no longer exists"
+    ):
         take(lake, DAYS[2], record(id="c1"))
 
 

@@ -254,7 +254,7 @@ def test_the_options_reach_the_run(run, api, command: str) -> None:
     assert (late.returncode, "Timeout" in late.stderr) == (75, True)
     api.faults.append(Fault(status=429, headers={"Retry-After": "30"}))
     assert run(command, "collections", *target, "--deadline", "9", api=api).returncode == 75
-    paced = run(command, "collections", *target, "--page-size", "20", "--requests-per-minute", "600", "-v", api=api)
-    assert paced.returncode == 0
+    limited = run(command, "collections", *target, "--page-size", "20", "--requests-per-minute", "600", "-v", api=api)
+    assert limited.returncode == 0
     api.collections[0] = record(colour="red", ownerId=project)
     assert run(command, "collections", *target, "--strict", api=api).returncode == 65

@@ -104,7 +104,7 @@ def test_a_deleted_working_folder_is_said(api, tmp_path: Path) -> None:
         command, shell=True, cwd=tmp_path, env=environment(api), capture_output=True, text=True, check=False
     )
     assert (done.returncode, api.requests) == (74, [])
-    assert "the current folder is gone" in done.stderr
+    assert "the current folder no longer exists" in done.stderr
 
 
 def test_a_run_under_nohup_outlives_its_terminal(api, tmp_path: Path) -> None:

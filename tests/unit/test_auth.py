@@ -22,13 +22,13 @@ SECRETS = ("secret-of-mine", "a2V5LW9mLW1pbmU6c2VjcmV0LW9mLW1pbmU=")
 
 
 def test_without_credentials_the_error_names_the_variables() -> None:
-    with pytest.raises(ConfigError, match="SCENARIO_SDK_API_KEY and SCENARIO_SDK_API_SECRET not set"):
+    with pytest.raises(ConfigError, match="SCENARIO_SDK_API_KEY and SCENARIO_SDK_API_SECRET are not set"):
         Client()
 
 
 def test_half_a_key_is_an_error_that_names_the_other_half(monkeypatch) -> None:
     monkeypatch.setenv("SCENARIO_SDK_JWT", "jwt")
-    with pytest.raises(ConfigError, match=r"credentials: SCENARIO_SDK_API_SECRET not set"):
+    with pytest.raises(ConfigError, match=r"credentials: SCENARIO_SDK_API_SECRET is not set"):
         Client("key")
 
 
@@ -271,7 +271,7 @@ def test_a_token_of_an_earlier_request_is_redacted_too() -> None:
 def test_a_secret_in_the_variable_for_its_file_is_not_in_the_error(monkeypatch) -> None:
     monkeypatch.setenv("SCENARIO_SDK_API_KEY", "key-of-mine")
     monkeypatch.setenv("SCENARIO_SDK_API_SECRET_FILE", "s3cr3t-of-mine")
-    with pytest.raises(ConfigError, match="set it to a path, not to the secret itself") as caught:
+    with pytest.raises(ConfigError, match="set the variable to a path, not to the secret itself") as caught:
         Client()
     assert "s3cr3t" not in "".join(traceback.format_exception(caught.value))
 
