@@ -6,6 +6,7 @@ from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import monotonic
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import pyarrow as pa
@@ -54,11 +55,14 @@ class Scan:
     client: Client | None = None
     _reports: list[ScanReport] = field(default_factory=list, init=False, compare=False)
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "query", MappingProxyType(dict(self.query)))  # frozen, as the Scan is
+
     def __repr__(self) -> str:
-        return f"<scenario_etl.Scan of {self.resource.name} {self.query or ''}".rstrip() + ">"
+        return f"<scenario_etl.Scan of {self.resource.name} {dict(self.query) or ''}".rstrip() + ">"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Scan, (self.resource, self.query, self.options, self.client)
+        return Scan, (self.resource, dict(self.query), self.options, self.client)
 
     @property
     def schema(self) -> pa.Schema:

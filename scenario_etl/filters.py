@@ -93,27 +93,34 @@ def _check_companions(each: Filter, names: Collection[str]) -> None:
 
 
 def _encode_texts(name: str, value: Any) -> str:
-    values = [value] if isinstance(value, str) else list(value) if isinstance(value, Iterable) else []
+    """Return the texts sorted, each once: a query, and the scope that it becomes, depend on no order of a set."""
+    is_list = isinstance(value, Iterable) and not isinstance(value, Mapping)
+    values = [value] if isinstance(value, str) else list(value) if is_list else []
     if not values or any(isinstance(each, str) and "," in each for each in values):
         raise ConfigError(f"{name} must be a non-empty list of strings without commas, got {redact(repr(value))}")
-    return ",".join(text(name, each) for each in values)
+    return ",".join(sorted({text(name, each) for each in values}))
 
 
 def _encode_date(name: str, value: Any) -> str:
     """Return an instant in ISO 8601, in UTC and milliseconds, as the API has them; a date is its first instant."""
-    moment = value
+    try:
+        moment = _moment(value)
+        return moment.astimezone(dt.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    except (ValueError, OverflowError):  # an offset of a day or more, or one that leads out of the calendar
+        raise ConfigError(
+            f"{name} must be a date or time, such as 2026-11-23T08:00:00Z, got {redact(repr(value))}"
+        ) from None
+
+
+def _moment(value: Any) -> dt.datetime:
+    """Return a date or time as a datetime with an offset, UTC where it has none; raise ValueError for others."""
     if isinstance(value, str) and re.fullmatch(r"\d{4}-\d{2}-\d{2}.*", value, re.ASCII):
-        try:
-            moment = dt.datetime.fromisoformat(value)
-        except ValueError:
-            moment = None
-    if isinstance(moment, dt.date) and not isinstance(moment, dt.datetime):
-        moment = dt.datetime.combine(moment, dt.time())
-    if not isinstance(moment, dt.datetime) or moment != moment:  # noqa: PLR0124 - pandas' NaT is a datetime
-        raise ConfigError(f"{name} must be a date or time, such as 2026-11-23T08:00:00Z, got {redact(repr(value))}")
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=dt.UTC)
-    return moment.astimezone(dt.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        value = dt.datetime.fromisoformat(value)
+    if isinstance(value, dt.date) and not isinstance(value, dt.datetime):
+        value = dt.datetime.combine(value, dt.time())
+    if not isinstance(value, dt.datetime) or value != value:  # noqa: PLR0124 - pandas' NaT is a datetime
+        raise ValueError
+    return value.replace(tzinfo=dt.UTC) if value.utcoffset() is None else value
 
 
 def _encode_flag(name: str, value: Any) -> str:
@@ -124,3 +131,6 @@ TEXT = FilterType("text", text)
 TEXTS = FilterType("list of texts", _encode_texts, is_list=True)
 DATE = FilterType("date or time in UTC", _encode_date)
 FLAG = FilterType("true or false", _encode_flag)
+
+# beside the types, because the limit on requests is per project
+PROJECT_ID = Filter("project_id", "projectId", TEXT, "Limit to one project. Default: the project of the API key.")

@@ -75,8 +75,9 @@ class Writer:
 
     def write(self, batch: pa.RecordBatch) -> None:
         """Add the rows of a batch; batches of some thousand rows need the least memory."""
-        for start in range(0, batch.num_rows, ROW_GROUP_ROWS):
-            part = batch.slice(start, ROW_GROUP_ROWS)
+        step = max(1, min(ROW_GROUP_ROWS, batch.num_rows * ROW_GROUP_BYTES // max(batch.nbytes, 1)))
+        for start in range(0, batch.num_rows, step):
+            part = batch.slice(start, step)
             rows, size = self._group_rows + part.num_rows, self._group_bytes + part.nbytes
             if rows > ROW_GROUP_ROWS or size > ROW_GROUP_BYTES:
                 self._write_group()

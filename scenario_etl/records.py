@@ -2,7 +2,7 @@
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from itertools import accumulate
 from typing import Any, NoReturn
@@ -15,6 +15,8 @@ from scenario_etl.schema import JSON, Column, Resource
 from scenario_etl.signed_urls import SignedURLs, apply_form
 
 MAX_UNKNOWN_FIELDS = 1000  # names that the report keeps; there is no warning about later ones
+
+_DOES_NOT_FIT = (ValueError, OverflowError, RecursionError)  # the last where JSON is too deeply nested
 
 logger = logging.getLogger("scenario_etl")
 
@@ -95,16 +97,16 @@ class RecordReader:
             values = [None if item is None else item.get(name) for item in parents]
         else:
             values = [item.get(name) for item in parents]
-        nulls = values.count(None) - (parents.count(None) if path else 0)
+        nulls = values.count(None) - (parents.count(None) if path and column.nullable else 0)
         if nulls and column.nullable:
             self._count_missing(column, nulls, parents, values, records)
-        if column.signed_url and self._signed_urls != "keep":
-            values = [apply_form(value, self._signed_urls) if isinstance(value, str) else value for value in values]
         try:
+            if column.signed_url and self._signed_urls != "keep":
+                values = [apply_form(value, self._signed_urls) for value in values]
             if not column.nullable and (nulls or "" in values):
                 raise ValueError
             return column.type.convert(values)
-        except (ValueError, OverflowError):
+        except _DOES_NOT_FIT:
             self._explain(column, values, records)
 
     def _explain(self, column: Column, values: Records, records: Records) -> NoReturn:
@@ -113,8 +115,8 @@ class RecordReader:
             try:
                 if not column.nullable and value in (None, ""):
                     raise ValueError
-                column.type.convert([value])
-            except (ValueError, OverflowError):
+                column.type.convert([apply_form(value, self._signed_urls) if column.signed_url else value])
+            except _DOES_NOT_FIT:
                 self._reject(column.name, records, position, value, column.type.description)
         raise AssertionError(f"{column.name} fails as a whole, but no value of it does")
 
@@ -170,14 +172,19 @@ class RecordReader:
 def _known_names(columns: Sequence[Column]) -> dict[str, set[str] | None]:
     """Return the names that are known in each object, by its dotted path, parents first; "" is the record.
 
-    They are None for an object that is kept whole, as JSON: nothing in it is unknown.
+    They are None for an object that is kept whole, as JSON, and for the objects in it: nothing in them is unknown.
     """
     known: dict[str, set[str] | None] = {"": set()}
-    paths = [part for column in columns for part in accumulate(column.field.split("."), "{}.{}".format)]
-    whole = {column.field for column in columns if column.type is JSON}
+    paths = [part for column in columns for part in _prefixes(column.field)]
+    whole = {column.field for column in columns if column.type == JSON}
     for path in sorted(paths, key=lambda each: each.count(".")):
         parent, _, name = path.rpartition(".")
-        names = known.setdefault(parent, None if parent in whole else set())
+        names = known.setdefault(parent, set() if whole.isdisjoint(_prefixes(parent)) else None)
         if names is not None:
             names.add(name)
     return known
+
+
+def _prefixes(path: str) -> Iterator[str]:
+    """Yield the dotted paths that lead to a field, the shortest first: "a", "a.b", "a.b.c"."""
+    return accumulate(path.split("."), "{}.{}".format)

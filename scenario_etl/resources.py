@@ -5,11 +5,9 @@ official client, scenario-sdk 2.4.0.
 """
 
 from scenario_etl.errors import ConfigError
-from scenario_etl.filters import TEXT, Filter
+from scenario_etl.filters import PROJECT_ID
 from scenario_etl.redact import redact
 from scenario_etl.schema import INTEGER, STRING, TIMESTAMP, Column, Resource
-
-PROJECT_ID = Filter("project_id", "projectId", TEXT, "Limit to one project. Default: the project of the API key.")
 
 COLLECTIONS = Resource(
     name="collections",

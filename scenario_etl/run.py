@@ -13,9 +13,9 @@ import pyarrow as pa
 from scenario_etl.client import MAX_EMPTY_PAGES, Client, Page
 from scenario_etl.dedupe import SeenKeys
 from scenario_etl.errors import PaginationError
+from scenario_etl.filters import PROJECT_ID
 from scenario_etl.progress import Bar, NoBar, progress_bar
 from scenario_etl.records import RecordReader
-from scenario_etl.resources import PROJECT_ID
 from scenario_etl.schema import Resource
 from scenario_etl.signed_urls import SignedURLs
 

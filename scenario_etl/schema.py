@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from scenario_etl.errors import ConfigError
 from scenario_etl.filters import Filter
 
 MAX_EXACT_FLOAT = 2**53  # from it on a JSON number with a point may no longer be the one that was written
@@ -78,11 +79,15 @@ class Resource:
         records_key: the key of the page's list of records.
         record_key: the key of the record where one is requested by its id, as in `GET /collections/{id}`; None where
             the API has no such request.
-        primary_key: the names of the columns that identify a row.
+        primary_key: the names of the columns that identify a row: STRING columns that are not nullable, each with a
+            field of the record itself.
         page_sizes: the smallest and the largest page size; None where the list has no pages.
         columns: in the order of the table.
         filters: that the API has for this list.
         fixed_query: query parameters that every request has.
+
+    Raises:
+        ConfigError: the primary key has another kind of column.
 
     """
 
@@ -95,6 +100,16 @@ class Resource:
     columns: tuple[Column, ...]
     filters: tuple[Filter, ...] = ()
     fixed_query: Mapping[str, str] = field(default_factory=dict, hash=False)
+
+    def __post_init__(self) -> None:
+        keys = [column for column in self.columns if column.name in self.primary_key]
+        if len(keys) != len(self.primary_key) or any(
+            column.type != STRING or column.nullable or "." in column.field for column in keys
+        ):
+            raise ConfigError(
+                f"{self.name}: each part of the primary key must be a STRING column that is not nullable, with a field "
+                f"of the record itself; got {', '.join(self.primary_key)}"
+            )
 
     @property
     def schema(self) -> pa.Schema:

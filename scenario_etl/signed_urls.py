@@ -28,20 +28,26 @@ _TRANSFORMED = re.compile(r"(https?://[^/?#]+)/assets-transform/([^/?#]+)\?")
 _EXPIRY = pa.timestamp("us", tz="UTC")
 
 
-def apply_form(url: str, form: SignedURLs) -> str | None:
-    """Return a signed URL in the given form; a URL that is not signed is returned unchanged.
+def apply_form(value: Any, form: SignedURLs) -> Any:
+    """Return a URL in the given form, or a JSON list or object with all signed URLs in it in that form.
+
+    Other values are returned unchanged. A URL that has no such form becomes None, or is removed from its list.
 
     Args:
-        url: The URL from the API.
+        value: The value from the API.
         form: The form: "keep" is the unchanged URL, "public" the permanent form or None if there is none, "omit" None.
 
     >>> apply_form("https://cdn.example/assets-transform/asset_1?Policy=abc&Signature=def", "public")
     'https://cdn.example/thumbnails/asset_1'
 
     """
-    if form == "keep" or not _SIGNED.search(url):
-        return url
-    transformed = _TRANSFORMED.match(url) if form == "public" else None
+    if isinstance(value, dict):
+        return {name: apply_form(each, form) for name, each in value.items()}
+    if isinstance(value, list):
+        return [changed for each in value if (changed := apply_form(each, form)) is not None or each is None]
+    if form == "keep" or not isinstance(value, str) or not _SIGNED.search(value):
+        return value
+    transformed = _TRANSFORMED.match(value) if form == "public" else None
     return f"{transformed[1]}/thumbnails/{transformed[2]}" if transformed else None
 
 

@@ -12,6 +12,7 @@ import urllib3
 from scenario_etl.auth import MAX_RECENT_TOKENS, BasicAuth, BearerAuth
 from scenario_etl.connections import Connections
 from scenario_etl.errors import APIError, TransientError
+from scenario_etl.filters import PROJECT_ID
 from scenario_etl.redact import MAX_QUOTED_CHARACTERS, redact, redact_response, redact_value
 from scenario_etl.response import Content, Response, build_error, parse_content, read_body, redirect_target
 from scenario_etl.retry import OnWait, RateLimiter, Retry, RetryableError
@@ -20,7 +21,6 @@ from scenario_etl.watchdog import Watch
 TIMEOUTS_PER_RESPONSE = 10  # a complete response may take so many read timeouts
 MAX_REDIRECTS = 5
 LONG_WAIT = 5.0  # seconds; a longer wait is logged as a warning, which Python shows by default
-PROJECT_PARAMETER = "projectId"
 
 logger = logging.getLogger("scenario_etl")
 
@@ -81,7 +81,7 @@ class Endpoint:
         self.requests = 0
         self.page: int | None = None
         self.is_web_page = False
-        project = parameters.get(PROJECT_PARAMETER)
+        project = parameters.get(PROJECT_ID.api_name)
         self._project = None if project is None else str(project)
         self._seconds_limited = 0.0
         self._seconds = seconds or TIMEOUTS_PER_RESPONSE * transport.connections.timeout

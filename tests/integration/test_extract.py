@@ -258,6 +258,8 @@ def test_a_scan_is_frozen_and_can_be_pickled_without_its_client_and_its_report(a
     described = scan("collections", project_id=api.project_ids[0], page_size=50)
     with pytest.raises(FrozenInstanceError):
         described.client = client
+    with pytest.raises(TypeError):
+        described.query["projectId"] = "another"
     copy = pickle.loads(pickle.dumps(described))
     assert copy == described
     assert hash(copy) == hash(described)

@@ -83,7 +83,7 @@ def filter_command(monkeypatch: pytest.MonkeyPatch) -> tuple[click.Command, list
     [
         ("", {}),
         ("--owner-id proj_1", {"ownerId": "proj_1"}),
-        ("--tags red --tags blue", {"tags": "red,blue"}),
+        ("--tags red --tags blue", {"tags": "blue,red"}),
         ("--created-after 2026-11-23", {"createdAfter": "2026-11-23T00:00:00.000Z"}),
         ("--is-public true", {"isPublic": "true"}),
         ("--is-public false", {"isPublic": "false"}),

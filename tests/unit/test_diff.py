@@ -70,13 +70,6 @@ def test_rows_are_matched_by_all_columns_of_a_composite_primary_key(tmp_path: Pa
     ]
 
 
-def test_the_key_may_be_any_column_and_of_integers(tmp_path: Path) -> None:
-    resource = made_up(Column("name", "name", STRING), Column("id", "id", INTEGER, nullable=False))
-    old, new = [{"name": "x", "id": 1}, {"name": "y", "id": 2}], [{"name": "z", "id": 2}, {"name": "x", "id": 3}]
-    diff = difference(resource, tmp_path, old, new)
-    assert [(row["change"], row["id"]) for row in rows_of(diff)] == [("updated", 2), ("added", 3), ("deleted", 1)]
-
-
 @given(st.lists(st.tuples(st.text(":1a", max_size=4), st.text(":1a", max_size=4)), min_size=1, max_size=20))
 def test_two_composite_keys_are_equal_only_where_all_their_columns_are(keys: list[tuple[str, str]]) -> None:
     columns = [pa.chunked_array([[key[place] for key in keys]], pa.string()) for place in (0, 1)]

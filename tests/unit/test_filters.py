@@ -1,4 +1,4 @@
-from datetime import UTC, date, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
 from typing import Any
 
 import pytest
@@ -56,14 +56,40 @@ def test_what_is_not_a_date_is_refused(value: Any) -> None:
     assert refused(created_after=value).startswith("created_after must be a date or time")
 
 
+@pytest.mark.parametrize(
+    "value",
+    [
+        datetime.min.replace(tzinfo=timezone(timedelta(hours=1))),
+        datetime.max.replace(tzinfo=timezone(-timedelta(hours=1))),
+        "0001-01-01T00:00:00+01:00", "9999-12-31T23:59:59-01:00", "2026-11-23T00:00:00+24:00",
+    ],
+)  # fmt: skip
+def test_a_date_outside_the_calendar_of_utc_is_not_a_date(value: Any) -> None:
+    assert refused(created_after=value).startswith("created_after must be a date or time")
+
+
+def test_a_zone_without_an_offset_is_utc_as_no_zone_is() -> None:
+    class NoOffset(tzinfo):
+        def utcoffset(self, moment: datetime | None) -> None:
+            return None
+
+    moment = datetime(2026, 11, 23, tzinfo=NoOffset())
+    assert query(created_after=moment)["createdAfter"] == "2026-11-23T00:00:00.000Z"
+
+
 @pytest.mark.parametrize("value", ["", 5, [], True, "a\n", ["a"]])
 def test_what_is_not_text_is_refused(value: Any) -> None:
     assert refused(project_id=value).startswith("project_id must be a string")
 
 
-@pytest.mark.parametrize("value", [[], ["a,b"], "a,b", 5, [""], [7], {}])
+@pytest.mark.parametrize("value", [[], ["a,b"], "a,b", 5, [""], [7], {}, {"a": "b"}, b"ab"])
 def test_what_is_not_a_list_of_texts_is_refused(value: Any) -> None:
     assert refused(types=value).startswith("types must be")
+
+
+@pytest.mark.parametrize("value", [["b", "a"], ("a", "b", "a"), {"b", "a"}, iter(["a", "b"])])
+def test_a_list_of_texts_is_the_same_query_in_any_order(value: Any) -> None:
+    assert query(types=value) == {"types": "a,b"}
 
 
 def test_a_filter_that_needs_another_is_refused_alone() -> None:

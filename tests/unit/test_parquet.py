@@ -54,6 +54,13 @@ def test_row_groups_end_at_32_megabytes(tmp_path: Path) -> None:
     assert metadata.num_row_groups == 4
 
 
+def test_a_batch_of_more_than_32_megabytes_becomes_several_row_groups(tmp_path: Path) -> None:
+    metadata = write(tmp_path / "x", batch(10_000, text="x" * 10_000))
+    sizes = [metadata.row_group(number).total_byte_size for number in range(metadata.num_row_groups)]
+    assert metadata.num_rows == 10_000
+    assert max(sizes) <= 1.01 * parquet.ROW_GROUP_BYTES  # a page has a header, and a text its length
+
+
 def test_no_rows_are_a_file_with_the_schema(tmp_path: Path) -> None:
     assert write(tmp_path / "x").num_rows == 0
     assert pq.read_schema(tmp_path / "x").equals(SCHEMA)

@@ -1,7 +1,6 @@
 import json
 import logging
 import math
-import re
 from datetime import UTC, datetime
 
 import pandas as pd
@@ -13,7 +12,7 @@ from hypothesis import strategies as st
 from scenario_etl.errors import ScenarioError, SchemaError
 from scenario_etl.records import RecordReader
 from scenario_etl.resources import COLLECTIONS
-from scenario_etl.schema import INTEGER, JSON, STRING, TIMESTAMP, Column, Resource
+from scenario_etl.schema import INTEGER, STRING, TIMESTAMP, Column, Resource
 from tests.helpers import RIGHT, record
 
 
@@ -233,48 +232,3 @@ def test_a_date_outside_the_years_1_to_9999_is_refused(date: str) -> None:
 def test_the_first_and_the_last_date_are_taken(date: str | None) -> None:
     (value,) = RecordReader(COLLECTIONS).read([record(createdAt=date)])["created_at"].to_pylist()
     assert (value is None) == (date is None)
-
-
-def of_fields(**fields) -> Resource:
-    """A resource with an id, and a column for each dotted field."""
-    columns = [Column(name, name.replace("__", "."), kind) for name, kind in fields.items()]
-    return Resource("jobs", "/jobs", "jobs", "job", ("id",), (1, 10), (Column("id", "id", STRING, False), *columns))
-
-
-def test_a_path_of_any_depth_leads_to_its_value() -> None:
-    jobs = of_fields(metadata__input__modelId=STRING, metadata__kind=STRING)
-    reader = RecordReader(jobs)
-    batch = reader.read(
-        [
-            {"id": "j1", "metadata": {"kind": "a", "input": {"modelId": "m1"}}},
-            {"id": "j2", "metadata": {"kind": "b", "input": {}}},
-            {"id": "j3", "metadata": {"kind": "c"}},
-            {"id": "j4", "metadata": None},
-            {"id": "j5"},
-        ]
-    )
-    assert batch["metadata__input__modelId"].to_pylist() == ["m1", None, None, None, None]
-    assert batch["metadata__kind"].to_pylist() == ["a", "b", "c", None, None]
-    assert reader.missing_fields == {"metadata.input.modelId": 1}
-
-
-def test_unknown_fields_are_counted_at_every_depth() -> None:
-    reader = RecordReader(of_fields(metadata__input__modelId=STRING))
-    reader.read([{"id": "j1", "x": 1, "metadata": {"y": 1, "input": {"modelId": "m", "z": 1}}}])
-    assert reader.unknown_fields == {"x": 1, "metadata.y": 1, "metadata.input.z": 1}
-
-
-@pytest.mark.parametrize(
-    ("changes", "path"), [({"metadata": 3}, "metadata"), ({"metadata": {"input": []}}, "metadata.input")]
-)
-def test_a_parent_that_is_no_object_is_refused_by_its_path(changes: dict, path: str) -> None:
-    with pytest.raises(SchemaError, match=rf"jobs: {re.escape(path)} of record j1 is .*, not a JSON object"):
-        RecordReader(of_fields(metadata__input__modelId=STRING)).read([{"id": "j1"} | changes])
-
-
-def test_nothing_is_unknown_in_an_object_that_is_kept_as_json() -> None:
-    reader = RecordReader(of_fields(metadata=JSON, metadata__kind=STRING))
-    batch = reader.read([{"id": "j1", "metadata": {"kind": "a", "other": {"b": 1, "a": [2]}}}, {"id": "j2"}])
-    assert batch["metadata"].to_pylist() == ['{"kind":"a","other":{"a":[2],"b":1}}', None]
-    assert batch["metadata__kind"].to_pylist() == ["a", None]
-    assert reader.unknown_fields == {}

@@ -72,3 +72,8 @@ class TestEveryResource:
             client, adapter = answering({resource.records_key: []})
             scan(resource.name, client=client, **{each.name: "x"}).to_arrow()
             assert f"{each.api_name}=x" in adapter.requests[0].url
+
+
+def test_filters_of_one_name_are_one_option_of_the_command_line() -> None:
+    declared = [each for resource in RESOURCES.values() for each in resource.filters]
+    assert len({(each.name, each.type, each.description) for each in declared}) == len({each.name for each in declared})

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from scenario_etl.errors import ConfigError
 from scenario_etl.schema import (
     BOOLEAN,
     FLOAT,
@@ -87,7 +88,7 @@ def test_the_comparable_form_tells_equal_values_from_different_ones(name: str) -
 @pytest.mark.parametrize("rows", [0, 1])
 def test_pandas_reads_the_declared_dtypes_with_and_without_nulls(rows: int) -> None:
     columns = tuple(Column(name, name, kind) for name, kind in TYPES.items())
-    schema = Resource("x", "/x", "x", None, ("string",), (1, 10), columns).schema
+    schema = Resource("x", "/x", "x", None, (), (1, 10), columns).schema
     frame = pa.table([pa.nulls(rows, each.type) for each in schema], schema=schema).to_pandas()
     dtypes = {name: str(dtype) for name, dtype in frame.dtypes.items()}
     text = "object" if PANDAS_2 else "str"
@@ -95,6 +96,21 @@ def test_pandas_reads_the_declared_dtypes_with_and_without_nulls(rows: int) -> N
         "string": text, "integer": "Int64", "float": "Float64", "boolean": "boolean",
         "timestamp": "datetime64[us, UTC]", "strings": "object", "json": text,
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        Column("id", "id", INTEGER, nullable=False),
+        Column("id", "id", STRING),
+        Column("id", "parent.id", STRING, nullable=False),
+        Column("other", "id", STRING, nullable=False),
+    ],
+    ids=["integer", "nullable", "nested", "not a column"],
+)
+def test_a_primary_key_consists_of_required_strings_of_the_record_itself(column: Column) -> None:
+    with pytest.raises(ConfigError, match="things: each part of the primary key must be a STRING column"):
+        Resource("things", "/things", "things", None, ("id",), (1, 10), (column,))
 
 
 def test_columns_of_other_types_are_left_to_pandas() -> None:
