@@ -9,12 +9,12 @@ from typing import NoReturn, TextIO
 import click
 
 from scenario_etl.cli import cli
-from scenario_etl.cli_output import logger, start_logging
-from scenario_etl.errors import DestinationError, ScenarioError
+from scenario_etl.cli_output import INTERRUPTED, describe_failure, logger, start_logging
+from scenario_etl.errors import DestinationError
 from scenario_etl.redact import without_credentials
 from scenario_etl.stores import has_unfinished_calls
 
-INTERRUPTED, BROKEN_PIPE, INTERNAL = 130, 141, 70
+BROKEN_PIPE = 141
 SIGNALS = {"SIGTERM": 143, "SIGHUP": 129}  # the exit codes that a shell gives them
 
 
@@ -46,16 +46,11 @@ def exit_code(verbose: bool) -> int:
         with suppress(OSError):  # a stderr that is full
             error.show()
         code = error.exit_code
-    except (click.Abort, KeyboardInterrupt):
-        code = fail("interrupted", INTERRUPTED)
-    except ScenarioError as error:
-        code = fail(str(error), error.exit_code, verbose)
     except OSError as error:
         code = handle_write_error(flush(sys.stdout) or error, verbose)
-    except Exception as error:  # noqa: BLE001 - the last line of defence: no traceback reaches a user unasked
-        code = fail(
-            f"internal error, please report it (-v shows where): {type(error).__name__}: {error}", INTERNAL, verbose
-        )
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - users only see a traceback with -v
+        code, message = describe_failure(error)
+        code = fail(message, code, verbose and code != INTERRUPTED)
     return int(code)
 
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 CHANGES = ("added", "updated", "deleted")
 CELL_CHARACTERS = 34  # of one value in a table
+INTERRUPTED, INTERNAL = 130, 70  # exit codes
 METRICS = {
     "last_success_timestamp_seconds": "Time of the last run that succeeded, in seconds since 1970.",
     "last_failure_timestamp_seconds": "Time of the last run that failed, in seconds since 1970.",
@@ -160,7 +161,7 @@ def reporting(
 ) -> Iterator[Callable[[dict[str, Any]], None]]:
     """Yield a function that writes the report of a run to its files, which are opened before the run starts.
 
-    Where the run fails, they are written with the reason.
+    If the run fails or is interrupted, they are written with the exit code and the message.
     """
     requested = [name for name in (outputs.report, outputs.metrics_file) if name not in (None, "-")]
     names = requested if destination is None else [destination, *requested]
@@ -171,15 +172,33 @@ def reporting(
         with ExitStack() as stack:
             paths = {name: stack.enter_context(atomic_write(name)) for name in requested}
             yield lambda report: _write_report(paths, {"succeeded": True} | report, outputs)
-    except ScenarioError as error:
-        message = without_credentials(str(error))
-        report = {"succeeded": False, "resource": resource, "exit_code": error.exit_code, "message": message}
+    except (Exception, KeyboardInterrupt, SystemExit) as error:
+        code, message = describe_failure(error)
+        message = without_credentials(message)
+        report = {"succeeded": False, "resource": resource, "exit_code": code, "message": message}
         with suppress(ScenarioError), ExitStack() as stack:  # the first error counts
             paths = {name: stack.enter_context(atomic_write(name)) for name in requested}
             _write_report(paths, report, outputs)
         if outputs.report == "-" and sys.stdout:
             write_stdout(_as_json(report), newline=False)
         raise
+
+
+def describe_failure(error: BaseException) -> tuple[int, str]:
+    """Return the exit code and the message of a run that failed or was interrupted."""
+    match error:
+        case ScenarioError():
+            return error.exit_code, str(error)
+        case click.ClickException():
+            return error.exit_code, error.format_message()
+        case KeyboardInterrupt() | click.Abort():
+            return INTERRUPTED, "interrupted"
+        case SystemExit(code=int(code)):
+            return code, "terminated by a signal"
+        case OSError():
+            return DestinationError.exit_code, error.strerror or str(error)
+    message = f"internal error, please report it (-v shows where): {type(error).__name__}: {error}"
+    return INTERNAL, message
 
 
 def _write_report(paths: dict[str, Path], report: dict[str, Any], outputs: Outputs) -> None:

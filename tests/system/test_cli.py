@@ -218,7 +218,7 @@ def test_secrets_can_be_mounted_as_files(run, api, tmp_path: Path) -> None:
     assert run("check", **mounted).returncode == 0
     lost = run("check", **(mounted | {"SCENARIO_SDK_API_SECRET_FILE": "missing"}))
     assert lost.returncode == 78
-    assert "the file that SCENARIO_SDK_API_SECRET_FILE names cannot be read" in lost.stderr
+    assert "cannot read the file in SCENARIO_SDK_API_SECRET_FILE" in lost.stderr
 
 
 def test_an_export_can_make_urls_durable(run, api, tmp_path: Path) -> None:
@@ -235,7 +235,7 @@ def test_a_home_folder_is_expanded_and_a_dash_is_refused(run, api, tmp_path: Pat
     for command in (("export", "collections", "-"), ("snapshot", "collections", "-"), ("report", "lake", "-")):
         refused = run(*command, api=api)
         assert refused.returncode == 78
-        assert "'-' is not a file" in refused.stderr
+        assert "'-' (stdout) is not supported here" in refused.stderr
 
 
 @pytest.mark.parametrize("command", ["export", "snapshot", "head"])

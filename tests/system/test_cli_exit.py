@@ -1,3 +1,4 @@
+import json
 import os
 import signal
 import subprocess
@@ -14,11 +15,14 @@ from tests.helpers import OLD, environment, record, said
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_an_interrupt_leaves_the_old_file_and_no_debris(api, old: Path, number: int) -> None:
+def test_an_interrupt_leaves_the_old_file_and_no_debris_and_is_in_the_report(
+    api, old: Path, number: int, tmp_path_factory
+) -> None:
+    report = tmp_path_factory.mktemp("reports") / "report.json"
     api.faults.extend([None, Fault(status=503, headers={"Retry-After": "60"})])
     heard = ["env", "--default-signal=INT,TERM,HUP"]  # nohup, and a shell's &, have some of them ignored
     with subprocess.Popen(
-        [*heard, "scenario-etl", "export", "collections", str(old)],
+        [*heard, "scenario-etl", "export", "collections", str(old), "--report", str(report)],
         env=environment(api), stderr=subprocess.PIPE, text=True,
     ) as process:  # fmt: skip
         line = process.stderr.readline()  # it says that it waits
@@ -28,6 +32,21 @@ def test_an_interrupt_leaves_the_old_file_and_no_debris(api, old: Path, number: 
     assert process.returncode == 128 + number
     assert "Traceback" not in rest
     assert (old.read_bytes(), os.listdir(old.parent)) == (OLD, ["collections.parquet"])
+    message = "interrupted" if number == signal.SIGINT else "terminated by a signal"
+    assert json.loads(report.read_text()) == {
+        "succeeded": False, "resource": "collections", "exit_code": 128 + number, "message": message,
+    }  # fmt: skip
+
+
+def test_an_internal_error_is_in_the_report_and_the_metrics(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("scenario_etl.extract.Scan.to_parquet", lambda *_: 1 / 0)
+    outputs = ["--report", "report.json", "--metrics-file", "metrics"]
+    CliRunner().invoke(cli, ["export", "collections", "c.parquet", "--demo", *outputs])
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert (report["succeeded"], report["exit_code"]) == (False, 70)
+    assert report["message"].startswith("internal error, please report it")
+    assert 'scenario_etl_last_exit_code{resource="collections"} 70' in (tmp_path / "metrics").read_text()
 
 
 def test_head_into_a_closed_pipe_is_silent(api) -> None:
