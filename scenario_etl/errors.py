@@ -79,7 +79,7 @@ class PaginationError(ScenarioError):
 
 
 class SchemaError(ScenarioError):
-    """A value does not fit its column, in a record of the API or in a file of a lake."""
+    """A value does not fit its column, or a file of a lake is not valid."""
 
     exit_code = 65
 
@@ -91,6 +91,6 @@ class GuardError(ScenarioError):
 
 
 class DestinationError(ScenarioError):
-    """A file or a lake cannot be written or read; after a failed write, the earlier file is untouched."""
+    """A file or a lake cannot be written or read; after a failed write, an existing file is unchanged."""
 
     exit_code = 74

@@ -103,6 +103,9 @@ class Scan:
             dtype_backend: Backend of the dtypes, "pyarrow" or "numpy_nullable" as in pandas. By default, the dtypes are
                 `str` (`object` in pandas 2), `Int64` and `datetime64[us, UTC]`, whether or not values are missing.
 
+        Raises:
+            ConfigError: The backend is not valid.
+
         """
         if dtype_backend is not None:
             choice("dtype_backend", dtype_backend, get_args(DtypeBackend))

@@ -13,12 +13,12 @@ from scenario_etl.redact import redact
 
 @dataclass(frozen=True, slots=True)
 class FilterType:
-    """How the value of a filter is checked and written into a query.
+    """The validation and encoding of the value of a filter.
 
     Attributes:
-        description: What a value is, such as "text".
-        encode: takes the name of the argument and its value; returns the text of the query, or raises ConfigError.
-        is_list: whether the value is a list, which the API takes as one text with commas.
+        description: Description of a valid value, such as "text".
+        encode: Function of the name and the value of an argument that returns the query value, or raises ConfigError.
+        is_list: Whether the value is a list, which is encoded as one string with commas.
 
     """
 
@@ -32,13 +32,13 @@ class Filter:
     """A filter that a list of the API declares.
 
     Attributes:
-        name: of the argument, in snake_case; the option of the command line is the same with hyphens.
-        api_name: of the query parameter.
-        type: TEXT, TEXTS, DATE or FLAG.
-        description: one sentence, for `--help` and the documentation.
-        adds: query parameters that the API needs beside this one, such as the order that a date filter works in.
-        needs: names of filters of which one must be set, too; otherwise the API ignores this one.
-        excludes: names of filters that cannot be used with this one.
+        name: Name of the argument in snake_case; the option of the command line has hyphens instead.
+        api_name: Name of the query parameter.
+        type: Type of the value: TEXT, TEXTS, DATE or FLAG.
+        description: One sentence for `--help` and the documentation.
+        adds: Other query parameters that the API needs for this filter, such as the sort order of a date filter.
+        needs: Names of filters of which at least one must also be set, because the API ignores this one otherwise.
+        excludes: Names of filters that cannot be combined with this one.
 
     """
 
@@ -55,12 +55,12 @@ def query_for(resource: str, filters: Sequence[Filter], values: Mapping[str, obj
     """Return the query of a request for filters whose value is not None.
 
     Args:
-        resource: the name of the list, for messages.
-        filters: that the list declares.
-        values: by the names of the filters.
+        resource: The name of the resource, for messages.
+        filters: The filters that the resource declares.
+        values: The values, by the names of the filters.
 
     Raises:
-        ConfigError: a filter is not declared, has a value that is not valid, lacks another one, or conflicts with one.
+        ConfigError: A filter is not declared or its value is not valid, or it needs or excludes another filter.
 
     """
     set_values = {name: value for name, value in values.items() if value is not None}
@@ -93,7 +93,7 @@ def _check_companions(each: Filter, names: Collection[str]) -> None:
 
 
 def _encode_texts(name: str, value: Any) -> str:
-    """Return the texts sorted, each once: a query, and the scope that it becomes, depend on no order of a set."""
+    """Return the sorted strings without duplicates, so that equal sets have the same query and scope."""
     is_list = isinstance(value, Iterable) and not isinstance(value, Mapping)
     values = [value] if isinstance(value, str) else list(value) if is_list else []
     if not values or any(isinstance(each, str) and "," in each for each in values):
@@ -102,7 +102,7 @@ def _encode_texts(name: str, value: Any) -> str:
 
 
 def _encode_date(name: str, value: Any) -> str:
-    """Return an instant in ISO 8601, in UTC and milliseconds, as the API has them; a date is its first instant."""
+    """Return a time in ISO 8601, in UTC with milliseconds as in the API; a date is its start."""
     try:
         moment = _moment(value)
         return moment.astimezone(dt.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
@@ -113,7 +113,7 @@ def _encode_date(name: str, value: Any) -> str:
 
 
 def _moment(value: Any) -> dt.datetime:
-    """Return a date or time as a datetime with an offset, UTC where it has none; raise ValueError for others."""
+    """Return a date or time as a datetime with an offset, UTC by default; raise ValueError for other values."""
     if isinstance(value, str) and re.fullmatch(r"\d{4}-\d{2}-\d{2}.*", value, re.ASCII):
         value = dt.datetime.fromisoformat(value)
     if isinstance(value, dt.date) and not isinstance(value, dt.datetime):
@@ -132,5 +132,5 @@ TEXTS = FilterType("list of texts", _encode_texts, is_list=True)
 DATE = FilterType("date or time in UTC", _encode_date)
 FLAG = FilterType("true or false", _encode_flag)
 
-# beside the types, because the limit on requests is per project
+# not in resources.py, because rate limiting needs it, too
 PROJECT_ID = Filter("project_id", "projectId", TEXT, "Limit to one project. Default: the project of the API key.")

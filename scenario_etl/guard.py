@@ -1,4 +1,4 @@
-"""The guard: whether a new snapshot is plausible compared with earlier ones, and where it is kept if it is rejected."""
+"""The guard, which rejects a new snapshot that is not plausible compared with earlier ones."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -15,7 +15,7 @@ from scenario_etl.schema import Resource
 
 
 def can_look_up(resource: Resource) -> bool:
-    """Whether the API returns a single record of a resource for its id."""
+    """Whether the API can return a single record of a resource by its id."""
     return resource.record_key is not None and len(resource.primary_key) == 1
 
 
@@ -24,11 +24,11 @@ class Lookups:
     """Looks up rows of a resource for which `can_look_up` is true.
 
     Attributes:
-        resource: the resource.
-        client: the client to use.
-        parameters: the query, by the API's own names.
-        reader: converts records to rows.
-        counts: the requests, retries and seconds waited so far.
+        resource: The resource.
+        client: The client.
+        parameters: The query parameters, with their names in the API.
+        reader: The reader that converts records to rows.
+        counts: The requests, retries and seconds waited so far.
 
     """
 
@@ -39,11 +39,11 @@ class Lookups:
     counts: "Counter[str]" = field(default_factory=Counter)
 
     def row(self, key: str) -> pa.RecordBatch | None:
-        """Return the one row of an id, None where it is deleted or in the trash.
+        """Return the row with an id, None if it is deleted or in the trash.
 
         Raises:
-            APIError: the API did not return the record.
-            SchemaError: a value of the record does not fit its column.
+            APIError: The request failed, or the API returned another record; also TransientError and AuthError.
+            SchemaError: A value of the record does not fit its column.
 
         """
         if not key.strip("."):

@@ -14,9 +14,9 @@ from scenario_etl.redact import redact
 from scenario_etl.schema import JSON, Column, Resource
 from scenario_etl.signed_urls import SignedURLs, apply_form
 
-MAX_UNKNOWN_FIELDS = 1000  # names that the report keeps; there is no warning about later ones
+MAX_UNKNOWN_FIELDS = 1000  # names in the report; there is no warning about later ones
 
-_DOES_NOT_FIT = (ValueError, OverflowError, RecursionError)  # the last where JSON is too deeply nested
+_DOES_NOT_FIT = (ValueError, OverflowError, RecursionError)  # the last for JSON that is nested too deeply
 
 logger = logging.getLogger("scenario_etl")
 
@@ -58,10 +58,10 @@ class RecordReader:
         self._key_fields = [column.field for column in resource.columns if column.name in resource.primary_key]
 
     def read(self, records: Records) -> pa.RecordBatch:
-        """Return records, those of a page or of several, as a RecordBatch with one row each.
+        """Return records of one or more pages as a RecordBatch with one row per record.
 
         Raises:
-            SchemaError: a value does not fit its column, or `strict` and a field is missing or unknown.
+            SchemaError: A value does not fit its column, or `strict` is set and a field is missing or unknown.
 
         """
         self._check_objects("", records, records, {dict})
@@ -78,7 +78,7 @@ class RecordReader:
         return pa.RecordBatch.from_arrays(arrays, schema=self._schema)
 
     def keys(self, records: Sequence[dict[str, Any]]) -> list[Any]:
-        """Return what identifies each record; `read` has made sure that every record has it."""
+        """Return the primary key of each record; `read` has checked that it exists."""
         if len(self._key_fields) == 1:
             name = self._key_fields[0]
             return [record[name] for record in records]
@@ -110,7 +110,7 @@ class RecordReader:
             self._explain(column, values, records)
 
     def _explain(self, column: Column, values: Records, records: Records) -> NoReturn:
-        """Find the value that made a whole column fail, by the same rules, one at a time."""
+        """Raise SchemaError for the value that does not fit, which is found by converting one value at a time."""
         for position, value in enumerate(values):
             try:
                 if not column.nullable and value in (None, ""):
@@ -170,7 +170,7 @@ class RecordReader:
 
 
 def _known_names(columns: Sequence[Column]) -> dict[str, set[str] | None]:
-    """Return the names that are known in each object, by its dotted path, parents first; "" is the record.
+    """Return the known field names of each object, by its dotted path, parents first; "" is the record.
 
     They are None for an object that is kept whole, as JSON, and for the objects in it: nothing in them is unknown.
     """

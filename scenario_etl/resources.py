@@ -1,7 +1,7 @@
-"""The lists of the API, their columns and filters: pure data. Edit this file to add any of them.
+"""The resources (lists of the API) with their columns and filters, as data. Add new ones here.
 
-The library, the command line and the documentation use it. Sources: the vendor's API reference and the types of its
-official client, scenario-sdk 2.4.0.
+The library, the command line and the documentation use this module. Sources: the API reference of the vendor, and the
+types of its official client, scenario-sdk 2.4.0.
 """
 
 from scenario_etl.errors import ConfigError
@@ -35,7 +35,7 @@ RESOURCES = {resource.name: resource for resource in (COLLECTIONS,)}
 
 
 def resource_of(name: object) -> Resource:
-    """Return the resource of a name; raise ConfigError where there is none."""
+    """Return the resource with this name; raise ConfigError if there is none."""
     if not isinstance(name, str) or name not in RESOURCES:
         raise ConfigError(f"{redact(name)!r} is not a resource; use one of: {', '.join(RESOURCES)}")
     return RESOURCES[name]

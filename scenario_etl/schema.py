@@ -1,4 +1,4 @@
-"""How a list of the API is declared: column types, Column and Resource."""
+"""The declaration of a list of the API: column types, columns and resources."""
 
 import json
 import math
@@ -27,15 +27,16 @@ def _same(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 @dataclass(frozen=True, slots=True)
 class ColumnType:
-    """How the values of a JSON field become a column. The types of this module are the constants at its end.
+    """The conversion of the values of a JSON field to a column. The types are the constants at the end of this module.
 
     Attributes:
-        arrow: the Arrow type.
-        pandas: pandas_type and numpy_type in the metadata of an Arrow schema, by which pandas reads the type.
-        description: What a value must be, for messages, such as "a string".
-        convert: returns an Arrow array of JSON values and nulls; raises ValueError or OverflowError where one does not
-            fit.
-        comparable: returns a column in which equal values are equal for the kernels of Arrow, which cannot compare
+        arrow: Arrow type.
+        pandas: Values of pandas_type and numpy_type in the metadata of an Arrow schema, from which pandas takes the
+            dtype.
+        description: Description of a valid value for error messages, such as "a string".
+        convert: Function that converts JSON values and nulls to an Arrow array; it raises ValueError or OverflowError
+            if a value does not fit.
+        comparable: Function that converts a column to one whose values Arrow can compare, because it cannot compare
             lists.
 
     """
@@ -52,12 +53,12 @@ class Column:
     """A column of a resource.
 
     Attributes:
-        name: in the table, in snake_case.
-        field: in the JSON record; a dot leads into a nested object that may be absent, as in "thumbnail.url".
-        type: one of the types of this module, such as STRING.
-        nullable: False for keys, which a record must have.
+        name: Name of the column in snake_case.
+        field: Name of the field in the JSON record; a dot separates the names of nested objects, as in "thumbnail.url".
+        type: One of the types of this module, such as STRING.
+        nullable: Whether the value may be missing or null; False for keys.
         is_categorical: Whether the column has few distinct values; it is then dictionary-encoded in Parquet files.
-        signed_url: whether the values are URLs whose query is a credential that expires.
+        signed_url: Whether the values are signed URLs, whose query is a credential that expires.
 
     """
 
@@ -74,20 +75,20 @@ class Resource:
     """A list of the API, and the table that it becomes.
 
     Attributes:
-        name: of the table and in the command line.
-        path: below the base URL.
-        records_key: the key of the page's list of records.
-        record_key: the key of the record where one is requested by its id, as in `GET /collections/{id}`; None where
-            the API has no such request.
-        primary_key: the names of the columns that identify a row: STRING columns that are not nullable, each with a
-            field of the record itself.
-        page_sizes: the smallest and the largest page size; None where the list has no pages.
-        columns: in the order of the table.
-        filters: that the API has for this list.
-        fixed_query: query parameters that every request has.
+        name: Name of the table, also on the command line.
+        path: Path below the base URL.
+        records_key: Key of the list of records in a page.
+        record_key: Key of the record in the response to a request for a single id, such as `GET /collections/{id}`;
+            None if the API does not support such requests.
+        primary_key: Names of the columns that identify a row. They must be STRING columns that are not nullable, with a
+            field that is not nested.
+        page_sizes: Minimum and maximum page size, None if the list has no pages.
+        columns: Columns in the order of the table.
+        filters: Filters that the API supports for this list.
+        fixed_query: Query parameters of every request.
 
     Raises:
-        ConfigError: the primary key has another kind of column.
+        ConfigError: A column of the primary key is not a STRING column, is nullable or is nested.
 
     """
 
@@ -107,8 +108,8 @@ class Resource:
             column.type != STRING or column.nullable or "." in column.field for column in keys
         ):
             raise ConfigError(
-                f"{self.name}: each part of the primary key must be a STRING column that is not nullable, with a field "
-                f"of the record itself; got {', '.join(self.primary_key)}"
+                f"{self.name}: the primary key must consist of STRING columns that are not nullable, with fields that "
+                f"are not nested, got {', '.join(self.primary_key)}"
             )
 
     @property
@@ -228,9 +229,9 @@ def _comparable_lists(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def _list_texts(lists: pa.ListArray) -> pa.Array:
-    """Return one text for each list of strings; only equal lists have equal texts, and a null list has null.
+    """Return one string per list of strings, equal only for equal lists; null for a null list.
 
-    A string is preceded by its length in bytes and a colon, and a null in a list is "-": no separator is ambiguous.
+    Each string is preceded by its length in bytes and a colon, and a null is "-", so that the result is unambiguous.
     """
     import pyarrow.compute as pc  # noqa: PLC0415 - 30 ms that only a comparison is worth
 
@@ -241,7 +242,7 @@ def _list_texts(lists: pa.ListArray) -> pa.Array:
 
 
 def _validity(values: Values, types: set[type]) -> pa.Buffer | None:
-    """Return Arrow's bitmap of which values are not null, None where all are."""
+    """Return the validity bitmap of Arrow, None if there are no nulls."""
     return _bitmap([value is not None for value in values]) if type(None) in types else None
 
 

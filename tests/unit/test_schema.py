@@ -109,7 +109,7 @@ def test_pandas_reads_the_declared_dtypes_with_and_without_nulls(rows: int) -> N
     ids=["integer", "nullable", "nested", "not a column"],
 )
 def test_a_primary_key_consists_of_required_strings_of_the_record_itself(column: Column) -> None:
-    with pytest.raises(ConfigError, match="things: each part of the primary key must be a STRING column"):
+    with pytest.raises(ConfigError, match="things: the primary key must consist of STRING columns"):
         Resource("things", "/things", "things", None, ("id",), (1, 10), (column,))
 
 
