@@ -61,7 +61,7 @@ Exit codes:
   70   internal error
   74   a file or a lake cannot be written or read
   75   temporary failure of the API or the store, or another run has locked the lake: run again later
-  77   the API refused the credentials
+  77   the API rejected the credentials
   78   a credential or an argument is missing or not valid
   129  the terminal was closed (SIGHUP)
   130  interrupted (Ctrl-C)

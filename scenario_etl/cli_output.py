@@ -43,11 +43,11 @@ logger = logging.getLogger("scenario_etl")
 
 @dataclass(frozen=True, slots=True)
 class Outputs:
-    """Where the report of a run is written, beside its data.
+    """The outputs of a run other than its data.
 
     Attributes:
-        report: a file for the report as JSON, "-" for stdout, None for neither.
-        metrics_file: a file for metrics in the text format of Prometheus, None for none.
+        report: A file for the report as JSON, "-" for stdout, or None.
+        metrics_file: A file for metrics in the text format of Prometheus, or None.
 
     """
 
@@ -128,7 +128,7 @@ def show_changed_rows(changed: "pa.Table", date: str, run: dict[str, Any]) -> No
 def change_counts(run: dict[str, Any]) -> str:
     """Return the numbers of added, updated and deleted rows of a run, or why there are none."""
     if "added" not in run:
-        return "  stopped by the guard" if run["rejected"] else "  its changes are missing"
+        return "  rejected by the guard" if run["rejected"] else "  its changes are missing"
     return " ".join(f"{'-' if run[name] is None else f'{run[name]:,}':>9}" for name in CHANGES)
 
 

@@ -48,16 +48,17 @@ def write_report(lake: str | os.PathLike[str], destination: str | os.PathLike[st
     missing ones are fetched by their URLs, without credentials.
 
     Args:
-        lake: as of `snapshot`. The page reads the footers of its files, the newest snapshot and the changes of the last
-            twelve weeks.
-        destination: of the page, a path or a URI; it appears whole or not at all.
+        lake: Path or URI of the lake. The page shows the newest snapshot and the changes of the last twelve weeks.
+        destination: Path or URI of the page, which is written atomically.
 
     Returns:
         The number of runs in the history of the lake.
 
     Raises:
-        ConfigError: the lake has no snapshot of collections.
-        DestinationError: the lake cannot be read, or the page cannot be written.
+        ConfigError: The lake has no snapshot of collections.
+        DestinationError: The lake cannot be read, or the page cannot be written.
+        SchemaError: The files of a date come from two runs, or a file is missing or not valid.
+        TransientError: The object store is unavailable, or a run may be publishing the newest date.
 
     """
     with atomic_write(destination) as path:
@@ -87,7 +88,7 @@ def _render(lake: str | os.PathLike[str], runs: list[dict[str, Any]]) -> str:
         changes=[] if recent is None else recent.iloc[::-1].head(MAX_CHANGES).to_dict("records"),
         all_changes=0 if recent is None else len(recent),
         first_change=None if recent is None else compared.min(),
-        stopped=int(history["rejected"].sum()),
+        rejected=int(history["rejected"].sum()),
         thumbnails=_thumbnails(lake, collections, MAX_IMAGE_BYTES - chart_bytes),
         runs=history.iloc[::-1].head(MAX_RUNS).to_dict("records"),
         all_runs=len(history),
@@ -226,4 +227,4 @@ def _outcome(run: dict[str, Any]) -> str:
     if not run["rejected"]:
         return "published"
     published = pd.notna(run["rows"]) or pd.notna(run["added"])
-    return "published; a later run was stopped by the guard" if published else "stopped by the guard"
+    return "published; a later run was rejected by the guard" if published else "rejected by the guard"

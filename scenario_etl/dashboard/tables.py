@@ -20,7 +20,7 @@ def as_frame(chart: str, table: Table, columns: Iterable[str]) -> pd.DataFrame:
     """Return the table of a chart as a DataFrame.
 
     Raises:
-        ConfigError: it is neither a DataFrame nor a pyarrow.Table, or lacks one of the columns.
+        ConfigError: The table is neither a DataFrame nor a pyarrow.Table, or lacks one of the columns.
 
     """
     frame = table.to_pandas() if isinstance(table, pa.Table) else table

@@ -19,11 +19,11 @@ class Account:
     Reads take no lock: they see a list as it is at one moment. Changes wait for each other.
 
     Args:
-        seed: of the made-up records.
-        collections: the rows of this list.
-        origin: of the URLs of images.
-        clock: returns the time at which URLs are signed and records change.
-        accepted: the Authorization headers that give access.
+        seed: Seed of the generated records.
+        collections: Rows of the list of collections.
+        origin: Origin of the URLs of images.
+        clock: Function that returns the time at which URLs are signed and records change.
+        accepted: Accepted Authorization headers.
 
     """
 

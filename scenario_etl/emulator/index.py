@@ -14,8 +14,8 @@ class Index:
     changes what another one reads, there is no lock: at worst, two threads make up the same block.
 
     Args:
-        make: returns the made-up record with a number, for any number.
-        field: the name of the field.
+        make: Function that returns the generated record with a number.
+        field: Name of the field.
 
     """
 

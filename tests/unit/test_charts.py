@@ -231,8 +231,10 @@ def test_a_chart_is_labelled_and_fits_its_width_with_any_names(name: str, width:
 
 
 def test_rejected_snapshots_are_highlighted() -> None:
-    stopped, all_well = (charts.growth(history(rejected=rejected)) for rejected in (history()["rejected"], [False] * 9))
-    assert [text.get_text() for text in stopped.legends[0].get_texts()] == ["stopped by the guard"]
+    rejected_once, all_well = (
+        charts.growth(history(rejected=rejected)) for rejected in (history()["rejected"], [False] * 9)
+    )
+    assert [text.get_text() for text in rejected_once.legends[0].get_texts()] == ["rejected by the guard"]
     assert all_well.legends == []
 
 
