@@ -175,7 +175,7 @@ class MissingRows:
         self.unverified = int(is_unverified.sum())
         if missing.num_rows > limit:
             logger.warning(
-                "%s: %s not looked up, which keeps the last values; max_lookups is %s (--max-lookups)",
+                "%s: %s not looked up, last values kept; max_lookups is %s (--max-lookups)",
                 self.resource.name, _rows(missing.num_rows - limit), f"{self.max_lookups:,}",
             )  # fmt: skip
         yield from missing.filter(to_arrow(is_unverified)).combine_chunks().to_batches()

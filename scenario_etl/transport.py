@@ -164,7 +164,7 @@ class Endpoint:
         self.requests += 1
         if logger.isEnabledFor(logging.DEBUG):
             description, target = (redact(text, MAX_QUOTED_CHARACTERS) for text in (self.description, url))
-            logger.debug("%s at %s", description, target)
+            logger.debug("%s: requesting %s", description, target)
         transport = self._transport
         try:
             credentials = transport.authorization.credentials()

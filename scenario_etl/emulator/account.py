@@ -14,7 +14,7 @@ from scenario_etl.emulator.team import PROJECTS as PROJECT_NAMES
 
 
 class Account:
-    """The rows of the lists; a number stands for a record that is made up when it is needed.
+    """The rows of the lists; a number stands for a generated record.
 
     Reads take no lock: they see a list as it is at one moment. Changes wait for each other.
 
