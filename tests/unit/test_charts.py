@@ -273,7 +273,7 @@ def test_a_day_without_a_run_interrupts_the_line_of_daily_snapshots() -> None:
     ("draw", "table", "message"),
     [
         (charts.growth, [1], "growth needs a DataFrame or a pyarrow.Table, got a value of type list"),
-        (charts.growth, collections(), "growth needs the column 'date', which the table does not have"),
+        (charts.growth, collections(), "growth needs the column 'date', which is missing from the table"),
         (charts.activity, collections(), "activity needs the column 'snapshot_date'"),
     ],
 )
