@@ -31,18 +31,7 @@ def __getattr__(name: str) -> Any:
         from importlib.metadata import version  # noqa: PLC0415 - 25 ms, for one number
 
         return version("scenario-etl")
-    return _charts() if name == "charts" else _load(name)
-
-
-def _charts() -> Any:
-    """Import the charts, or say how to install what they need."""
-    try:
-        return import_module(f"{__name__}.dashboard.charts")
-    except ModuleNotFoundError as error:
-        from scenario_etl.extras import install_command  # noqa: PLC0415 - imported only where it is needed
-
-        advice = f"scenario_etl.charts needs {error.name}; install it: {install_command('report')}"
-        raise ModuleNotFoundError(advice, name=error.name) from None
+    return import_module(f"{__name__}.charts") if name == "charts" else _load(name)
 
 
 def __dir__() -> list[str]:

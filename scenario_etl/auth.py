@@ -15,6 +15,7 @@ from scenario_etl.locks import ForkSafeLock
 
 MAX_RECENT_TOKENS = 100  # tokens that are still redacted after their use
 MAX_SECRET_BYTES = 64 * 2**10  # the rest of a file, such as /dev/zero, is not read
+VARIABLES = ("SCENARIO_SDK_API_KEY", "SCENARIO_SDK_API_SECRET")
 
 Token = str | Callable[[], str]
 
@@ -24,9 +25,12 @@ class BasicAuth:
 
     kind = "API key"
     scheme = "Basic"
-    advice = "check SCENARIO_SDK_API_KEY and SCENARIO_SDK_API_SECRET, and the project"
 
-    def __init__(self, key: str, secret: str) -> None:
+    def __init__(self, key: str, secret: str, names: tuple[str, str] = VARIABLES) -> None:
+        self.advice = f"check {names[0]} and {names[1]}, and the project"
+        for name, value in zip(names, (key, secret), strict=True):
+            if value != value.strip():
+                raise ConfigError(f"{name} starts or ends with a space or a line break; remove it")
         if ":" in key:
             raise ConfigError("the API key contains a colon, which HTTP Basic authentication does not allow; check it")
         if re.search("[\ud800-\udfff]", key + secret):
@@ -101,14 +105,16 @@ def authorization(api_key: str | None, api_secret: str | None, bearer_token: Tok
     secret = api_secret or _variable_or_file("SCENARIO_SDK_API_SECRET")
     jwt = os.environ.get("SCENARIO_SDK_JWT")
     if key and secret:
-        return BasicAuth(key, secret)
+        key_name, secret_name = VARIABLES
+        names = (key_name if api_key is None else "api_key", secret_name if api_secret is None else "api_secret")
+        return BasicAuth(key, secret, names)
     if jwt and api_key is None and api_secret is None:
         return BearerAuth(jwt)
     missing = [n for n, v in (("SCENARIO_SDK_API_KEY", key), ("SCENARIO_SDK_API_SECRET", secret)) if not v]
     raise ConfigError(
         f"no credentials: {' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} not set; set "
-        "SCENARIO_SDK_API_KEY and SCENARIO_SDK_API_SECRET (or SCENARIO_SDK_JWT), or use the emulator, which needs "
-        "no account (--demo; in Python scenario_etl.Emulator)"
+        f"{'it' if len(missing) == 1 else 'them'} (or SCENARIO_SDK_JWT), or use the emulator, which needs no account "
+        "(--demo; in Python scenario_etl.Emulator)"
     )
 
 

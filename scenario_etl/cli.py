@@ -26,7 +26,7 @@ from scenario_etl.cli_options import (
     reading_options,
     resource_argument,
     signed_urls_option,
-    verbose_option,
+    traceback_option,
 )
 from scenario_etl.cli_output import (
     CHANGES,
@@ -55,14 +55,14 @@ CHECK = Reading(
 EXIT_CODES = """\b
 Exit codes:
   0    success
-  2    usage error: an unknown option or a wrong argument
-  65   the data is not valid: a value does not fit its column, the list does not end, or too many rows are missing
-  69   the API returned a response that is not valid; retrying does not help
+  2    usage error, such as an unknown option or a missing argument
+  65   the data is not valid, or too many rows are missing
+  69   the response of the API is not valid; retrying does not help
   70   internal error
   74   a file or a lake cannot be written or read
-  75   temporary failure of the API or the store, or another run has locked the lake: run again later
+  75   temporary failure, or another run has locked the lake; run again later
   77   the API rejected the credentials
-  78   a credential or an argument is missing or not valid
+  78   a credential is missing, or a value is not valid
   129  the terminal was closed (SIGHUP)
   130  interrupted (Ctrl-C)
   141  stdout was closed by its reader
@@ -78,7 +78,7 @@ def cli() -> None:
     \b
     Credentials are read from the environment:
       SCENARIO_SDK_API_KEY and SCENARIO_SDK_API_SECRET, or SCENARIO_SDK_JWT
-      SCENARIO_SDK_API_KEY_FILE and SCENARIO_SDK_API_SECRET_FILE name files that contain the key and the secret
+      SCENARIO_SDK_API_KEY_FILE and SCENARIO_SDK_API_SECRET_FILE: files with them
 
     \b
     Without an account:
@@ -190,28 +190,33 @@ def _stores_thumbnails(option: bool | None, demo: bool, signed_urls: SignedURLs)
 @click.argument("lake", type=PATH)
 @click.option("--date", metavar="DATE", help="Show the rows that changed on this date, instead of counts per date.")
 @click.option("--since", metavar="DATE", help="First date to include. Default: the oldest.")
-@verbose_option
+@traceback_option
 def show_changes(resource: str, lake: str, date: str | None, since: str | None, verbose: bool) -> None:
     """Show how many rows of RESOURCE were added, updated and deleted with each snapshot in LAKE."""
-    from scenario_etl.lake_reader import read_history  # noqa: PLC0415 - imported where used
+    from scenario_etl.lake_reader import no_snapshot, read_history  # noqa: PLC0415 - imported where used
 
     start_logging("text", verbose)
-    first, last = as_date(date or since) or dt.date.min, as_date(date) or dt.date.max
-    runs = [run for run in read_history(lake, resource) if first <= run["date"] <= last]
-    if not runs:
-        write_stdout(f"no snapshot of {date}" if date else f"no snapshot since {since}")
-    elif date is None:
-        write_stdout(f"{'date':10} {'added':>9} {'updated':>9} {'deleted':>9}")
-        for run in runs:
-            write_stdout(f"{run['date']} {change_counts(run)}")
+    if date and since:
+        raise click.UsageError("--date and --since cannot be used together")
+    day, first = as_date(date), as_date(since) or dt.date.min
+    runs = {run["date"]: run for run in read_history(lake, resource)}
+    if day:
+        if day not in runs:
+            raise no_snapshot(lake, resource, day, [*runs])
+        show_changed_rows(scenario_etl.changes(lake, resource, since=day, until=day), day, runs[day])
+    elif max(runs) < first:
+        write_stdout(f"no snapshot since {first}; the newest is of {max(runs)}")
     else:
-        show_changed_rows(scenario_etl.changes(lake, resource, since=date, until=date), date, runs[0])
+        write_stdout(f"{'date':10} {'added':>9} {'updated':>9} {'deleted':>9}")
+        for each in sorted(runs):
+            if each >= first:
+                write_stdout(f"{each} {change_counts(runs[each])}")
 
 
 @cli.command(name="report", short_help="Write an HTML page about a lake of collections.")
 @click.argument("lake", type=PATH)
 @click.argument("destination", type=PATH)
-@verbose_option
+@traceback_option
 def report_lake(lake: str, destination: str, verbose: bool) -> None:
     """Write an HTML page about the snapshots of collections in LAKE to DESTINATION, in a single file.
 
@@ -253,7 +258,7 @@ def head(resource: str, rows: int, filters: dict[str, Any], reading: Reading, co
         connect(connection, reading, api, connect_deadline=connect_deadline) as client,
     ):
         frame = reading.scan(resource, client, filters).head(rows)
-    show_table(frame)
+    show_table(frame, first=("name", "item_count", "updated_at"))
 
 
 @cli.command(short_help="Check the credentials with one request.")

@@ -63,10 +63,10 @@ def make_history(
                 logger.warning("%s: rejected by the guard: %s", day, str(error).partition(". ")[0])
     finally:
         logger.setLevel(level)
+    nights = count_of(rejected, "snapshot rejected by the guard", "snapshots rejected by the guard")
     logger.info(
-        "%s: %s and %s; to see them: scenario-etl changes %s %s; scenario-etl report %s report.html",
-        redact_uri(lake), count_of(days - rejected, "snapshot", "snapshots"),
-        count_of(rejected, "snapshot rejected by the guard", "snapshots rejected by the guard"),
+        "%s: %s%s; to see them: scenario-etl changes %s %s; scenario-etl report %s report.html",
+        redact_uri(lake), count_of(days - rejected, "snapshot", "snapshots"), f" and {nights}" if rejected else "",
         resource, redact_uri(lake), redact_uri(lake),
     )  # fmt: skip
     return report

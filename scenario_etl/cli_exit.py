@@ -10,7 +10,7 @@ import click
 
 from scenario_etl.cli import cli
 from scenario_etl.cli_output import INTERRUPTED, describe_failure, logger, start_logging
-from scenario_etl.errors import DestinationError
+from scenario_etl.errors import ConfigError, DestinationError
 from scenario_etl.redact import without_credentials
 from scenario_etl.stores import has_unfinished_calls
 
@@ -43,15 +43,24 @@ def exit_code(verbose: bool) -> int:
     except click.exceptions.Exit as error:
         code = error.exit_code
     except click.ClickException as error:
-        with suppress(OSError):  # a stderr that is full
-            error.show()
-        code = error.exit_code
+        code = handle_usage_error(error)
     except OSError as error:
         code = handle_write_error(flush(sys.stdout) or error, verbose)
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - users only see a traceback with -v
         code, message = describe_failure(error)
         code = fail(message, code, verbose and code != INTERRUPTED)
     return int(code)
+
+
+def handle_usage_error(error: click.ClickException) -> int:
+    """Show an error of click, and return its exit code: a value that is not valid is a ConfigError."""
+    if isinstance(error, click.BadParameter) and not isinstance(error, click.MissingParameter):
+        message = error.format_message().rstrip(".")
+        start_logging("text", verbose=False)
+        return fail(f"{message[:1].lower()}{message[1:]}", ConfigError.exit_code)
+    with suppress(OSError):  # a stderr that is full
+        error.show()
+    return error.exit_code
 
 
 def stop_at(name: str, code: int) -> None:

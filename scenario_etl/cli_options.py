@@ -13,6 +13,7 @@ from click.core import ParameterSource
 import scenario_etl
 from scenario_etl.cli_output import Outputs, logger
 from scenario_etl.client import MAX_PAGES, Client
+from scenario_etl.errors import AuthError
 from scenario_etl.extract import Scan, scan
 from scenario_etl.filters import FLAG
 from scenario_etl.resources import RESOURCES
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 PATH = click.Path(readable=False)  # an existing file is replaced, not read
 FILTERS = {each.name: each for resource in RESOURCES.values() for each in resource.filters}
+PAGE_SIZES = ", ".join(f"{r.page_sizes[0]} to {r.page_sizes[1]} for {n}" for n, r in RESOURCES.items() if r.page_sizes)
 CONNECT_DEADLINE = 20.0  # seconds for which a person waits for a host that cannot be reached
 
 Command = Callable[..., None]
@@ -127,6 +129,7 @@ def _with_options(command: Command, options: Any) -> Command:
 
 
 resource_argument = click.argument("resource", type=click.Choice(tuple(RESOURCES)), metavar="RESOURCE")
+traceback_option = click.option("-v", "--verbose", is_flag=True, help="Show the traceback of an error.")
 verbose_option = click.option("-v", "--verbose", is_flag=True, help="Log every request; show tracebacks.")
 connection_options = grouped(
     Connection,
@@ -145,7 +148,7 @@ connection_options = grouped(
 reading_options = grouped(
     Reading,
     "reading",
-    click.option("--page-size", type=int, metavar="N", help="Records per request. Default: the maximum."),
+    click.option("--page-size", type=int, metavar="N", help=f"Records per request: {PAGE_SIZES}. Default: maximum."),
     click.option(
         "--max-pages", type=click.IntRange(1), default=MAX_PAGES, show_default=True, metavar="N",
         help="Maximum number of pages.",
@@ -222,7 +225,12 @@ def demo_api(connection: Connection) -> Generator["Emulator | None"]:
     if connection.base_url:
         raise click.UsageError("--demo and --base-url cannot be used together")
     with scenario_etl.Emulator() as api:
-        yield api
+        try:
+            yield api
+        except AuthError as error:  # its key is right
+            projects = ", ".join(api.project_ids)
+            message = f"the demo team has no project of this id; set --project-id to one of {projects}"
+            raise AuthError(message, status=error.status) from error
 
 
 @contextmanager

@@ -6,10 +6,10 @@ import re
 import shutil
 import sys
 import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from time import gmtime, time
 from typing import TYPE_CHECKING, Any
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 CHANGES = ("added", "updated", "deleted")
-CELL_CHARACTERS = 34  # of one value in a table
+CELL_CHARACTERS = 35  # of one value in a table: a change, a name and the names of three columns fit 80
 INTERRUPTED, INTERNAL = 130, 70  # exit codes
 METRICS = {
     "last_success_timestamp_seconds": "Time of the last run that succeeded, in seconds since 1970.",
@@ -101,28 +101,49 @@ def write_stdout(text: str, *, newline: bool = True) -> None:
     click.echo(text, nl=newline)
 
 
-def show_table(frame: "pd.DataFrame") -> None:
-    """Print a table that fits the terminal, without the queries of URLs; columns that do not fit are named below."""
-    cells = frame.astype(object).where(frame.notna(), "").map(lambda cell: redact(str(cell), CELL_CHARACTERS))
-    columns, width = list(cells.columns), shutil.get_terminal_size().columns
-    lines = textwrap.wrap(" ".join(columns), width)
-    while len(cells) and columns and max(map(len, lines := cells[columns].to_string(index=False).splitlines())) > width:
-        columns.pop()
-    write_stdout("\n".join(lines))
-    if hidden := list(cells.columns)[len(columns) :] if len(cells) else []:
+def show_table(frame: "pd.DataFrame", first: Sequence[str]) -> None:
+    """Print a table that fits the terminal, without the queries of URLs; columns that do not fit are named below.
+
+    Args:
+        frame: The table.
+        first: The names of the columns to print first, if the table has them.
+
+    """
+    width = shutil.get_terminal_size().columns
+    names = [name for name in first if name in frame]
+    names = [*names, *frame.columns.drop(names)]
+    if frame.empty:
+        write_stdout(textwrap.fill(" ".join(names), width))
+        return
+    shown, room = dict[str, list[str]](), width + 1
+    for name in names:
+        cells = _aligned(name, frame[name])
+        if len(cells[0]) < room:
+            shown[name] = cells
+            room -= len(cells[0]) + 1
+    for line in zip(*shown.values(), strict=True):
+        write_stdout(" ".join(line).rstrip())
+    if hidden := [name for name in names if name not in shown]:
         more = f"({count_of(len(hidden), 'more column', 'more columns')}: {', '.join(hidden)})"
         write_stdout(textwrap.fill(more, width))
 
 
-def show_changed_rows(changed: "pa.Table", date: str, run: dict[str, Any]) -> None:
+def _aligned(name: str, column: "pd.Series[Any]") -> list[str]:
+    """Return the name and the cells of a column with the same length, numbers to the right; times are in UTC."""
+    texts = column.dt.strftime("%Y-%m-%d %H:%MZ") if column.dtype.kind == "M" else column.astype(object)
+    cells = [name, *(redact(str(text), CELL_CHARACTERS) for text in texts.where(column.notna(), ""))]
+    width = max(map(len, cells))
+    return [cell.rjust(width) if column.dtype.kind in "iuf" else cell.ljust(width) for cell in cells]
+
+
+def show_changed_rows(changed: "pa.Table", day: date, run: dict[str, Any]) -> None:
     """Print the changed rows of a date, or why there are none."""
     if not changed.num_rows:
-        write_stdout(f"{date}: {'no changes' if 'added' in run else change_counts(run).strip()}")
+        write_stdout(f"{day}: {'no changes' if 'added' in run else change_counts(run).strip()}")
         return
     names = [", ".join(filter(None, each or ())) for each in changed["changed_columns"].to_pylist()]
     frame = changed.to_pandas().assign(changed_columns=names).drop(columns="snapshot_date")
-    first = [name for name in ("change", "name", "changed_columns") if name in frame]
-    show_table(frame[[*first, *frame.columns.drop(first)]])
+    show_table(frame, first=("change", "name", "changed_columns"))
 
 
 def change_counts(run: dict[str, Any]) -> str:

@@ -48,22 +48,16 @@ class Client:
     """A client of the Scenario API. Several threads can use it at once.
 
     Args:
-        api_key: API key; by default that of the environment, `SCENARIO_SDK_API_KEY` or a file named by
-            `SCENARIO_SDK_API_KEY_FILE`.
+        api_key: API key; by default `SCENARIO_SDK_API_KEY`, or the content of `SCENARIO_SDK_API_KEY_FILE`.
         api_secret: Secret of the API key; by default `SCENARIO_SDK_API_SECRET` or `SCENARIO_SDK_API_SECRET_FILE`.
-        bearer_token: JWT, or a callable that returns a new one for each request and is called in the thread of the
-            request, because JWTs may expire after about 60 s. By default, `SCENARIO_SDK_JWT` is used if the environment
-            has no complete API key.
-        base_url: Base URL of the API; by default `SCENARIO_BASE_URL`, or the URL of the vendor. Only loopback addresses
-            may use http.
-        timeout: Read timeout in seconds. The connect timeout is at most 5 s, and a complete response may take ten times
-            `timeout`.
+        bearer_token: JWT, or a callable that returns a new one for each request, because JWTs may expire after about
+            60 s; by default `SCENARIO_SDK_JWT`, if the environment has no complete API key.
+        base_url: Base URL; by default `SCENARIO_BASE_URL`, or that of the vendor. Only loopback may use http.
+        timeout: Read timeout in seconds. Connecting may take 5 s, and a complete response ten times `timeout`.
         attempts: Maximum number of attempts per request.
         deadline: Seconds from the first attempt of a request to the start of the last one.
-        connect_deadline: Deadline in seconds for requests that cannot connect, for example because the host name is
-            not resolved; by default `deadline`.
-        requests_per_minute: Maximum number of requests per minute and project, in bursts of up to 100; None or 0
-            disables rate limiting.
+        connect_deadline: Deadline in seconds for requests that cannot connect to the host; by default `deadline`.
+        requests_per_minute: Maximum requests per minute and project, in bursts of up to 100; None or 0 for no limit.
         session: Session whose proxies, certificates, headers and adapters are used; its `send`, hooks, `params` and
             `auth` are not. It is not closed.
         sleep: Function that waits for a number of seconds.
@@ -205,9 +199,7 @@ class Client:
 
 
 class Pages:
-    """One iteration over the pages of a list, in one thread at a time.
-
-    It ends with a token that is absent, null or empty. Single requests are retried, never the whole list.
+    """One iteration over the pages of a list, which ends with a token that is absent, null or empty.
 
     Attributes:
         pages: Number of pages so far.

@@ -59,7 +59,9 @@ class Scan:
         object.__setattr__(self, "query", MappingProxyType(dict(self.query)))  # frozen, as the Scan is
 
     def __repr__(self) -> str:
-        return f"<scenario_etl.Scan of {self.resource.name} {dict(self.query) or ''}".rstrip() + ">"
+        names = {each.api_name: each.name for each in self.resource.filters}
+        filters = {names.get(name, name): value for name, value in self.query.items()}
+        return f"<scenario_etl.Scan of {self.resource.name} {filters or ''}".rstrip() + ">"
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Scan, (self.resource, dict(self.query), self.options, self.client)
@@ -97,14 +99,11 @@ class Scan:
         return pa.Table.from_batches(list(self._batches(BATCH_ROWS)), schema=self.schema).combine_chunks()
 
     def to_pandas(self, dtype_backend: DtypeBackend | None = None) -> "pd.DataFrame":
-        """Return the whole list as a DataFrame. Raises the errors of `to_batches`.
+        """Return the whole list as a DataFrame. Raises the errors of `to_batches`, and ConfigError for another backend.
 
         Args:
             dtype_backend: Backend of the dtypes, "pyarrow" or "numpy_nullable" as in pandas. By default, the dtypes are
                 `str` (`object` in pandas 2), `Int64` and `datetime64[us, UTC]`, whether or not values are missing.
-
-        Raises:
-            ConfigError: The backend is not valid.
 
         """
         if dtype_backend is not None:

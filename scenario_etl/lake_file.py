@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from scenario_etl import parquet
-from scenario_etl.errors import SchemaError, TransientError
+from scenario_etl.errors import DestinationError, SchemaError, TransientError
 from scenario_etl.redact import redact
 from scenario_etl.schema import Resource, with_pandas_types
 from scenario_etl.stores import failure
@@ -155,6 +155,10 @@ def read_errors(uri: str) -> Iterator[None]:
     except FileNotFoundError as error:
         raise FileGoneError(f"{uri} no longer exists; another run may have removed it; run again later") from error
     except (OSError, pa.ArrowException) as error:
+        if isinstance(error, NotADirectoryError):
+            raise DestinationError(
+                f"cannot read {uri}: a part of its path is a file; name the folder of a lake"
+            ) from error
         is_denied = isinstance(error, PermissionError)
         advice = "; check the permissions" if is_denied else "; check the path, and restore the file if it is damaged"
         raise failure(uri, f"cannot read {uri}: {redact(str(error), 200)}", error, advice) from error

@@ -60,7 +60,7 @@ def read_snapshot(
     dates = snapshots.dates()
     day = as_date(date) or (dates[-1] if dates else None)
     if day is None or day not in dates:
-        raise ConfigError(f"{redact_uri(lake)} has no snapshot of {resource}{f' for {day}' if day else ''}")
+        raise no_snapshot(lake, resource, day, dates)
     with snapshots.open(day) as file:
         return file.table(names)
 
@@ -152,7 +152,7 @@ def newest_footer(lake: str | os.PathLike[str], resource: str) -> dict[str, str]
     snapshots = LakeTables.of(lake, resource_of(resource)).snapshots
     dates = snapshots.dates()
     if not dates:
-        raise _no_snapshot(lake, resource)
+        raise no_snapshot(lake, resource)
     with snapshots.open(dates[-1]) as file:
         return file.footer | {"snapshot_date": str(dates[-1])}
 
@@ -181,7 +181,7 @@ def _runs(
     snapshot_dates, changes_dates = tables.snapshots.dates(), tables.changes.dates()
     dates = sorted({*snapshot_dates, *changes_dates})
     if not may_be_empty and not dates:
-        raise _no_snapshot(tables.snapshots.lake, tables.resource.name)
+        raise no_snapshot(tables.snapshots.lake, tables.resource.name)
     for day in dates:
         if first <= day <= last:
             with ExitStack() as stack:
@@ -218,7 +218,14 @@ def _history_of(run: _Run, total: str | None) -> dict[str, Any]:
     return row
 
 
-def _no_snapshot(lake: str | os.PathLike[str], resource: str) -> ConfigError:
+def no_snapshot(
+    lake: str | os.PathLike[str], resource: str, day: dt.date | None = None, dates: Sequence[dt.date] = ()
+) -> ConfigError:
+    """Return what to raise for a lake without a snapshot of a day, None for any; `dates` are those that it has."""
+    if day and dates:
+        first, last = min(dates), max(dates)
+        others = f"{len(dates):,} dates, from {first} to {last}" if first < last else f"only {last}"
+        return ConfigError(f"{redact_uri(lake)} has no snapshot of {resource} for {day}; it has {others}")
     return ConfigError(
         f"{redact_uri(lake)} has no snapshot of {resource}; check the path, or make one with `scenario-etl snapshot`"
     )

@@ -13,7 +13,7 @@ from pyarrow import fs
 from scenario_etl.publish import atomic_write
 from scenario_etl.redact import redact
 from scenario_etl.stores import call, failure, filesystem, join_uri, redact_uri
-from scenario_etl.thumbnails import TIMED_OUT, fetch_images
+from scenario_etl.thumbnails import TIMED_OUT, count_reasons, fetch_images
 
 COLUMNS = ("updated_at", "thumbnail_asset_id", "thumbnail_url")
 MAX_ROWS = 200  # most recently updated rows per run
@@ -88,15 +88,6 @@ def read_thumbnails(lake: str | os.PathLike[str], asset_ids: Iterable[object]) -
             lake, f"cannot read {place}: {redact(str(error), 200)}", error, "; check the permissions"
         ) from error
     return images
-
-
-def count_reasons(reasons: "Counter[str]") -> str:
-    """Return the reasons with their counts, the most frequent first.
-
-    >>> count_reasons(Counter(["HTTP 403", "timed out", "HTTP 403"]))
-    'HTTP 403 (2), timed out (1)'
-    """
-    return ", ".join(f"{reason} ({count})" for reason, count in reasons.most_common())
 
 
 def _is_usable(asset_id: object) -> bool:

@@ -98,6 +98,8 @@ def check_suffix(destination: object) -> None:
     stem, suffix = os.path.splitext(name)
     if suffix.lower() not in OTHER_SUFFIXES:
         return
+    if stem.lower().endswith(".parquet") and suffix.lower() in {".gz", ".zip"}:
+        raise ConfigError(f"Parquet is compressed already, got {redact_uri(name)}; export to {redact_uri(stem)}")
     parquet_name = redact_uri(f"{stem}.parquet")
     convert = OTHER_SUFFIXES[suffix.lower()].format(redact_uri(name))
     # not pandas.read_parquet: Arrow's threads would hold a Python file, and may abort Python while it exits

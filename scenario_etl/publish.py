@@ -66,7 +66,8 @@ def atomic_write(
     """
     store, path = filesystem(destination)
     if ends_with_slash(destination):
-        raise DestinationError(f"cannot write {redact_uri(destination)}: it is a folder; specify a file")
+        problem = "it ends with a slash, so it is a folder; specify a file in it"
+        raise DestinationError(f"cannot write {redact_uri(destination)}: {problem}")
     folder = filesystem(staging)[1] if staging is not None else os.path.dirname(path)
     if isinstance(store, fs.LocalFileSystem):
         return _with_clear_errors(destination, _renamed(Path(path), Path(folder)))

@@ -43,13 +43,23 @@ def check_scope(
             raise ConfigError(
                 f"the last snapshot, {newest.uri}, has the scope {_describe(_scope_of(newest, scope))}; this run has "
                 f"{_describe(scope)}. Use another lake, or continue with the new scope: --accept-scope "
-                "(accept_scope=True)"
+                f"(accept_scope=True){_port_advice(newest.footer.get('base_url', ''), scope['base_url'])}"
             )
 
 
 def has_scope(file: LakeFile, scope: Mapping[str, str]) -> bool:
     """Whether the scope of a snapshot is the same or unknown."""
     return not file.footer or _normalized(_scope_of(file, scope)) == _normalized(scope)
+
+
+def _port_advice(*base_urls: str) -> str:
+    """Return advice for an emulator that serves on another port than before."""
+    try:
+        hosts = {urlsplit(url).hostname for url in base_urls}
+    except ValueError:  # another program has changed the footer
+        return ""
+    is_port = len(hosts) == 1 and hosts <= {"127.0.0.1", "localhost"} and base_urls[0] != base_urls[1]
+    return "; or start the emulator with the same --port (port=) as before" if is_port else ""
 
 
 def _scope_of(file: LakeFile, names: Iterable[str]) -> dict[str, str]:

@@ -197,6 +197,11 @@ def _check_date(options: Options, dates: Sequence[dt.date], tables: LakeTables) 
             f"the newest snapshot, {dates[-1]}, is in the future, so none can be added for {day}; remove "
             f"{' and '.join(folders)}"
         )
+    if dates and day == options.today and dates[-1] == tomorrow:
+        raise ConfigError(
+            f"the lake has a snapshot of tomorrow, {tomorrow} (UTC), so there cannot be one of today, {day}; replace "
+            f"it with --date {tomorrow} (date=), or run again tomorrow"
+        )
     if dates and day < dates[-1]:
         raise ConfigError(
             f"date must not be before the newest snapshot ({dates[-1]}), got {day}; the API only returns current data"

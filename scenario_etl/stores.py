@@ -51,6 +51,7 @@ def filesystem(uri: str | os.PathLike[str]) -> tuple[fs.FileSystem, str]:
     text = _check_path(uri)
     try:
         if "://" not in text:
+            _check_slashes(text)
             return fs.LocalFileSystem(), os.path.realpath(expanded(text))  # a symbolic link is followed, not replaced
         _check_uri(text)
         store, path = fs.FileSystem.from_uri(text)
@@ -187,6 +188,13 @@ def _check_path(uri: object) -> str:
     if not usable:
         raise ConfigError(f"{redact(text)!r} is not a path; use a path or a URI that is not empty, in UTF-8")
     return text
+
+
+def _check_slashes(text: str) -> None:
+    """Raise for a URI of an object store that lost its slashes: it would be a path."""
+    scheme, colon, _ = text.partition(":")
+    if colon and scheme.lower() in SCHEMES - {"file"}:
+        raise ConfigError(f"{redact_uri(text)} is not a URI; write {scheme.lower()}://")
 
 
 def _check_uri(text: str) -> None:

@@ -3,7 +3,7 @@
 import io
 import logging
 import warnings
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable
 from contextlib import suppress
 from queue import Empty, Full, Queue
@@ -35,6 +35,8 @@ FORMATS = ("PNG", "JPEG", "WEBP", "GIF")
 TIMED_OUT = "timed out"
 BACKGROUND = "white"  # behind what is transparent
 QUALITY = 85  # of the JPEG, as Pillow counts
+
+logger = logging.getLogger("scenario_etl")
 
 
 class _RedactURLs(logging.Filter):
@@ -85,7 +87,18 @@ def fetch_thumbnails(urls: Iterable[object], *, side: int = SIDE, deadline: floa
         raise ConfigError(f"urls must be an iterable of URLs, got {redact(repr(urls))}") from None
     fetched = fetch_images((url for url in requested if isinstance(url, str)), side, deadline)
     images = [fetched.get(url) if isinstance(url, str) else None for url in requested]
+    if problems := Counter(image for image in images if isinstance(image, str)):
+        logger.warning("%d of %d images are missing: %s", problems.total(), len(images), count_reasons(problems))
     return [image if isinstance(image, bytes) else None for image in images]
+
+
+def count_reasons(reasons: "Counter[str]") -> str:
+    """Return the reasons with their counts, the most frequent first.
+
+    >>> count_reasons(Counter(["HTTP 403", "timed out", "HTTP 403"]))
+    'HTTP 403 (2), timed out (1)'
+    """
+    return ", ".join(f"{reason} ({count})" for reason, count in reasons.most_common())
 
 
 def check_pillow() -> None:

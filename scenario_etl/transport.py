@@ -163,8 +163,8 @@ class Endpoint:
         """Send the request once, and return the response, or the exception to raise."""
         self.requests += 1
         if logger.isEnabledFor(logging.DEBUG):
-            description, target = (redact(text, MAX_QUOTED_CHARACTERS) for text in (self.description, url))
-            logger.debug("%s: requesting %s", description, target)
+            target = "" if url == self.url else f", redirected to {redact(url, MAX_QUOTED_CHARACTERS)}"
+            logger.debug("%s%s", redact(self.description, MAX_QUOTED_CHARACTERS), target)
         transport = self._transport
         try:
             credentials = transport.authorization.credentials()

@@ -57,9 +57,10 @@ from scenario_etl.dashboard.tables import (
     by_week,
     owner_names,
 )
+from scenario_etl.dashboard.text import NO_THUMBNAIL, NOT_FETCHED, number, shorten, wrap
 from scenario_etl.dashboard.text import count as count_of
-from scenario_etl.dashboard.text import number, shorten, wrap
 from scenario_etl.dashboard.titles import activity_title, changes_title, growth_title, largest_title, thumbnails_title
+from scenario_etl.errors import ConfigError
 
 __all__ = ["activity", "as_png", "contact_sheet", "daily_changes", "dark", "growth", "largest", "title_of"]
 
@@ -243,32 +244,49 @@ def contact_sheet(collections: Table, images: Sequence[bytes | None], *, width: 
 
     Args:
         collections: One row per image, with the columns `name` and `item_count`.
-        images: JPEGs, as returned by `fetch_thumbnails`; a grey square stands for None.
+        images: JPEGs, as returned by `fetch_thumbnails`, one per row; a grey square stands for None. With the column
+            `thumbnail_url`, images that could not be fetched differ from collections without a thumbnail.
         width: Width in inches.
 
     Raises:
-        ConfigError: `collections` is neither a DataFrame nor a pyarrow.Table, or lacks a column.
+        ConfigError: `collections` is neither a DataFrame nor a pyarrow.Table, lacks a column, or has another length
+            than `images`.
 
     """
     collections = as_frame("contact_sheet", collections, ("name", "item_count"))
+    drawn = _images_or_reasons(collections, images)
     columns = max(1, int(width / MIN_IMAGE_WIDTH))
     rows = max(1, -(-len(images) // columns))
     figure, axes = new_figure(width, rows * (width / columns + 0.5) + 0.4, rows=rows, columns=columns)
-    set_title(figure, thumbnails_title(images))
+    set_title(figure, thumbnails_title(drawn))
     grid = np.atleast_1d(axes).ravel()
     for axis in grid:
         axis.set_axis_off()
-    for axis, image, name, items in zip(grid, images, collections["name"], collections["item_count"], strict=False):
+    for axis, image, name, items in zip(grid, drawn, collections["name"], collections["item_count"], strict=False):
         _draw_image(axis, image)
         axis.text(0, -0.03, "\n".join([*wrap(name, 20), count_of(items, "item")]), ha="left", va="top", fontsize=8)
     return figure
 
 
-def _draw_image(axis: Axes, image: bytes | None) -> None:
+def _images_or_reasons(collections: pd.DataFrame, images: Sequence[bytes | None]) -> list[bytes | str]:
+    """Return each image, or in words why there is none."""
+    if len(images) != len(collections):
+        raise ConfigError(
+            f"contact_sheet needs one image for each collection, got {count_of(len(images), 'image')} for "
+            f"{count_of(len(collections), 'collection')}"
+        )
+    urls = collections.get("thumbnail_url", [None] * len(images))
+    return [
+        image if image is not None else NO_THUMBNAIL if pd.isna(url) else NOT_FETCHED
+        for image, url in zip(images, urls, strict=True)
+    ]
+
+
+def _draw_image(axis: Axes, image: bytes | str) -> None:
     axis.set(xlim=(0, 1), ylim=(0, 1), aspect="equal")
-    if image is None:
+    if isinstance(image, str):
         axis.add_patch(mpl.patches.Rectangle((0, 0), 1, 1, color=mpl.rcParams["grid.color"], linewidth=0))
-        axis.text(0.5, 0.5, "no thumbnail", ha="center", va="center", fontsize=8, color=GREY)
+        axis.text(0.5, 0.5, image, ha="center", va="center", fontsize=8, color=GREY)
     else:
         axis.imshow(Image.open(io.BytesIO(image)), extent=(0, 1, 0, 1))
 

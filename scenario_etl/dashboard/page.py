@@ -17,20 +17,20 @@ from matplotlib.figure import Figure
 
 from scenario_etl import thumbnails
 from scenario_etl.dashboard import charts, style
+from scenario_etl.dashboard.text import NO_THUMBNAIL
 from scenario_etl.errors import ScenarioError
 from scenario_etl.lake_reader import HISTORY, changes, newest_footer, read_history, read_snapshot
-from scenario_etl.lake_thumbnails import count_reasons, read_thumbnails
+from scenario_etl.lake_thumbnails import read_thumbnails
 from scenario_etl.projects import project_names
 from scenario_etl.publish import atomic_write
 from scenario_etl.redact import without_bidi_controls
 from scenario_etl.stores import redact_uri
-from scenario_etl.thumbnails import fetch_images
+from scenario_etl.thumbnails import count_reasons, fetch_images
 
 WIDTHS = {"wide": style.WIDTH, "narrow": 4.2}  # inches, for screens and for phones
 MAX_THUMBNAILS = 48
 MAX_IMAGE_BYTES = 900_000  # of charts and thumbnails; the page has at most 1 MB
 MIN_SIDE = 32  # pixels of a thumbnail
-NO_THUMBNAIL = "no thumbnail"
 MAX_NAME_LENGTH = 200  # characters
 MAX_CHANGES = 25  # rows
 MAX_RUNS = 14  # rows
@@ -89,7 +89,7 @@ def _render(lake: str | os.PathLike[str], runs: list[dict[str, Any]]) -> str:
         all_changes=0 if recent is None else len(recent),
         first_change=None if recent is None else compared.min(),
         rejected=int(history["rejected"].sum()),
-        thumbnails=_thumbnails(lake, collections, MAX_IMAGE_BYTES - chart_bytes),
+        thumbnails=_thumbnails(lake, collections, MAX_IMAGE_BYTES - chart_bytes, is_demo=_is_demo(footer)),
         runs=history.iloc[::-1].head(MAX_RUNS).to_dict("records"),
         all_runs=len(history),
     )
@@ -161,10 +161,17 @@ def _data_url(kind: str, content: bytes) -> str:
     return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
 
 
-def _thumbnails(lake: str | os.PathLike[str], collections: pd.DataFrame, max_bytes: int) -> list[dict[str, Any]]:
+def _is_demo(footer: dict[str, str]) -> bool:
+    """Whether a lake was made with `--demo`; the emulator that serves its thumbnails has ended."""
+    return footer.get("base_url", "").partition(",")[0] == "demo"
+
+
+def _thumbnails(
+    lake: str | os.PathLike[str], collections: pd.DataFrame, max_bytes: int, *, is_demo: bool
+) -> list[dict[str, Any]]:
     """Return the most recently updated collections, each with its thumbnail or the reason why it is missing."""
     latest = collections.sort_values("updated_at", ascending=False, kind="stable").head(MAX_THUMBNAILS)
-    images = _shrink_to(max_bytes, _load_images(lake, latest))
+    images = _shrink_to(max_bytes, _load_images(lake, latest, is_demo=is_demo))
     return [
         {
             "name": name,
@@ -176,7 +183,7 @@ def _thumbnails(lake: str | os.PathLike[str], collections: pd.DataFrame, max_byt
     ]
 
 
-def _load_images(lake: str | os.PathLike[str], collections: pd.DataFrame) -> list[bytes | str]:
+def _load_images(lake: str | os.PathLike[str], collections: pd.DataFrame, *, is_demo: bool) -> list[bytes | str]:
     """Return the thumbnail of each collection from the lake or else by its URL, or the reason why it is missing."""
     try:
         stored = read_thumbnails(lake, collections["thumbnail_asset_id"])
@@ -189,9 +196,12 @@ def _load_images(lake: str | os.PathLike[str], collections: pd.DataFrame) -> lis
     images = [shrunk.get(asset_id) or fetched.get(url, NO_THUMBNAIL) for asset_id, url in rows]
     problems = Counter(image for image in images if isinstance(image, str) and image != NO_THUMBNAIL)
     if problems:
+        advice = (
+            "make a new lake with --demo" if is_demo else "`scenario-etl snapshot --thumbnails` stores them in the lake"
+        )
         logger.warning(
-            "%d of %d thumbnails are missing: %s; `scenario-etl snapshot --thumbnails` stores them in the lake",
-            problems.total(), len(images), count_reasons(problems),
+            "%d of %d thumbnails are missing: %s; %s",
+            problems.total(), len(images), count_reasons(problems), advice,
         )  # fmt: skip
     return images
 

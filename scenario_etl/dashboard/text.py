@@ -8,6 +8,7 @@ import pandas as pd
 from scenario_etl.dashboard.style import drawable_characters
 from scenario_etl.redact import without_bidi_controls
 
+NO_THUMBNAIL, NOT_FETCHED = "no thumbnail", "not fetched"
 UNDRAWABLE = "\u25a1"  # an empty square, for a character that no font has
 
 

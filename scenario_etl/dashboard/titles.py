@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from scenario_etl.dashboard.tables import NO_OWNER, owner_names
-from scenario_etl.dashboard.text import count, day, number, percent, shorten
+from scenario_etl.dashboard.text import NO_THUMBNAIL, NOT_FETCHED, count, day, number, percent, shorten
 
 
 def largest_title(top: "pd.Series[Any]", all_counts: "pd.Series[Any]") -> str:
@@ -68,9 +68,14 @@ def activity_title(totals: "pd.Series[int]", names: Mapping[str, str], since: An
     return f"{name} has {'all' if len(totals) == 1 else 'the most'} {changes}"
 
 
-def thumbnails_title(images: Sequence[bytes | None]) -> str:
-    """Return the number of collections, and of those without a thumbnail."""
+def thumbnails_title(images: Sequence[bytes | str]) -> str:
+    """Return the number of collections, of those without a thumbnail, and of images that could not be fetched."""
     if not images:
         return "No collections"
-    missing = sum(image is None for image in images)
-    return f"{count(len(images), 'collection')}, {f'{number(missing)} without' if missing else 'all with'} a thumbnail"
+    without, not_fetched = images.count(NO_THUMBNAIL), images.count(NOT_FETCHED)
+    parts = [count(len(images), "collection")]
+    if without or not not_fetched:
+        parts.append(f"{number(without)} without a thumbnail" if without else "all with a thumbnail")
+    if not_fetched:
+        parts.append(f"{count(not_fetched, 'thumbnail')} not fetched")
+    return ", ".join(parts)

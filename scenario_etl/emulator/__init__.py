@@ -2,7 +2,7 @@
 
 emulator.py is what users create; server.py speaks HTTP, with faults; routes.py has the routes as data, lists.py the
 lists, and paging.py their pages; account.py holds the rows; team.py, collection.py and days.py make them up, and
-images.py draws and signs their images.
+images.py draws and signs their images; checks.py checks arguments.
 """
 
 from scenario_etl.emulator.emulator import Emulator

@@ -7,11 +7,13 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Self
 
-from scenario_etl.emulator import days, images, routes, team
+from scenario_etl.emulator import checks, days, images, routes, team
 from scenario_etl.emulator.account import Account
 from scenario_etl.emulator.lists import COLLECTIONS
 from scenario_etl.emulator.messages import Request, Response
 from scenario_etl.emulator.server import Fault, Server
+
+MAX_PORT = 65_535
 
 
 class Emulator:
@@ -31,6 +33,10 @@ class Emulator:
         latency: Seconds before each response.
         now: Time at which URLs are signed and records change; None for the current time. It can be set later.
         port: Port to serve on; 0 chooses a free port.
+
+    Raises:
+        ValueError: An argument is not valid.
+        OSError: The port cannot be used.
 
     Attributes:
         url: Base URL, such as "http://127.0.0.1:40123/v1".
@@ -58,16 +64,19 @@ class Emulator:
         now: datetime | None = None,
         port: int = 0,
     ) -> None:
-        self.faults: deque[Fault | None] = deque(faults)
-        self.latency = latency
-        self.now = now
+        self.faults: deque[Fault | None] = deque(checks.instances("faults", faults, Fault))
+        self.latency = checks.seconds("latency", latency)
+        self.now = None if now is None else checks.time("now", now)
         self.requests: list[tuple[str, str]] = []
-        self._server = Server(port, self._respond, self._fault)
+        rows = checks.rows("collections", collections)
+        basic = f"{checks.text('api_key', api_key)}:{checks.text('api_secret', api_secret)}"
+        accepted = {f"Basic {base64.b64encode(basic.encode()).decode()}"}
+        if bearer_token is not None:
+            accepted.add(f"Bearer {checks.text('bearer_token', bearer_token)}")
+        seed = checks.whole_number("seed", seed)
+        self._server = Server(checks.whole_number("port", port, 0, MAX_PORT), self._respond, self._fault)
         self.origin = self._server.origin
         self.url = f"{self.origin}/v1"
-        rows: list[Any] = list(range(collections) if isinstance(collections, int) else collections)
-        basic = base64.b64encode(f"{api_key}:{api_secret}".encode()).decode()
-        accepted = {f"Basic {basic}"} | ({f"Bearer {bearer_token}"} if bearer_token else set())
         self._account = Account(str(seed), rows, self.origin, lambda: self.now or datetime.now(UTC), accepted)
 
     def __repr__(self) -> str:
@@ -122,6 +131,9 @@ class Emulator:
             count: Number of days.
             last: Date of the last day in UTC.
 
+        Raises:
+            ValueError: An argument is not valid.
+
         >>> with Emulator(collections=9) as api:
         ...     for day in api.days(2, date(2026, 11, 24)):
         ...         print(day, len(api.collections))
@@ -129,6 +141,10 @@ class Emulator:
         2026-11-24 13
 
         """
+        last = checks.day("last", last)
+        return self._days(checks.whole_number("count", count, 0, last.toordinal() - 1), last)
+
+    def _days(self, count: int, last: date) -> Iterator[date]:
         self.collections = [dict(self.record(row, signed=False)) for row in self.collections]
         for number in range(count):
             day = last - timedelta(days=count - 1 - number)

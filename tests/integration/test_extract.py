@@ -283,3 +283,14 @@ def test_runs_of_one_scan_in_several_threads_do_not_mix(client) -> None:
         tables = list(pool.map(lambda _: described.to_arrow(), range(8)))
     assert all(table.equals(tables[0]) for table in tables)
     assert (described.report.rows, described.report.pages, described.report.duplicates) == (250, 25, 0)
+
+
+@pytest.mark.parametrize("suffix", [".gz", ".zip", ".GZ"])
+def test_a_parquet_file_that_shall_be_compressed_again_is_refused_with_the_right_name(suffix: str) -> None:
+    with pytest.raises(ConfigError, match=f"compressed already, got c.parquet{suffix}; export to c.parquet$"):
+        export_collections(f"c.parquet{suffix}")
+
+
+def test_the_repr_of_a_scan_names_its_filters_as_they_were_passed() -> None:
+    assert repr(scan("collections", project_id="p")) == "<scenario_etl.Scan of collections {'project_id': 'p'}>"
+    assert repr(scan("collections")) == "<scenario_etl.Scan of collections>"

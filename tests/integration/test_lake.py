@@ -52,6 +52,14 @@ def test_the_error_of_a_lake_with_a_future_date_names_what_to_remove(lake: Path)
         take(lake, TODAY, record())
 
 
+def test_the_error_of_a_lake_with_a_snapshot_of_tomorrow_says_so_and_what_to_do(lake: Path) -> None:
+    tomorrow = TODAY + dt.timedelta(days=1)
+    take(lake, tomorrow, record())
+    with pytest.raises(ConfigError, match=f"a snapshot of tomorrow, {tomorrow} .*replace it with --date {tomorrow}"):
+        take(lake, None, record())
+    assert take(lake, tomorrow, record()).scan.rows == 1
+
+
 @pytest.mark.parametrize("date", [pd.NaT, float("nan"), 20261101, b"2026-11-01", ["2026-11-01"], "", "2026-11-31"])
 def test_a_value_that_is_not_a_date_is_refused(lake: Path, date) -> None:
     with pytest.raises(ConfigError, match="is not a date; use YYYY-MM-DD"):

@@ -18,7 +18,7 @@ from scenario_etl.errors import (
 from scenario_etl.lake import LakeTable
 from scenario_etl.lake_reader import read_history
 from scenario_etl.resources import COLLECTIONS
-from tests.helpers import record
+from tests.helpers import record, said
 from tests.lakes import DAYS, path_of, take
 
 
@@ -211,3 +211,12 @@ def test_a_datetime_without_a_zone_is_in_utc(lake: Path) -> None:
     take(lake, DAYS[0], record())
     assert changes(lake, "collections", since=pd.Timestamp(DAYS[0])).num_rows == 1
     assert changes(lake, "collections", since=dt.datetime(2026, 11, 1, 23, 59)).num_rows == 1
+
+
+def test_a_file_in_the_place_of_a_lake_is_named_as_one(run, tmp_path: Path) -> None:
+    (tmp_path / "c.parquet").touch()
+    for command in (("changes", "collections", "c.parquet"), ("report", "c.parquet", "r.html")):
+        done = run(*command)
+        assert done.returncode == 74
+        words = "error: cannot read c.parquet/collections: a part of its path is a file; name the folder of a lake"
+        assert said(done.stderr) == [words]

@@ -3,7 +3,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from scenario_etl import Emulator, snapshot
+from scenario_etl import Client, Emulator, snapshot
 from scenario_etl.emulator import Fault
 from scenario_etl.errors import ConfigError
 from tests.helpers import record
@@ -121,3 +121,12 @@ def test_a_damaged_scope_is_a_config_error_that_names_the_file_and_can_be_accept
     with pytest.raises(ConfigError, match=r"part-0\.parquet.*--accept-scope"):
         take(lake, DAYS[1], record())
     assert take(lake, DAYS[1], record(), accept_scope=True).scan.rows == 1
+
+
+def test_the_error_after_an_emulator_has_moved_to_another_port_names_the_option(lake: Path) -> None:
+    take(lake, DAYS[0], record())
+    with Emulator([record()]) as api, Client("demo", "demo", base_url=api.url) as client:
+        with pytest.raises(ConfigError, match=r"; or start the emulator with the same --port \(port=\) as before$"):
+            take(lake, DAYS[1], record(), client=client)
+        with pytest.raises(ConfigError, match=r"\(accept_scope=True\)$"):
+            take(lake, DAYS[1], record(), project_id=API.project_ids[0])

@@ -199,3 +199,9 @@ def test_a_call_returns_its_value_or_raises_its_error_within_its_time() -> None:
     with pytest.raises(TimeoutError):
         stores.call(released.wait, seconds=0.01)
     released.set()
+
+
+@pytest.mark.parametrize("uri", ["s3:/bucket/c.parquet", "S3:bucket/c.parquet", "gs:/bucket/c.parquet"])
+def test_a_uri_that_lost_its_slashes_is_refused_and_not_taken_for_a_path(uri: str) -> None:
+    with pytest.raises(ConfigError, match=f"^{uri} is not a URI; write {uri[:2].lower()}://$"):
+        stores.filesystem(uri)

@@ -55,10 +55,11 @@ def test_values_that_are_not_urls_give_none_and_a_repeated_url_is_fetched_once(a
     assert images[1] is images[3]
 
 
-def test_an_expired_signature_gives_none(api: Emulator) -> None:
+def test_an_expired_signature_gives_none_and_one_warning_with_the_reason(api: Emulator, caplog) -> None:
     requested = urls(api)[0]
     api.now = datetime(2037, 1, 1, tzinfo=UTC)
-    assert fetch_thumbnails([requested]) == [None]
+    assert fetch_thumbnails([requested, None]) == [None, None]
+    assert caplog.messages == ["1 of 2 images are missing: HTTP 403 (1)"]
     assert fetch_thumbnails([re.sub("assets-transform/([^?]+).*", r"thumbnails/\1", requested)]) != [None]
 
 

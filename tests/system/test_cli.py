@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import subprocess
 from functools import partial
 from pathlib import Path
@@ -30,12 +31,14 @@ def test_the_demo_needs_no_account(run, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
-        (("export", "assets", "c.parquet"), 2, "'assets' is not"),
+        (("export", "assets", "c.parquet"), 78, "error: invalid value for 'RESOURCE': 'assets' is not"),
         (("export", "collections", "c.parquet", "--colour", "red"), 2, "No such option"),
         (("export", "collections"), 2, "Missing argument"),
         (("export", "collections", "c.parquet", "--page-size", "0"), 78, "between 1 and 100, got 0"),
         (("export", "collections", "c.parquet", "--page-size", "101"), 78, "between 1 and 100, got 101"),
-        (("export", "collections", "c.parquet", "--attempts", "0"), 2, "0 is not in the range"),
+        (("export", "collections", "c.parquet", "--page-size", "x"), 78, "error: invalid value for '--page-size': 'x'"),
+        (("export", "collections", "c.parquet", "--attempts", "0"), 78, "error: invalid value for '--attempts': 0 is"),
+        (("export", "collections", "c.parquet", "--attempts"), 2, "requires an argument"),
         (("export", "collections", "c.parquet", "--base-url", "http://api.example"), 78, "use https"),
         (
             ("export", "collections", "c.parquet", "--demo", "--base-url", "x"),
@@ -45,7 +48,8 @@ def test_the_demo_needs_no_account(run, tmp_path: Path) -> None:
         (("export", "collections", "missing/c.parquet"), 74, "missing does not exist; create it first"),
         (("export", "collections", "."), 74, "it is a folder"),
         (("export", "collections", "/proc/c.parquet"), 74, "cannot write /proc/c.parquet"),
-        (("head", "collections", "--rows", "-1"), 2, "-1 is not in the range"),
+        (("head", "collections", "--rows", "-1"), 78, "-1 is not in the range"),
+        (("changes", "collections", "lake", "--since", "2026-11-31"), 78, "error: '2026-11-31' is not a date"),
     ],
 )
 def test_what_is_wrong_is_known_before_any_request(run, api, arguments, code: int, words: str) -> None:
@@ -53,12 +57,20 @@ def test_what_is_wrong_is_known_before_any_request(run, api, arguments, code: in
     assert (done.returncode, api.requests, done.stdout) == (code, [], "")
     assert words in done.stderr
     assert "Traceback" not in done.stderr
+    assert done.stderr.count("\n") == 1 or code == 2  # click shows the usage
 
 
 def test_a_wrong_key_is_one_request_exit_77_and_one_line_that_says_what_to_fix(run, api) -> None:
     done = run("export", "collections", "c.parquet", api=api, SCENARIO_SDK_API_SECRET="wr0ng")
     assert (done.returncode, len(api.requests), done.stderr.count("\n")) == (77, 1, 1)
     assert "401 Unauthorized; check SCENARIO_SDK_API_KEY and SCENARIO_SDK_API_SECRET" in done.stderr
+
+
+def test_the_demo_names_its_projects_where_another_is_requested(run) -> None:
+    done = run("head", "collections", "--demo", "--project-id", "proj_x")
+    assert (done.returncode, len(said(done.stderr))) == (77, 1)
+    assert re.search("no project of this id; set --project-id to one of proj_[^,]+, proj_", done.stderr)
+    assert "SCENARIO_SDK" not in done.stderr
 
 
 def test_no_key_is_exit_78_and_names_the_variables(run) -> None:
@@ -108,10 +120,13 @@ def test_the_secret_appears_in_no_output_at_any_log_level(run, tmp_path: Path) -
 
 
 def test_head_shows_a_table_that_fits_the_terminal_without_signatures(run, api) -> None:
-    done = run("head", "collections", "--rows", "3", api=api, COLUMNS="100")
+    done = run("head", "collections", "--rows", "3", api=api, COLUMNS="80")
     assert done.returncode == 0
-    assert max(map(len, done.stdout.splitlines())) <= 100
-    assert all(name in done.stdout for name in ("id", "item_count", "updated_at"))
+    assert max(map(len, done.stdout.splitlines())) <= 80
+    header, row, *_, hidden, _ = done.stdout.splitlines()
+    assert header.split() == ["name", "item_count", "updated_at", "asset_count"]
+    assert re.search(r" 20\d\d-\d\d-\d\d \d\d:\d\dZ +\d+$", row)
+    assert hidden.startswith("(6 more columns: id, owner_id, model_count, ")
     assert "Signature" not in done.stdout
     assert api.requests == [("GET", "/v1/collections?pageSize=3")]
 
@@ -205,6 +220,7 @@ def test_help_teaches_and_keeps_each_example_on_its_own_line(run, command, line:
     assert done.stdout.startswith("Usage: scenario-etl")
     assert line in [shown.strip() for shown in done.stdout.splitlines()]
     assert not {"\\", "\b"} & set(done.stdout)
+    assert max(map(len, done.stdout.splitlines())) <= 80
 
 
 def test_secrets_can_be_mounted_as_files(run, api, tmp_path: Path) -> None:

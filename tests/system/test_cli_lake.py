@@ -2,7 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from scenario_etl import Emulator, history
+from scenario_etl import ConfigError, Emulator, history, read_snapshot
+from tests.helpers import said
 
 
 @pytest.fixture
@@ -25,6 +26,8 @@ def test_days_makes_a_history_with_snapshots_that_the_guard_rejected(run, tmp_pa
     again = run("snapshot", "collections", "lake", "--demo", "--days", "30")
     assert (again.returncode, again.stderr.count("\n")) == (78, 1)
     assert "lake has snapshots of collections; --days needs a lake without any" in again.stderr
+    short = run("snapshot", "collections", "short", "--demo", "--days", "2")
+    assert said(short.stderr)[-2].startswith("short: 2 snapshots; to see them: ")
     other = run("snapshot", "collections", "lake", "--demo")
     assert other.returncode == 78  # the demo without a history is another scope
     assert "--days simulates history; use it with --demo" in run("snapshot", "collections", "x", "--days", "9").stderr
@@ -33,15 +36,33 @@ def test_days_makes_a_history_with_snapshots_that_the_guard_rejected(run, tmp_pa
 def test_changes_say_which_snapshot_was_rejected_which_had_none_and_which_no_snapshot(run) -> None:
     assert run("snapshot", "collections", "lake", "--demo", "--days", "30", "--date", "2026-11-23").returncode == 0
 
-    def redact_uri(*arguments: str) -> str:
-        return run("changes", "collections", "lake", *arguments).stdout
+    def changes(*arguments: str) -> str:
+        return run("changes", "collections", "lake", *arguments, COLUMNS="80").stdout
 
-    assert "2026-11-04   rejected by the guard\n" in redact_uri()
-    assert redact_uri("--date", "2026-11-04") == "2026-11-04: rejected by the guard\n"
-    assert redact_uri("--date", "2026-11-23") == "2026-11-23: no changes\n"
-    assert redact_uri("--date", "2025-01-01") == "no snapshot of 2025-01-01\n"
-    assert redact_uri("--since", "2027-01-01") == "no snapshot since 2027-01-01\n"
-    assert redact_uri("--date", "2026-11-21").splitlines()[0].split()[:2] == ["change", "name"]
+    assert "2026-11-04   rejected by the guard\n" in changes()
+    assert changes("--date", "2026-11-04") == "2026-11-04: rejected by the guard\n"
+    assert changes("--date", "2026-11-23") == "2026-11-23: no changes\n"
+    assert changes("--since", "2027-01-01") == "no snapshot since 2027-01-01; the newest is of 2026-11-23\n"
+    assert changes("--date", "2026-11-21").splitlines()[0].split() == ["change", "name", "changed_columns"]
+
+
+def test_a_date_without_a_snapshot_is_the_same_error_as_in_python_and_says_which_dates_there_are(
+    run, api, tmp_path: Path
+) -> None:
+    for number, dates in enumerate(("only 2026-11-21", "2 dates, from 2026-11-21 to 2026-11-22")):
+        assert run("snapshot", "collections", "lake", "--date", f"2026-11-2{number + 1}", api=api).returncode == 0
+        with pytest.raises(ConfigError) as caught:
+            read_snapshot(tmp_path / "lake", "collections", "2026-11-20")
+        message = f"has no snapshot of collections for 2026-11-20; it has {dates}"
+        assert str(caught.value) == f"{tmp_path}/lake {message}"
+        done = run("changes", "collections", "lake", "--date", "2026-11-20")
+        assert (done.returncode, said(done.stderr)) == (78, [f"error: lake {message}"])
+
+
+def test_a_date_and_the_first_of_several_exclude_each_other(run, lake: Path) -> None:
+    done = run("changes", "collections", lake, "--date", "2026-11-02", "--since", "2026-11-01")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "--date and --since cannot be used together" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -44,6 +44,13 @@ def test_json_logs_are_one_object_a_line(run, api) -> None:
     assert [line["level"] for line in lines] == ["debug"] * 3 + ["info"]
 
 
+def test_a_request_is_logged_once_and_a_redirect_with_its_target(run, api) -> None:
+    api.faults.append(Fault(status=307, headers={"Location": f"{api.url}/collections?pageSize=1&x=1"}))
+    first, second, _ = said(run("check", "-v", api=api).stderr + "2026-11-26T00:00:00Z scenario-etl: \n")
+    assert first == f"GET {api.url}/collections?... (page 1)"
+    assert second == f"{first}, redirected to {api.url}/collections?..."
+
+
 def test_the_bar_can_be_switched_on_where_stderr_is_no_terminal(run, api) -> None:
     assert "records/s" in run("export", "collections", "c.parquet", "--progress", api=api).stderr
     assert "records/s" not in run("export", "collections", "c.parquet", api=api).stderr

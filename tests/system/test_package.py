@@ -47,14 +47,15 @@ def test_all_is_exactly_the_public_names() -> None:
 def test_the_package_tells_its_version_its_charts_and_what_to_call() -> None:
     assert scenario_etl.__version__ == version("scenario-etl")
     assert scenario_etl.charts is importlib.import_module("scenario_etl.dashboard.charts")
+    assert scenario_etl.charts is importlib.import_module("scenario_etl.charts")
     assert "extract_collections() returns a DataFrame" in scenario_etl.__doc__
     with scenario_etl.Emulator(1) as api:
         assert repr(api) == f"<scenario_etl.Emulator {api.url}>"
 
 
-def test_charts_without_their_extra_say_how_to_install_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize("code", ["from scenario_etl import charts", "import scenario_etl.charts"])
+def test_charts_without_their_extra_say_how_to_install_it(tmp_path: Path, code: str) -> None:
     (tmp_path / "matplotlib.py").write_text("raise ModuleNotFoundError('no', name='matplotlib')")
-    code = "from scenario_etl import charts"
     done = subprocess.run(
         [sys.executable, "-c", code],
         env=environment(PYTHONPATH=f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"),

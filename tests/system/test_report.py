@@ -226,6 +226,13 @@ def test_the_command_writes_the_page_or_an_error(run, tmp_path: Path, lake: Path
     assert (tmp_path / "page.html").stat().st_size > 10_000
 
 
+def test_the_page_of_a_demo_without_thumbnails_advises_a_new_lake(run) -> None:
+    assert run("snapshot", "collections", "lake", "--demo", "--days", "2", "--no-thumbnails").returncode == 0
+    done = run("report", "lake", "page.html")
+    assert done.returncode == 0
+    assert re.search(r"thumbnails are missing: no response \(\d+\); make a new lake with --demo$", said(done.stderr)[1])
+
+
 def test_another_file_suffix_is_a_config_error(run, tmp_path: Path, lake: Path) -> None:
     done = run("report", lake, "page.pdf")
     assert (done.returncode, list(tmp_path.glob("page*"))) == (78, [])

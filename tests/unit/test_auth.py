@@ -26,6 +26,37 @@ def test_without_credentials_the_error_names_the_variables() -> None:
         Client()
 
 
+def test_the_error_without_credentials_names_each_variable_once() -> None:
+    with pytest.raises(ConfigError) as caught:
+        Client()
+    assert re.findall(r"SCENARIO_SDK_\w+", str(caught.value)) == [
+        "SCENARIO_SDK_API_KEY", "SCENARIO_SDK_API_SECRET", "SCENARIO_SDK_JWT",
+    ]  # fmt: skip
+
+
+def test_an_error_of_refused_credentials_names_where_they_came_from(monkeypatch) -> None:
+    assert str(failure((401, {}, {}))).endswith("; check api_key and api_secret, and the project")
+    monkeypatch.setenv("SCENARIO_SDK_API_KEY", "k")
+    monkeypatch.setenv("SCENARIO_SDK_API_SECRET", "s")
+    for arguments, names in (
+        ({"api_key": None, "api_secret": None}, "SCENARIO_SDK_API_KEY and SCENARIO_SDK_API_SECRET"),
+        ({"api_key": "k", "api_secret": None}, "api_key and SCENARIO_SDK_API_SECRET"),
+    ):
+        assert str(failure((401, {}, {}), **arguments)).endswith(f"; check {names}, and the project")
+
+
+@pytest.mark.parametrize("padded", [" hush", "hush ", "hush\n", "\thush", "hush\r\n"])
+def test_a_key_or_secret_with_space_around_it_is_an_error_that_names_it_and_does_not_show_it(
+    monkeypatch, padded: str
+) -> None:
+    with pytest.raises(ConfigError, match=r"^api_key starts or ends with a space or a line break; remove it$"):
+        Client(padded, "s")
+    monkeypatch.setenv("SCENARIO_SDK_API_KEY", "k")
+    monkeypatch.setenv("SCENARIO_SDK_API_SECRET", padded)
+    with pytest.raises(ConfigError, match=r"^SCENARIO_SDK_API_SECRET starts or ends with a space or a line break"):
+        Client()
+
+
 def test_half_a_key_is_an_error_that_names_the_other_half(monkeypatch) -> None:
     monkeypatch.setenv("SCENARIO_SDK_JWT", "jwt")
     with pytest.raises(ConfigError, match=r"credentials: SCENARIO_SDK_API_SECRET is not set"):
@@ -88,7 +119,7 @@ def test_a_bearer_callable_that_fails_is_a_config_error() -> None:
 @pytest.mark.parametrize("status", [401, 403])
 def test_a_refused_key_is_one_request_and_says_what_to_fix(status: int) -> None:
     client, adapter = answering((status, {}, {"reason": "Unauthorized"}))
-    with pytest.raises(AuthError, match="Unauthorized; check SCENARIO_SDK_API_KEY") as caught:
+    with pytest.raises(AuthError, match="Unauthorized; check api_key and api_secret, and the project") as caught:
         pages(client)
     assert (len(adapter.requests), caught.value.status) == (1, status)
 

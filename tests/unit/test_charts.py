@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 import scenario_etl
-from scenario_etl import charts
+from scenario_etl import ConfigError, charts
 from scenario_etl.dashboard.style import PIXELS_PER_INCH, WIDTH
 from scenario_etl.dashboard.text import percent, shorten
 
@@ -295,3 +295,25 @@ def test_a_table_may_be_an_arrow_table_and_a_keyword() -> None:
 def test_signatures_show_the_parameters() -> None:
     assert list(inspect.signature(charts.growth).parameters) == ["history", "width"]
     assert list(inspect.signature(charts.activity).parameters) == ["changes", "names", "width"]
+
+
+def test_a_sheet_with_another_number_of_images_than_collections_is_refused() -> None:
+    for images in ([None] * 7, [None] * 9, []):
+        with pytest.raises(ConfigError, match=f"one image for each collection, got {len(images)} images for 8 coll"):
+            charts.contact_sheet(collections(), images)
+
+
+def test_images_that_were_not_fetched_are_counted_on_their_own() -> None:
+    target = io.BytesIO()
+    Image.new("RGB", (20, 10), "red").save(target, "JPEG")
+    urls = ["https://cdn.example/x"] * 6 + [None] * 2
+    image = target.getvalue()
+    for images, title in (
+        ([None] * 3 + [image] * 3 + [None] * 2, "8 collections, 2 without a thumbnail, 3 thumbnails not fetched"),
+        ([None] + [image] * 5 + [None] * 2, "8 collections, 2 without a thumbnail, 1 thumbnail not fetched"),
+        ([image] * 6 + [None] * 2, "8 collections, 2 without a thumbnail"),
+    ):
+        figure = charts.contact_sheet(collections().assign(thumbnail_url=urls), images)
+        assert charts.title_of(figure) == title
+    drawn = [text.get_text() for axis in figure.axes for text in axis.texts]
+    assert drawn.count("no thumbnail") == 2

@@ -51,7 +51,7 @@ def test_a_full_disk_is_a_destination_error_with_advice(old: Path) -> None:
         ("file/x.parquet", "file is not a folder"),
         ("/proc/x.parquet", "cannot write /proc/x.parquet"),
         ("n" * 256, "File name too long"),
-        ("new/", "it is a folder; specify a file"),
+        ("new/", "it ends with a slash, so it is a folder; specify a file in it"),
         ("/dev/null", "it is a device or a pipe"),
         ("pipe", "it is a device or a pipe"),
     ],

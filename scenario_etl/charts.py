@@ -1,0 +1,13 @@
+"""Charts, under their public name: the module `scenario_etl.dashboard.charts`. Needs the extra `report`."""
+
+import sys
+
+from scenario_etl.extras import install_command
+
+try:
+    from scenario_etl.dashboard import charts
+except ModuleNotFoundError as error:
+    advice = f"scenario_etl.charts needs {error.name}; install it: {install_command('report')}"
+    raise ModuleNotFoundError(advice, name=error.name) from None
+
+sys.modules[__name__] = charts

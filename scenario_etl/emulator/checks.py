@@ -1,0 +1,74 @@
+"""Checks of arguments: each raises a ValueError with what is allowed and what was passed."""
+
+from collections.abc import Iterable
+from datetime import date, datetime
+from numbers import Integral, Real
+from typing import Any
+
+MAX_QUOTED_CHARACTERS = 60
+
+
+def whole_number(name: str, value: Any, minimum: int = 0, maximum: int | None = None) -> int:
+    """Return a whole number within bounds, which are allowed themselves."""
+    bounds = f"of at least {minimum:,}" if maximum is None else f"between {minimum:,} and {maximum:,}"
+    is_whole = isinstance(value, Integral) and not isinstance(value, bool)
+    if not is_whole or value < minimum or (maximum is not None and value > maximum):
+        raise _wrong(name, f"a whole number {bounds}", value)
+    return int(value)
+
+
+def seconds(name: str, value: Any) -> float:
+    """Return a number of seconds."""
+    is_number = isinstance(value, Real) and not isinstance(value, bool)
+    if not is_number or not 0 <= value < float("inf"):
+        raise _wrong(name, "a number of seconds, 0 or more", value)
+    return float(value)
+
+
+def rows(name: str, value: Any) -> list[Any]:
+    """Return the rows that a number of collections, or an iterable of them, stands for."""
+    is_number = isinstance(value, Integral) and not isinstance(value, bool)
+    if is_number and value >= 0:
+        return list(range(int(value)))
+    if isinstance(value, Iterable) and not isinstance(value, str | bytes | dict):
+        return list(value)
+    raise _wrong(name, "a whole number, 0 or more, or a list of records", value)
+
+
+def instances(name: str, value: Any, kind: type) -> list[Any]:
+    """Return a list of instances of a class, or None."""
+    if not isinstance(value, Iterable) or isinstance(value, str | bytes | dict):
+        raise _wrong(name, f"a list of {kind.__name__} objects or None", value)
+    values = list(value)
+    for each in values:
+        if each is not None and not isinstance(each, kind):
+            raise _wrong(name, f"a list of {kind.__name__} objects or None", each)
+    return values
+
+
+def text(name: str, value: Any) -> str:
+    """Return text that is not empty."""
+    if not isinstance(value, str) or not value:
+        raise _wrong(name, "a string that is not empty", value)
+    return value
+
+
+def time(name: str, value: Any) -> datetime:
+    """Return a time with a zone."""
+    if not isinstance(value, datetime) or value.tzinfo is None:
+        raise _wrong(name, "a datetime with a time zone", value)
+    return value
+
+
+def day(name: str, value: Any) -> date:
+    """Return a date without a time."""
+    if not isinstance(value, date) or isinstance(value, datetime):
+        raise _wrong(name, "a datetime.date", value)
+    return value
+
+
+def _wrong(name: str, allowed: str, value: object) -> ValueError:
+    quoted = " ".join(repr(value).split())
+    if len(quoted) > MAX_QUOTED_CHARACTERS:
+        quoted = f"{quoted[: MAX_QUOTED_CHARACTERS - 3]}..."
+    return ValueError(f"{name} must be {allowed}, got {quoted}")
