@@ -133,7 +133,7 @@ MUTATIONS = [
     Mutation("5 a record is an object", "records", '        self._check_objects("", records, records, {dict})', "        records = [r for r in records if type(r) is dict]"),
     Mutation("5 a thumbnail is an object", "records", "                self._check_objects(path, objects[path], records, {dict, type(None)})",
              "                objects[path] = [o if type(o) is dict else None for o in objects[path]]"),
-    Mutation("5 a path of three parts is followed", "records", "for part in _prefixes(column.field)", 'for part in {column.field.partition(".")[0], column.field}'),
+    Mutation("5 a path of three parts is followed", "records", '    return accumulate(path.split("."), "{}.{}".format)', '    return iter({path.partition(".")[0], path})'),
     Mutation("5 nulls stand where they were", "schema", "[value is not None for value in values]", "[value is not None for value in reversed(values)]"),
     Mutation("5 text is measured in bytes", "schema", "if len(encoded) == len(joined) else (len(text.encode()) for text in texts)", "if True else ()"),
     Mutation("5 missing fields are counted", "records", "        if nulls and column.nullable:", "        if False:"),
