@@ -3,7 +3,7 @@
 import base64
 import os
 import re
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from pathlib import Path
 
@@ -42,6 +42,9 @@ class BasicAuth:
         """Return the credentials that follow the scheme in the Authorization header."""
         return self._encoded
 
+    def release(self, _: str) -> None:
+        """Do nothing, as an API key is constant."""
+
     def can_refresh(self, _: int, __: str) -> bool:
         """Whether a rejected request may succeed with new credentials; never, as an API key is constant."""
         return False
@@ -58,6 +61,7 @@ class BearerAuth:
         self._token = token
         self._lock = ForkSafeLock()
         self._recent = deque([] if callable(token) else [_check_token(token)], MAX_RECENT_TOKENS)
+        self._in_use = Counter[str]()
 
     def credentials(self) -> str:
         """Return the credentials that follow the scheme in the Authorization header.
@@ -72,7 +76,13 @@ class BearerAuth:
         token = _check_token(_call(self._token))
         with self._lock:
             self._recent.append(token)
+            self._in_use[token] += 1
         return token
+
+    def release(self, token: str) -> None:
+        """Forget that a request uses a token; it remains one of the most recent."""
+        with self._lock:
+            self._in_use -= Counter([token])
 
     def can_refresh(self, status: int, error_type: str) -> bool:
         """Whether the API's gateway rejected an expired JWT, and the callable may return a new one."""
@@ -80,9 +90,9 @@ class BearerAuth:
 
     @property
     def secrets(self) -> list[str]:
-        """The most recent tokens of all threads."""
+        """The most recent tokens of all threads, and those that requests use now."""
         with self._lock:
-            return [*self._recent]
+            return list({*self._recent, *self._in_use})
 
 
 def authorization(api_key: str | None, api_secret: str | None, bearer_token: Token | None) -> BasicAuth | BearerAuth:

@@ -146,7 +146,7 @@ def add_snapshot(
     reading = replace(reading, requests_per_minute=0) if days else reading
     start_logging(connection.log_format, connection.verbose)
     with (
-        reporting(resource, outputs) as write_report,
+        reporting(resource, outputs, lake=lake) as write_report,
         demo_api(connection) as api,
         connect(connection, reading, api, api_name=f"demo, {days} days" if days else "demo") as client,
     ):

@@ -6,7 +6,7 @@ import re
 import shutil
 import sys
 import textwrap
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -178,7 +178,7 @@ def finish(message: str, report: dict[str, Any], outputs: Outputs) -> None:
 
 @contextmanager
 def reporting(
-    resource: str, outputs: Outputs, destination: str | None = None
+    resource: str, outputs: Outputs, destination: str | None = None, lake: str | None = None
 ) -> Iterator[Callable[[dict[str, Any]], None]]:
     """Yield a function that writes the report of a run to its files, which are opened before the run starts.
 
@@ -189,6 +189,8 @@ def reporting(
     places = [filesystem(name)[1] for name in names]
     if same := [name for name, place in zip(names, places, strict=True) if places.count(place) > 1]:
         raise ConfigError(f"the outputs must be different files, got {', '.join(map(redact_uri, same))}")
+    if lake is not None:
+        _check_outside(requested, lake)
     try:
         with ExitStack() as stack:
             paths = {name: stack.enter_context(atomic_write(name)) for name in requested}
@@ -197,12 +199,22 @@ def reporting(
         code, message = describe_failure(error)
         message = without_credentials(message)
         report = {"succeeded": False, "resource": resource, "exit_code": code, "message": message}
-        with suppress(ScenarioError), ExitStack() as stack:  # the first error counts
+        with suppress(ScenarioError, OSError), ExitStack() as stack:  # the first error counts
             paths = {name: stack.enter_context(atomic_write(name)) for name in requested}
             _write_report(paths, report, outputs)
         if outputs.report == "-" and sys.stdout:
-            write_stdout(_as_json(report), newline=False)
+            with suppress(ScenarioError, OSError):
+                write_stdout(_as_json(report), newline=False)
         raise
+
+
+def _check_outside(outputs: Iterable[str], lake: str) -> None:
+    """Raise ConfigError if an output is in the folder of a lake, where it might replace a snapshot."""
+    store, folder = filesystem(lake)
+    for name in outputs:
+        output_store, place = filesystem(name)
+        if output_store.type_name == store.type_name and f"{place}/".startswith(f"{folder}/"):
+            raise ConfigError(f"{redact_uri(name)} is in the lake; write the report and the metrics to another folder")
 
 
 def describe_failure(error: BaseException) -> tuple[int, str]:
@@ -256,7 +268,7 @@ def _as_metrics(report: dict[str, Any], earlier: dict[str, str]) -> str:
 def _read_metrics(path: str, resource: str) -> dict[str, str]:
     """Return the values of a resource in a file of an earlier run, by name; none where it cannot be read."""
     try:
-        text = Path(path).expanduser().read_text()
+        text = Path(filesystem(path)[1]).read_text()
     except (OSError, ValueError):
         return {}
     value = r"[-+]?[0-9]+(?:\.[0-9]+)?(?:e[-+]?[0-9]+)?"

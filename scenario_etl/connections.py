@@ -21,6 +21,8 @@ from scenario_etl.watchdog import watch_connections
 
 BASE_URL = "https://api.cloud.scenario.com/v1"
 CONNECT_TIMEOUT = 5.0  # seconds
+MIN_SECRET_LENGTH = 8  # characters of a header or cookie; shorter values would be redacted in ordinary words
+PUBLIC_HEADERS = {"accept", "accept-encoding", "accept-language", "connection", "user-agent"}
 HEADERS = {"Accept": "application/json", "Accept-Encoding": "gzip", "User-Agent": "scenario-etl"}
 
 
@@ -35,7 +37,6 @@ class Connections:
     Attributes:
         base_url: The base URL of the API, without a trailing slash.
         timeout: The read timeout in seconds.
-        proxy_secrets: The password of the proxy, decoded and as written in its URL.
 
     Raises:
         ConfigError: The proxy of the environment or the session is not a valid URL.
@@ -58,7 +59,18 @@ class Connections:
         self._settings: dict[str, Any] = dict(settings)
         if base_url.startswith("http:"):  # loopback, which a proxy cannot reach
             self._settings["proxies"] = {}
-        self.proxy_secrets = _proxy_secrets(base_url, self._settings["proxies"])
+        self._proxy_secrets = _proxy_secrets(base_url, self._settings["proxies"])
+
+    @property
+    def secrets(self) -> list[str]:
+        """The password of the proxy, and the headers and cookies of the session that may be credentials."""
+        headers = self._session.headers.items()
+        values = [
+            *(value for name, value in headers if name.lower() not in PUBLIC_HEADERS),
+            *(cookie.value for cookie in self._session.cookies),
+        ]
+        texts = [value.decode("latin-1") if isinstance(value, bytes) else value for value in values]
+        return [*self._proxy_secrets, *(text for text in texts if text and len(text) >= MIN_SECRET_LENGTH)]
 
     def close(self) -> None:
         """Close the connections, unless the session belongs to the user."""

@@ -16,11 +16,10 @@ import pyarrow as pa
 from scenario_etl.diff import joined_keys, keys_of, to_arrow, to_numpy
 from scenario_etl.errors import APIError, TransientError
 from scenario_etl.guard import Baseline, Guard
-from scenario_etl.lookups import Lookups
+from scenario_etl.lookups import OWNER, Lookups
 from scenario_etl.redact import redact
 from scenario_etl.schema import Resource, strings
 
-OWNER = "owner_id"
 LOGGED_LOOKUPS = 50  # number of lookups between two lines of the log
 
 logger = logging.getLogger("scenario_etl")

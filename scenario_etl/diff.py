@@ -86,11 +86,11 @@ def keys_of(resource: Resource, file: LakeFile) -> pa.ChunkedArray:
     """Return the key of each row of a file.
 
     Raises:
-        SchemaError: Two rows have the same key, in a file that another program has rewritten.
+        SchemaError: Two rows have the same key, because another program has rewritten the file.
 
     """
     keys = joined_keys([file.column(name) for name in resource.primary_key])
-    if not file.footer and (repeated := len(keys) - len(keys.unique())):
+    if repeated := len(keys) - len(keys.unique()):
         raise SchemaError(f"{file.uri}: {repeated:,} duplicate keys; restore the file, or remove its folder")
     return keys
 

@@ -16,13 +16,11 @@ class FilterType:
     """The validation and encoding of the value of a filter.
 
     Attributes:
-        description: Description of a valid value, such as "text".
         encode: Function of the name and the value of an argument that returns the query value, or raises ConfigError.
         is_list: Whether the value is a list, which is encoded as one string with commas.
 
     """
 
-    description: str
     encode: Callable[[str, Any], str]
     is_list: bool = False
 
@@ -101,24 +99,30 @@ def _encode_texts(name: str, value: Any) -> str:
     return ",".join(sorted({text(name, each) for each in values}))
 
 
-def _encode_date(name: str, value: Any) -> str:
+def _encode_date(name: str, value: Any, round_up: dt.timedelta = dt.timedelta()) -> str:
     """Return a time in ISO 8601, in UTC with milliseconds as in the API; a date is its start."""
     try:
-        moment = _moment(value)
-        return moment.astimezone(dt.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        moment = (_moment(value) + round_up).astimezone(dt.UTC)
+        return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")  # rounded down
     except (ValueError, OverflowError):  # an offset of a day or more, or one that leads out of the calendar
         raise ConfigError(
             f"{name} must be a date or time, such as 2026-11-23T08:00:00Z, got {redact(repr(value))}"
         ) from None
 
 
+def _encode_end(name: str, value: Any) -> str:
+    return _encode_date(name, value, dt.timedelta(microseconds=999))
+
+
 def _moment(value: Any) -> dt.datetime:
     """Return a date or time as a datetime with an offset, UTC by default; raise ValueError for other values."""
-    if isinstance(value, str) and re.fullmatch(r"\d{4}-\d{2}-\d{2}.*", value, re.ASCII):
+    if isinstance(value, str) and re.fullmatch(r"\d{4}-\d{2}-\d{2}(?!.*[.,]\d{7}).*", value, re.ASCII):
         value = dt.datetime.fromisoformat(value)
     if isinstance(value, dt.date) and not isinstance(value, dt.datetime):
         value = dt.datetime.combine(value, dt.time())
     if not isinstance(value, dt.datetime) or value != value:  # noqa: PLR0124 - pandas' NaT is a datetime
+        raise ValueError
+    if getattr(value, "nanosecond", None):  # of a Timestamp of pandas
         raise ValueError
     return value.replace(tzinfo=dt.UTC) if value.utcoffset() is None else value
 
@@ -127,10 +131,11 @@ def _encode_flag(name: str, value: Any) -> str:
     return str(flag(name, value)).lower()
 
 
-TEXT = FilterType("text", text)
-TEXTS = FilterType("list of texts", _encode_texts, is_list=True)
-DATE = FilterType("date or time in UTC", _encode_date)
-FLAG = FilterType("true or false", _encode_flag)
+TEXT = FilterType(text)
+TEXTS = FilterType(_encode_texts, is_list=True)
+DATE = FilterType(_encode_date)  # a lower bound, or what has no fraction of a millisecond
+END_DATE = FilterType(_encode_end)  # an upper bound, so that no record before it is left out
+FLAG = FilterType(_encode_flag)
 
 # not in resources.py, because rate limiting needs it, too
 PROJECT_ID = Filter("project_id", "projectId", TEXT, "Limit to one project. Default: the project of the API key.")

@@ -89,10 +89,7 @@ class LakeFile:
         with read_errors(self.uri):
             columns = self._schema.names if names is None else list(names)
             rows = self._call(partial(self._file.read, columns=columns, use_threads=False))
-        table = self._in_schema(rows, with_pandas_types(map(self._schema.field, columns)))
-        if not self.footer:
-            _check_text(self.uri, table)
-        return table
+        return self._in_schema(rows, with_pandas_types(map(self._schema.field, columns)))
 
     def row_groups(self, mask: Any) -> Iterator[tuple[int, pa.Table]]:
         """Yield each row group with a row in the mask, as the position of its first row and a table.
@@ -110,7 +107,9 @@ class LakeFile:
 
     def _in_schema(self, rows: pa.Table, schema: pa.Schema) -> pa.Table:
         columns = [
-            self._typed(rows, each.name) if each.name in rows.column_names else pa.nulls(rows.num_rows, each.type)
+            self._typed(rows, each.name)
+            if each.name in rows.column_names or not each.nullable
+            else pa.nulls(rows.num_rows, each.type)
             for each in schema
         ]
         return pa.table(columns, schema=schema)
@@ -128,6 +127,8 @@ class LakeFile:
                 f"{self.uri}: column {name} has type {column.type}, which cannot be converted to {expected.type} "
                 f"({redact(str(error))}); {RESTORE}"
             ) from error
+        if not self.footer:
+            _check_text(self.uri, typed)
         if typed.null_count and not expected.nullable:
             raise SchemaError(f"{self.uri}: column {name} has nulls; {RESTORE}")
         return typed
@@ -164,9 +165,9 @@ def read_errors(uri: str) -> Iterator[None]:
         raise failure(uri, f"cannot read {uri}: {redact(str(error), 200)}", error, advice) from error
 
 
-def _check_text(uri: str, rows: pa.Table) -> None:
+def _check_text(uri: str, column: pa.ChunkedArray) -> None:
     """Raise SchemaError if another program has written text that is not UTF-8."""
     try:
-        rows.validate(full=True)
+        column.validate(full=True)
     except pa.ArrowInvalid as error:
         raise SchemaError(f"{uri} is not valid: {redact(str(error))}; {RESTORE}") from error

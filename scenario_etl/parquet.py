@@ -115,7 +115,10 @@ def opened(source: Any) -> pq.ParquetFile:
 
     It is read through a small buffer, and nothing ahead: by default pyarrow holds the whole file in memory.
     """
-    return pq.ParquetFile(source, page_checksum_verification=True, buffer_size=READ_BUFFER, pre_buffer=False)
+    try:
+        return pq.ParquetFile(source, page_checksum_verification=True, buffer_size=READ_BUFFER, pre_buffer=False)
+    except UnicodeDecodeError as error:
+        raise pa.ArrowInvalid("the name of a column is not UTF-8") from error
 
 
 def key_values(file: pq.ParquetFile) -> dict[str, str]:

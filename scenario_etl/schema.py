@@ -15,6 +15,7 @@ from scenario_etl.errors import ConfigError
 from scenario_etl.filters import Filter
 
 MAX_EXACT_FLOAT = 2**53  # from it on a JSON number with a point may no longer be the one that was written
+RESERVED_NAMES = ("snapshot_date", "change", "changed_columns")  # of columns that a lake adds
 MIN_TIMESTAMP = -62_135_596_800_000_000  # microseconds since 1970: the start of year 1; Python knows no other years
 MAX_TIMESTAMP = 253_402_300_799_999_999  # the end of year 9999
 
@@ -103,13 +104,12 @@ class Resource:
     fixed_query: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
+        _check_columns(self.name, self.columns)
         keys = [column for column in self.columns if column.name in self.primary_key]
-        if len(keys) != len(self.primary_key) or any(
-            column.type != STRING or column.nullable or "." in column.field for column in keys
-        ):
+        if not keys or len(keys) != len(self.primary_key) or not all(map(_can_be_key, keys)):
             raise ConfigError(
                 f"{self.name}: the primary key must consist of STRING columns that are not nullable, with fields that "
-                f"are not nested, got {', '.join(self.primary_key)}"
+                f"are not nested, got {', '.join(self.primary_key) or 'no column'}"
             )
 
     @property
@@ -121,6 +121,19 @@ class Resource:
     def dictionary_columns(self) -> list[str]:
         """The names of the columns that are dictionary-encoded."""
         return [column.name for column in self.columns if column.is_categorical]
+
+
+def _check_columns(resource: str, columns: Sequence[Column]) -> None:
+    names = [column.name for column in columns]
+    for column in columns:
+        if names.count(column.name) > 1 or column.name in RESERVED_NAMES:
+            raise ConfigError(f"{resource}: a column cannot be named {column.name}, which another column is named")
+        if column.signed_url and (column.type != STRING or not column.nullable):
+            raise ConfigError(f"{resource}: {column.name} has signed URLs, so it must be a nullable STRING column")
+
+
+def _can_be_key(column: Column) -> bool:
+    return column.type == STRING and not column.nullable and "." not in column.field
 
 
 def with_pandas_types(fields: Iterable[pa.Field]) -> pa.Schema:

@@ -29,9 +29,7 @@ _EXPIRY = pa.timestamp("us", tz="UTC")
 
 
 def apply_form(value: Any, form: SignedURLs) -> Any:
-    """Return a URL in the given form, or a JSON list or object with all signed URLs in it in that form.
-
-    Other values are returned unchanged. A URL that has no such form becomes None, or is removed from its list.
+    """Return a signed URL in the given form, None if it has no such form; other values are returned unchanged.
 
     Args:
         value: The value from the API.
@@ -41,10 +39,6 @@ def apply_form(value: Any, form: SignedURLs) -> Any:
     'https://cdn.example/thumbnails/asset_1'
 
     """
-    if isinstance(value, dict):
-        return {name: apply_form(each, form) for name, each in value.items()}
-    if isinstance(value, list):
-        return [changed for each in value if (changed := apply_form(each, form)) is not None or each is None]
     if form == "keep" or not isinstance(value, str) or not _SIGNED.search(value):
         return value
     transformed = _TRANSFORMED.match(value) if form == "public" else None

@@ -82,8 +82,8 @@ class Source:
             self.counts[name] += getattr(report, name)
 
     def lookups(self) -> Lookups | None:
-        """Return the lookups of rows by id, None if the API does not support them for this resource."""
-        if not can_look_up(self.resource):
+        """Return the lookups of rows by id, None if rows of this list cannot be looked up."""
+        if not can_look_up(self.resource, self.query):
             return None
         reader = RecordReader(self.resource, signed_urls=self.options.signed_urls, redact=self.client.redact)
         return Lookups(self.resource, self.client, self.query, reader, self.counts)

@@ -20,9 +20,11 @@ from scenario_etl.dates import as_date
 from scenario_etl.errors import ConfigError, ScenarioError
 from scenario_etl.extract import scan
 from scenario_etl.lake import LakeTable, LakeTables, locked
+from scenario_etl.lake_thumbnails import COLUMNS as THUMBNAIL_COLUMNS
 from scenario_etl.lake_thumbnails import store_thumbnails
 from scenario_etl.redact import redact
 from scenario_etl.run import ScanReport, connected
+from scenario_etl.schema import Resource
 from scenario_etl.signed_urls import SignedURLs
 from scenario_etl.snapshot_run import Options, Published, Source, publish
 from scenario_etl.stores import redact_uri
@@ -162,7 +164,7 @@ def snapshot(
         accept_scope=flag("accept_scope", accept_scope),
         max_lookups=whole_number("max_lookups", max_lookups, 0),
         keep=None if keep is None else whole_number("keep", keep, 1),
-        thumbnails=_check_thumbnails(thumbnails, signed_urls),
+        thumbnails=_check_thumbnails(thumbnails, signed_urls, described.resource),
     )
     lock_timeout = number("lock_timeout", lock_timeout, 0, MAX_LOCK_TIMEOUT)
     with connected(client) as api, locked(lake, resource, lock_timeout):
@@ -172,9 +174,11 @@ def snapshot(
     return replace(report, scan=replace(report.scan, seconds=round(monotonic() - started, 3)))
 
 
-def _check_thumbnails(thumbnails: object, signed_urls: SignedURLs) -> bool:
+def _check_thumbnails(thumbnails: object, signed_urls: SignedURLs, resource: Resource) -> bool:
     if not flag("thumbnails", thumbnails):
         return False
+    if not {*THUMBNAIL_COLUMNS} <= {*resource.schema.names}:
+        raise ConfigError(f"{resource.name} has no thumbnails; omit thumbnails (--thumbnails)")
     check_pillow()
     if signed_urls == "omit":
         raise ConfigError("signed_urls must be 'public' or 'keep' if thumbnails are stored, got 'omit'")

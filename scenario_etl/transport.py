@@ -53,7 +53,7 @@ class Transport:
     @property
     def secrets(self) -> list[str]:
         """Secrets to redact in the text of every response."""
-        return [*self.authorization.secrets, *self.connections.proxy_secrets]
+        return [*self.authorization.secrets, *self.connections.secrets]
 
 
 class Endpoint:
@@ -165,14 +165,21 @@ class Endpoint:
         if logger.isEnabledFor(logging.DEBUG):
             target = "" if url == self.url else f", redirected to {redact(url, MAX_QUOTED_CHARACTERS)}"
             logger.debug("%s%s", redact(self.description, MAX_QUOTED_CHARACTERS), target)
-        transport = self._transport
+        authorization = self._transport.authorization
         try:
-            credentials = transport.authorization.credentials()
+            credentials = authorization.credentials()
         except TransientError as error:
             return RetryableError(TransientError(f"{self.description}: {error}"), "no token")
         self._credentials.append(credentials)
-        self._request.headers["Authorization"] = f"{transport.authorization.scheme} {credentials}"
+        self._request.headers["Authorization"] = f"{authorization.scheme} {credentials}"
         self._request.url = url
+        try:
+            return self._exchange()
+        finally:
+            authorization.release(credentials)
+
+    def _exchange(self) -> Response | Exception:
+        transport = self._transport
         status = None
         with Watch(self._seconds) as watch:
             ends = transport.clock() + self._seconds

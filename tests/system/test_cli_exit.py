@@ -98,6 +98,11 @@ def test_output_that_cannot_be_written_is_exit_74_and_one_line(tmp_path: Path, c
     assert "No space left on device" in done.stderr
 
 
+def test_the_error_of_a_run_is_not_replaced_by_that_of_its_closed_output(tmp_path: Path) -> None:
+    done = in_shell("scenario-etl export collections c.parquet --report - > /dev/full", tmp_path)
+    assert (done.returncode, "no credentials" in done.stderr) == (78, True), done.stderr
+
+
 @pytest.mark.parametrize("command", ["--help", "head collections --demo", "check --demo"])
 def test_a_reader_that_has_closed_stdout_is_exit_141_and_silent(command: str) -> None:
     read, write = os.pipe()

@@ -175,7 +175,7 @@ MUTATIONS = [
     Mutation("7 earlier tokens are redacted", "auth", "MAX_RECENT_TOKENS = 100", "MAX_RECENT_TOKENS = 1"),
     Mutation("7 a client is not pickled", "client", "    def __reduce__(self) -> NoReturn:", "    def _reduce(self) -> NoReturn:"),
     Mutation("7 a path that may be a secret is not shown", "auth", "    raise ConfigError(problem)", "    raise ConfigError(problem + path)"),
-    Mutation("7 a proxy's password is redacted", "transport", ", *self.connections.proxy_secrets]", "]"),
+    Mutation("7 a proxy's password is redacted", "transport", ", *self.connections.secrets]", "]"),
     Mutation("7 keys in a URI are not shown", "stores", 'text = _UNFINISHED.sub(r"\\1...", _USER.sub(r"\\1", text).partition("?")[0])', "pass"),
     Mutation("7 what waits for its upload is private", "publish", "os.path.basename(key), 0o600)", "os.path.basename(key), 0o666)"),
     Mutation("7 tracebacks have no credentials", "cli_output", "return without_credentials(super().formatException(ei))", "return super().formatException(ei)"),

@@ -4,8 +4,7 @@ import pytest
 
 from scenario_etl.errors import SchemaError
 from scenario_etl.records import RecordReader
-from scenario_etl.schema import JSON, STRING, STRINGS, Column, Resource
-from scenario_etl.signed_urls import SignedURLs
+from scenario_etl.schema import JSON, STRING, Column, Resource
 
 SIGNED = "https://cdn.example/assets-transform/asset_1?Policy=p&Signature=s"
 PUBLIC = "https://cdn.example/thumbnails/asset_1"
@@ -74,27 +73,10 @@ def test_a_required_column_needs_its_parent_object_as_well(parent: dict) -> None
         reader.read([{"id": "j1"} | parent])
 
 
-@pytest.mark.parametrize(
-    ("form", "urls", "document"),
-    [
-        ("keep", [SIGNED, "text"], f'{{"frames":["{SIGNED}",null],"url":"{SIGNED}"}}'),
-        ("public", [PUBLIC, "text"], f'{{"frames":["{PUBLIC}",null],"url":"{PUBLIC}"}}'),
-        ("omit", ["text"], '{"frames":[null],"url":null}'),
-    ],
-)
-def test_signed_urls_in_lists_and_json_take_the_form_asked_for(form: SignedURLs, urls: list, document: str) -> None:
-    columns = [Column("urls", "urls", STRINGS, signed_url=True), Column("document", "document", JSON, signed_url=True)]
-    reader = RecordReader(of_columns(*columns), signed_urls=form)
-    fields = {"urls": [SIGNED, "text"], "document": {"url": SIGNED, "frames": [SIGNED, None]}}
-    batch = reader.read([{"id": "j1", **fields}])
-    assert batch["urls"].to_pylist() == [urls]
-    assert batch["document"].to_pylist() == [document]
-
-
 def test_json_that_is_too_deeply_nested_is_a_schema_error() -> None:
     nested: list = []
     for _ in range(100_000):
         nested = [nested]
-    reader = RecordReader(of_columns(Column("document", "document", JSON, signed_url=True)), signed_urls="omit")
+    reader = RecordReader(of_fields(document=JSON))
     with pytest.raises(SchemaError, match=r"jobs: document of record j1 is .*, not a JSON object or list"):
         reader.read([{"id": "j1", "document": nested}])
