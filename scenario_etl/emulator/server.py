@@ -3,6 +3,7 @@
 import contextlib
 import http.server
 import json
+import re
 import socket
 import struct
 import threading
@@ -112,7 +113,11 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     server: Server
 
     def _handle(self) -> None:
-        body = self.rfile.read(min(int(self.headers.get("Content-Length") or 0), MAX_BODY_BYTES))
+        length = self.headers.get("Content-Length") or "0"
+        if not re.fullmatch(r"[0-9]{1,18}", length):
+            self.send_error(400, "Content-Length is not valid")
+            return
+        body = self.rfile.read(min(int(length), MAX_BODY_BYTES))
         request = Request(self.command, self.path, self.headers.get("Authorization"), body)
         fault = self.server.fault(request)
         time.sleep(fault.latency)
