@@ -1,8 +1,8 @@
 """Scenario's collections as a pandas DataFrame, an Arrow stream or Parquet: complete, typed, or a clear error.
 
-extract_collections() returns a DataFrame, export_collections(path) writes Parquet, scan("collections") does either, a
-page at a time; snapshot("collections", lake) adds today's rows to a lake, and read_snapshot, changes and history read
-it. Client holds credentials and settings; Emulator serves a fictional team without an account.
+extract_collections() returns a DataFrame, export_collections(path) writes a Parquet file, and scan("collections") reads
+page by page. snapshot("collections", lake) adds the current rows to a lake, which read_snapshot, changes and history
+read. Client contains credentials and settings; Emulator serves a fictional team, without an account.
 
 Without an account:
 
@@ -20,7 +20,7 @@ from typing import Any
 
 import lazy_loader
 
-# The public names stand in __init__.pyi; each is imported where it is first used, because an export needs only a few.
+# The public names are in __init__.pyi. Each is imported on first use, because an export only needs a few.
 _load, _, _names = lazy_loader.attach_stub(__name__, __file__)
 __all__ = [name for name in _names if name not in {"charts", "emulator", "errors"}]  # modules
 
@@ -35,5 +35,5 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    """Return the public names, and the charts where their extra is installed: help() looks at each."""
+    """Return the public names, and the charts if their extra is installed, because help() loads each name."""
     return sorted([*__all__, *(["charts"] if all(map(find_spec, ("matplotlib", "PIL"))) else [])])

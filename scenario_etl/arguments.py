@@ -1,4 +1,4 @@
-"""Checks of arguments: each returns the value, or raises a ConfigError with what is allowed and what was passed."""
+"""Validation of arguments: each function returns the value, or raises ConfigError."""
 
 from collections.abc import Sequence
 from numbers import Integral, Real
@@ -11,7 +11,7 @@ MAX_TEXT_LENGTH = 1000  # characters
 
 
 def whole_number(name: str, value: object, minimum: int, maximum: int | None = None) -> int:
-    """Return a whole number within bounds, which are allowed themselves."""
+    """Return a whole number between two bounds, inclusive."""
     if not isinstance(value, Integral) or isinstance(value, bool):
         raise _wrong(name, "a whole number", value)
     _check_bounds(name, value, minimum, maximum)
@@ -19,7 +19,7 @@ def whole_number(name: str, value: object, minimum: int, maximum: int | None = N
 
 
 def number(name: str, value: object, minimum: float, maximum: float) -> float:
-    """Return a number within bounds, which are allowed themselves."""
+    """Return a number between two bounds, inclusive."""
     if not isinstance(value, Real) or isinstance(value, bool):
         raise _wrong(name, "a number", value)
     _check_bounds(name, value, minimum, maximum)
@@ -27,27 +27,27 @@ def number(name: str, value: object, minimum: float, maximum: float) -> float:
 
 
 def flag(name: str, value: object) -> bool:
-    """Return True or False."""
+    """Return a boolean."""
     if not isinstance(value, bool):
         raise _wrong(name, "True or False", value)
     return value
 
 
 def choice(name: str, value: object, choices: Sequence[str]) -> str:
-    """Return one of several words."""
+    """Return one of several strings."""
     if not isinstance(value, str) or value not in choices:
         raise _wrong(name, " or ".join(map(repr, choices)), value)
     return value
 
 
 def instance(name: str, value: object, kind: type) -> None:
-    """Raise ConfigError if a value is not an instance of a class; the message leaves it out, as it may be a secret."""
+    """Raise ConfigError if a value has the wrong type; it may be a secret, so the message omits it."""
     if not isinstance(value, kind):
         raise ConfigError(f"{name} must be a {kind.__name__}, got a value of type {type(value).__name__}")
 
 
 def text(name: str, value: object) -> str:
-    """Return text that is not empty, without control characters."""
+    """Return a non-empty string without control characters."""
     if not isinstance(value, str) or not value.isprintable() or not 0 < len(value) <= MAX_TEXT_LENGTH:
         raise _wrong(name, f"a string of 1 to {MAX_TEXT_LENGTH:,} printable characters", value)
     return value

@@ -3,7 +3,7 @@
 import base64
 import os
 import re
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,8 +13,8 @@ from scenario_etl.arguments import instance
 from scenario_etl.errors import ConfigError, TransientError
 from scenario_etl.locks import ForkSafeLock
 
-MAX_RECENT_TOKENS = 100  # that are redacted after their use
-MAX_SECRET_BYTES = 64 * 2**10  # of a file; more is not read, as of /dev/zero
+MAX_RECENT_TOKENS = 100  # tokens that are still redacted after their use
+MAX_SECRET_BYTES = 64 * 2**10  # the rest of a file, such as /dev/zero, is not read
 VARIABLES = ("SCENARIO_SDK_API_KEY", "SCENARIO_SDK_API_SECRET")
 
 Token = str | Callable[[], str]
@@ -32,18 +32,21 @@ class BasicAuth:
             if value != value.strip():
                 raise ConfigError(f"{name} starts or ends with a space or a line break; remove it")
         if ":" in key:
-            raise ConfigError("the API key contains a colon, which HTTP Basic authentication does not allow")
+            raise ConfigError("the API key contains a colon, which HTTP Basic authentication does not allow; check it")
         if re.search("[\ud800-\udfff]", key + secret):
-            raise ConfigError("the API key or its secret cannot be encoded as UTF-8")
+            raise ConfigError("the API key or its secret is not valid Unicode text; check both")
         self._encoded = base64.b64encode(f"{key}:{secret}".encode()).decode()
         self.secrets = [self._encoded, f"{key}:{secret}", secret, key]
 
     def credentials(self) -> str:
-        """Return what a request carries after the scheme in its Authorization header."""
+        """Return the credentials that follow the scheme in the Authorization header."""
         return self._encoded
 
+    def release(self, _: str) -> None:
+        """Do nothing, as an API key is constant."""
+
     def can_refresh(self, _: int, __: str) -> bool:
-        """Whether a refused request may succeed with other credentials: never."""
+        """Whether a rejected request may succeed with new credentials; never, as an API key is constant."""
         return False
 
 
@@ -57,39 +60,46 @@ class BearerAuth:
     def __init__(self, token: Token) -> None:
         self._token = token
         self._lock = ForkSafeLock()
-        self._recent = deque([] if callable(token) else [_checked_token(token)], MAX_RECENT_TOKENS)
+        self._recent = deque([] if callable(token) else [_check_token(token)], MAX_RECENT_TOKENS)
+        self._in_use = Counter[str]()
 
     def credentials(self) -> str:
-        """Return what a request carries after the scheme in its Authorization header.
+        """Return the credentials that follow the scheme in the Authorization header.
 
         Raises:
-            ConfigError: the callable failed, or returned what cannot be sent.
-            TransientError: the callable could not connect.
+            ConfigError: The callable failed, or its result is not a valid token.
+            TransientError: The callable could not connect.
 
         """
         if not callable(self._token):
             return self._token
-        token = _checked_token(_called(self._token))
+        token = _check_token(_call(self._token))
         with self._lock:
             self._recent.append(token)
+            self._in_use[token] += 1
         return token
 
+    def release(self, token: str) -> None:
+        """Forget that a request uses a token; it remains one of the most recent."""
+        with self._lock:
+            self._in_use -= Counter([token])
+
     def can_refresh(self, status: int, error_type: str) -> bool:
-        """Whether the API's gateway refused an expired JWT, and the callable may return a fresh one."""
+        """Whether the API's gateway rejected an expired JWT, and the callable may return a new one."""
         return callable(self._token) and status == 403 and error_type.startswith("AccessDeniedException")
 
     @property
     def secrets(self) -> list[str]:
-        """The most recent tokens, of all threads."""
+        """The most recent tokens of all threads, and those that requests use now."""
         with self._lock:
-            return [*self._recent]
+            return list({*self._recent, *self._in_use})
 
 
 def authorization(api_key: str | None, api_secret: str | None, bearer_token: Token | None) -> BasicAuth | BearerAuth:
-    """Choose the credentials: an argument beats the environment, within it the key pair beats the JWT.
+    """Return the credentials: arguments take precedence over the environment, and there the key pair over the JWT.
 
     Raises:
-        ConfigError: no credentials are set, or they cannot be used.
+        ConfigError: No credentials are set, or they are not valid.
 
     """
     for name, value in {"api_key": api_key, "api_secret": api_secret}.items():
@@ -97,10 +107,10 @@ def authorization(api_key: str | None, api_secret: str | None, bearer_token: Tok
             instance(name, value, str)
     if bearer_token is not None:
         if api_key is not None or api_secret is not None:
-            raise ConfigError("both an API key and a bearer token were given; pass only one of them")
+            raise ConfigError("got both an API key and a bearer token; pass only one of them")
         return BearerAuth(bearer_token)
     if "" in (api_key, api_secret):
-        raise ConfigError("the API key or its secret is an empty string; omit it to use the environment")
+        raise ConfigError("the API key or its secret is an empty string; omit it to use the environment variable")
     key = api_key or _variable_or_file("SCENARIO_SDK_API_KEY")
     secret = api_secret or _variable_or_file("SCENARIO_SDK_API_SECRET")
     jwt = os.environ.get("SCENARIO_SDK_JWT")
@@ -112,8 +122,9 @@ def authorization(api_key: str | None, api_secret: str | None, bearer_token: Tok
         return BearerAuth(jwt)
     missing = [n for n, v in (("SCENARIO_SDK_API_KEY", key), ("SCENARIO_SDK_API_SECRET", secret)) if not v]
     raise ConfigError(
-        f"no credentials: {' and '.join(missing)} not set; set {'it' if len(missing) == 1 else 'them'} (or "
-        "SCENARIO_SDK_JWT), or use the emulator, which needs no account (--demo; in Python scenario_etl.Emulator)"
+        f"no credentials: {' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} not set; set "
+        f"{'it' if len(missing) == 1 else 'them'} (or SCENARIO_SDK_JWT), or use the emulator, which needs no account "
+        "(--demo; in Python scenario_etl.Emulator)"
     )
 
 
@@ -126,23 +137,23 @@ def _variable_or_file(name: str) -> str | None:
         with Path(path).open("rb") as file:
             return file.read(MAX_SECRET_BYTES).decode("utf-8-sig").strip()
     except (OSError, ValueError) as error:  # without the path, which may be the secret itself
-        reason = getattr(error, "strerror", None) or "it is not text in UTF-8"
-        problem = (
-            f"the file that {name}_FILE names cannot be read: {reason}; set it to a path, not to the secret itself"
-        )
+        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
+        problem = f"cannot read the file in {name}_FILE: {reason}; set the variable to a path, not to the secret itself"
     raise ConfigError(problem)  # without the first error, which contains the path
 
 
-def _called(token: Callable[[], str]) -> object:
+def _call(token: Callable[[], str]) -> object:
     try:
         return token()
     except (ConnectionError, TimeoutError, requests.ConnectionError, requests.Timeout) as error:
-        raise TransientError(f"the bearer_token callable failed: {type(error).__name__}") from error
+        raise TransientError(f"the bearer_token callable raised {type(error).__name__}") from error
     except Exception as error:
-        raise ConfigError(f"the bearer_token callable failed: {type(error).__name__}") from error
+        raise ConfigError(f"the bearer_token callable raised {type(error).__name__}; it must return a token") from error
 
 
-def _checked_token(token: object) -> str:
+def _check_token(token: object) -> str:
     if not isinstance(token, str) or not re.fullmatch(r"[\x21-\x7e]+", token):
-        raise ConfigError("the bearer token is empty or contains characters that are not allowed in an HTTP header")
+        raise ConfigError(
+            "the bearer token is empty or contains characters that an HTTP header does not allow; check it"
+        )
     return token

@@ -1,4 +1,4 @@
-"""Files of changes: written beside each snapshot, and completed after an interrupted run."""
+"""Files of changes: written with each snapshot, and completed after an interrupted run."""
 
 import datetime as dt
 import json
@@ -22,7 +22,8 @@ COPIED = ("version", "resource", "extracted_at", "run_id", *COUNTS)  # from the 
 def write_changes(path: Path, diff: Diff, previous: dt.date | None) -> None:
     """Write the rows that changed to a local file, in the order of the snapshots.
 
-    The footer also has the counts and totals of the new snapshot: retention removes snapshots, but never changes.
+    The footer also contains the counts and totals of the new snapshot, because retention removes snapshots, but not
+    their changes.
     """
     new = diff.new
     integers = [field.name for field in diff.resource.schema if pa.types.is_integer(field.type)]
@@ -38,15 +39,15 @@ def write_changes(path: Path, diff: Diff, previous: dt.date | None) -> None:
 
 
 def complete_changes(tables: LakeTables, dates: Sequence[dt.date], deadline: float) -> None:
-    """Write the changes of the newest snapshot where a run died between the two, or two runs overlapped.
+    """Write the changes of the newest snapshot if a run was killed between the two files, or two runs overlapped.
 
     Args:
-        tables: of the lake.
-        dates: of the snapshots, oldest first.
-        deadline: seconds for which an upload is retried.
+        tables: The tables of the lake.
+        dates: The dates of the snapshots, oldest first.
+        deadline: Seconds from the first attempt of an upload to the start of the last one.
 
     Raises:
-        SchemaError: retention has removed the snapshot that the newest one was compared with.
+        SchemaError: Retention has removed the snapshot that the newest one was compared with.
 
     """
     if not dates:
@@ -60,8 +61,8 @@ def complete_changes(tables: LakeTables, dates: Sequence[dt.date], deadline: flo
         earlier = date_before(newest, changes_dates)
         if previous is None and earlier:
             raise SchemaError(
-                f"the changes of {new.uri} are those of another run, and cannot be made again, because the snapshot of "
-                f"{earlier} is gone; restore both files of one run, or use another lake"
+                f"the changes of {new.uri} come from another run, and cannot be written again, because the snapshot of "
+                f"{earlier} no longer exists; restore both files of one run, or use another lake"
             )
         old = stack.enter_context(tables.snapshots.open(previous)) if previous else None
         with atomic_write(tables.changes.uri(newest), staging=tables.snapshots.lake, deadline=deadline) as path:

@@ -35,7 +35,6 @@ from scenario_etl.cli_output import (
     Outputs,
     change_counts,
     count_of,
-    echo,
     finish,
     logger,
     reporting,
@@ -43,6 +42,7 @@ from scenario_etl.cli_output import (
     show_table,
     start_logging,
     summary,
+    write_stdout,
 )
 from scenario_etl.dates import as_date
 from scenario_etl.errors import ConfigError
@@ -64,7 +64,7 @@ Exit codes:
   70   internal error
   74   a file or a lake cannot be written or read
   75   temporary failure, or another run has locked the lake; run again later
-  77   the API refused the credentials
+  77   the API rejected the credentials
   78   a credential is missing, or a value is not valid
   129  the terminal was closed (SIGHUP)
   130  interrupted (Ctrl-C)
@@ -149,7 +149,7 @@ def add_snapshot(
     reading = replace(reading, requests_per_minute=0) if days else reading
     start_logging(connection.log_format, connection.verbose)
     with (
-        reporting(resource, outputs) as write_report,
+        reporting(resource, outputs, lake=lake) as write_report,
         demo_api(connection) as api,
         connect(connection, reading, api, api_name=f"demo, {days} days" if days else "demo") as client,
     ):
@@ -208,12 +208,12 @@ def show_changes(resource: str, lake: str, date: str | None, since: str | None, 
             raise no_snapshot(lake, resource, day, [*runs])
         show_changed_rows(scenario_etl.changes(lake, resource, since=day, until=day), day, runs[day])
     elif max(runs) < first:
-        echo(f"no snapshot since {first}; the newest is of {max(runs)}")
+        write_stdout(f"no snapshot since {first}; the newest is of {max(runs)}")
     else:
-        echo(f"{'date':10} {'added':>9} {'updated':>9} {'deleted':>9}")
+        write_stdout(f"{'date':10} {'added':>9} {'updated':>9} {'deleted':>9}")
         for each in sorted(runs):
             if each >= first:
-                echo(f"{each} {change_counts(runs[each])}")
+                write_stdout(f"{each} {change_counts(runs[each])}")
 
 
 @cli.command(name="report", short_help="Write an HTML page about a lake of collections.")
@@ -271,10 +271,10 @@ def check(filters: dict[str, Any], connection: Connection) -> None:
     """Request one collection, and show the base URL, the kind of credentials, and whether the API accepts them."""
     start_logging(connection.log_format, connection.verbose)
     with demo_api(connection) as api, connect(connection, CHECK, api) as client:
-        echo(f"base URL     {client.base_url}\ncredentials  {client.credentials}")
+        write_stdout(f"base URL     {client.base_url}\ncredentials  {client.credentials}")
         started = monotonic()
         next(CHECK.scan("collections", client, filters).to_batches())
-        echo(f"status       authenticated, response after {1000 * (monotonic() - started):.0f} ms")
+        write_stdout(f"status       authenticated, response after {1000 * (monotonic() - started):.0f} ms")
 
 
 @cli.command(short_help="Show the resources, their columns and filters.")
@@ -313,7 +313,7 @@ def emulator(port: int, collections: int) -> None:
         raise ConfigError(
             f"cannot serve on port {port}: {error.strerror}; use another --port, or 0 for a free one"
         ) from error
-    echo(api.url)
+    write_stdout(api.url)
     try:
         api.serve_forever()
     except KeyboardInterrupt:

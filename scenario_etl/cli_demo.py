@@ -29,17 +29,17 @@ def make_history(
 ) -> "SnapshotReport":  # fmt: skip
     """Take a snapshot on each of some simulated days; return the report of the last.
 
-    A snapshot that the guard refuses is a warning, unless it is the last.
+    A snapshot that the guard rejects is a warning, unless it is the last.
 
     Args:
-        take_snapshot: takes one snapshot.
-        lake: must not have snapshots of the resource.
-        resource: the name of the list.
-        api: simulates the days.
-        days: how many.
-        last: the date of the last one; None is today, in UTC.
-        progress: whether to show a progress bar.
-        verbose: whether to log each snapshot.
+        take_snapshot: A function that takes one snapshot.
+        lake: The path or URI of the lake, which must not contain snapshots of the resource.
+        resource: The name of the resource.
+        api: The emulator that simulates the days.
+        days: The number of days.
+        last: The date of the last day; None is today in UTC.
+        progress: Whether to show a progress bar.
+        verbose: Whether to log each snapshot.
 
     """
     today = dt.datetime.now(dt.UTC).date()
@@ -50,7 +50,7 @@ def make_history(
         raise ConfigError(
             f"{redact_uri(lake)} has snapshots of {resource}; --days needs a lake without any: use another folder"
         )
-    refused, level = 0, logger.level
+    rejected, level = 0, logger.level
     logger.setLevel(level if verbose else logging.WARNING)
     try:
         for day in tqdm(api.days(days, last), total=days, unit=" days", disable=not progress, leave=False):
@@ -59,14 +59,14 @@ def make_history(
             except GuardError as error:
                 if day == last:
                     raise
-                refused += 1
-                logger.warning("%s: stopped by the guard: %s", day, str(error).partition(". ")[0])
+                rejected += 1
+                logger.warning("%s: rejected by the guard: %s", day, str(error).partition(". ")[0])
     finally:
         logger.setLevel(level)
-    rejected = count_of(refused, "snapshot rejected by the guard", "snapshots rejected by the guard")
+    nights = count_of(rejected, "snapshot rejected by the guard", "snapshots rejected by the guard")
     logger.info(
         "%s: %s%s; to see them: scenario-etl changes %s %s; scenario-etl report %s report.html",
-        redact_uri(lake), count_of(days - refused, "snapshot", "snapshots"), f" and {rejected}" if refused else "",
+        redact_uri(lake), count_of(days - rejected, "snapshot", "snapshots"), f" and {nights}" if rejected else "",
         resource, redact_uri(lake), redact_uri(lake),
     )  # fmt: skip
     return report

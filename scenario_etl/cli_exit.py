@@ -9,12 +9,12 @@ from typing import NoReturn, TextIO
 import click
 
 from scenario_etl.cli import cli
-from scenario_etl.cli_output import logger, start_logging
-from scenario_etl.errors import ConfigError, DestinationError, ScenarioError
+from scenario_etl.cli_output import INTERRUPTED, describe_failure, logger, start_logging
+from scenario_etl.errors import ConfigError, DestinationError
 from scenario_etl.redact import without_credentials
 from scenario_etl.stores import has_unfinished_calls
 
-INTERRUPTED, BROKEN_PIPE, INTERNAL = 130, 141, 70
+BROKEN_PIPE = 141
 SIGNALS = {"SIGTERM": 143, "SIGHUP": 129}  # the exit codes that a shell gives them
 
 
@@ -24,9 +24,9 @@ def main() -> NoReturn:
         stop_at(name, code)
     verbose = bool({"-v", "--verbose"} & set(sys.argv))
     code = exit_code(verbose)
-    if error := flushed(sys.stdout):
-        code = code or unwritten(error, verbose)
-    flushed(sys.stderr)
+    if error := flush(sys.stdout):
+        code = code or handle_write_error(error, verbose)
+    flush(sys.stderr)
     if has_unfinished_calls():  # calls to an object store that timed out; pyarrow would wait for them at exit
         os._exit(code)
     sys.exit(code)
@@ -43,22 +43,17 @@ def exit_code(verbose: bool) -> int:
     except click.exceptions.Exit as error:
         code = error.exit_code
     except click.ClickException as error:
-        code = refused(error)
-    except (click.Abort, KeyboardInterrupt):
-        code = fail("interrupted", INTERRUPTED)
-    except ScenarioError as error:
-        code = fail(str(error), error.exit_code, verbose)
+        code = handle_usage_error(error)
     except OSError as error:
-        code = unwritten(flushed(sys.stdout) or error, verbose)
-    except Exception as error:  # noqa: BLE001 - the last line of defence: no traceback reaches a user unasked
-        code = fail(
-            f"internal error, please report it (-v shows where): {type(error).__name__}: {error}", INTERNAL, verbose
-        )
+        code = handle_write_error(flush(sys.stdout) or error, verbose)
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - users only see a traceback with -v
+        code, message = describe_failure(error)
+        code = fail(message, code, verbose and code != INTERRUPTED)
     return int(code)
 
 
-def refused(error: click.ClickException) -> int:
-    """Return the exit code of a command line that click refuses: a value that is not valid is a ConfigError."""
+def handle_usage_error(error: click.ClickException) -> int:
+    """Show an error of click, and return its exit code: a value that is not valid is a ConfigError."""
     if isinstance(error, click.BadParameter) and not isinstance(error, click.MissingParameter):
         message = error.format_message().rstrip(".")
         start_logging("text", verbose=False)
@@ -75,7 +70,7 @@ def stop_at(name: str, code: int) -> None:
         signal.signal(number, lambda *_: sys.exit(code))
 
 
-def flushed(stream: TextIO | None) -> OSError | None:
+def flush(stream: TextIO | None) -> OSError | None:
     """Flush a stream; where that fails, return the error and redirect the stream to the null device.
 
     Otherwise Python's own flush at exit would fail, too, and exit with 120.
@@ -90,7 +85,7 @@ def flushed(stream: TextIO | None) -> OSError | None:
     return None
 
 
-def unwritten(error: OSError, verbose: bool) -> int:
+def handle_write_error(error: OSError, verbose: bool) -> int:
     """Return the exit code of a failure to write to stdout; there is no message where its reader has closed it."""
     if isinstance(error, BrokenPipeError):
         return BROKEN_PIPE

@@ -87,9 +87,9 @@ def grouped(kind: type, argument: str, *options: Decorator) -> Decorator:
     """Return a decorator that adds options in the order of `--help`, and passes their values as one argument.
 
     Args:
-        kind: a dataclass whose fields are named like the options.
-        argument: the name of the argument.
-        options: of click.
+        kind: A dataclass whose fields have the names of the options.
+        argument: The name of the argument.
+        options: The options of click.
 
     """
     names = [each.name for each in fields(kind)]
@@ -282,11 +282,11 @@ def connect(
     """Yield a client of the API, or of the emulator of `--demo`; log lines are written above a progress bar.
 
     Args:
-        connection: how to reach the API.
-        reading: how to read.
-        api: the emulator.
-        api_name: the name in the scope of a snapshot, instead of the emulator's base URL, whose port differs each time.
-        connect_deadline: as of Client, in seconds.
+        connection: The options of the connection.
+        reading: The options of reading.
+        api: The emulator, None without `--demo`.
+        api_name: The name in the scope of a snapshot, because the port in the base URL of the emulator varies.
+        connect_deadline: The argument of Client.
 
     """
     key = secret = "demo" if api else None

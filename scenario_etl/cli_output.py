@@ -6,7 +6,7 @@ import re
 import shutil
 import sys
 import textwrap
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 CHANGES = ("added", "updated", "deleted")
 CELL_CHARACTERS = 35  # of one value in a table: a change, a name and the names of three columns fit 80
+INTERRUPTED, INTERNAL = 130, 70  # exit codes
 METRICS = {
     "last_success_timestamp_seconds": "Time of the last run that succeeded, in seconds since 1970.",
     "last_failure_timestamp_seconds": "Time of the last run that failed, in seconds since 1970.",
@@ -42,11 +43,11 @@ logger = logging.getLogger("scenario_etl")
 
 @dataclass(frozen=True, slots=True)
 class Outputs:
-    """Where the report of a run is written, beside its data.
+    """The outputs of a run other than its data.
 
     Attributes:
-        report: a file for the report as JSON, "-" for stdout, None for neither.
-        metrics_file: a file for metrics in the text format of Prometheus, None for none.
+        report: A file for the report as JSON, "-" for stdout, or None.
+        metrics_file: A file for metrics in the text format of Prometheus, or None.
 
     """
 
@@ -93,7 +94,7 @@ def start_logging(form: str, verbose: bool) -> None:
     logger.setLevel(logging.DEBUG if verbose else logging.INFO)
 
 
-def echo(text: str, *, newline: bool = True) -> None:
+def write_stdout(text: str, *, newline: bool = True) -> None:
     """Print to stdout, and fail where it is closed."""
     if sys.stdout is None:
         raise DestinationError("cannot write to stdout: it is closed")
@@ -104,15 +105,15 @@ def show_table(frame: "pd.DataFrame", first: Sequence[str]) -> None:
     """Print a table that fits the terminal, without the queries of URLs; columns that do not fit are named below.
 
     Args:
-        frame: the table.
-        first: the names of columns to print before the others, if the table has them.
+        frame: The table.
+        first: The names of the columns to print first, if the table has them.
 
     """
     width = shutil.get_terminal_size().columns
     names = [name for name in first if name in frame]
     names = [*names, *frame.columns.drop(names)]
     if frame.empty:
-        echo(textwrap.fill(" ".join(names), width))
+        write_stdout(textwrap.fill(" ".join(names), width))
         return
     shown, room = dict[str, list[str]](), width + 1
     for name in names:
@@ -121,10 +122,10 @@ def show_table(frame: "pd.DataFrame", first: Sequence[str]) -> None:
             shown[name] = cells
             room -= len(cells[0]) + 1
     for line in zip(*shown.values(), strict=True):
-        echo(" ".join(line).rstrip())
+        write_stdout(" ".join(line).rstrip())
     if hidden := [name for name in names if name not in shown]:
         more = f"({count_of(len(hidden), 'more column', 'more columns')}: {', '.join(hidden)})"
-        echo(textwrap.fill(more, width))
+        write_stdout(textwrap.fill(more, width))
 
 
 def _aligned(name: str, column: "pd.Series[Any]") -> list[str]:
@@ -138,7 +139,7 @@ def _aligned(name: str, column: "pd.Series[Any]") -> list[str]:
 def show_changed_rows(changed: "pa.Table", day: date, run: dict[str, Any]) -> None:
     """Print the changed rows of a date, or why there are none."""
     if not changed.num_rows:
-        echo(f"{day}: {'no changes' if 'added' in run else change_counts(run).strip()}")
+        write_stdout(f"{day}: {'no changes' if 'added' in run else change_counts(run).strip()}")
         return
     names = [", ".join(filter(None, each or ())) for each in changed["changed_columns"].to_pylist()]
     frame = changed.to_pandas().assign(changed_columns=names).drop(columns="snapshot_date")
@@ -148,7 +149,7 @@ def show_changed_rows(changed: "pa.Table", day: date, run: dict[str, Any]) -> No
 def change_counts(run: dict[str, Any]) -> str:
     """Return the numbers of added, updated and deleted rows of a run, or why there are none."""
     if "added" not in run:
-        return "  stopped by the guard" if run["rejected"] else "  its changes are missing"
+        return "  rejected by the guard" if run["rejected"] else "  its changes are missing"
     return " ".join(f"{'-' if run[name] is None else f'{run[name]:,}':>9}" for name in CHANGES)
 
 
@@ -172,35 +173,65 @@ def finish(message: str, report: dict[str, Any], outputs: Outputs) -> None:
     """Log that the run is finished, and print its report where stdout was requested."""
     logger.info(message, extra={"event": "finished", "fields": report})
     if outputs.report == "-":
-        echo(_as_json({"succeeded": True} | report), newline=False)
+        write_stdout(_as_json({"succeeded": True} | report), newline=False)
 
 
 @contextmanager
 def reporting(
-    resource: str, outputs: Outputs, destination: str | None = None
+    resource: str, outputs: Outputs, destination: str | None = None, lake: str | None = None
 ) -> Iterator[Callable[[dict[str, Any]], None]]:
     """Yield a function that writes the report of a run to its files, which are opened before the run starts.
 
-    Where the run fails, they are written with the reason.
+    If the run fails or is interrupted, they are written with the exit code and the message.
     """
     requested = [name for name in (outputs.report, outputs.metrics_file) if name not in (None, "-")]
     names = requested if destination is None else [destination, *requested]
     places = [filesystem(name)[1] for name in names]
     if same := [name for name, place in zip(names, places, strict=True) if places.count(place) > 1]:
         raise ConfigError(f"the outputs must be different files, got {', '.join(map(redact_uri, same))}")
+    if lake is not None:
+        _check_outside(requested, lake)
     try:
         with ExitStack() as stack:
             paths = {name: stack.enter_context(atomic_write(name)) for name in requested}
             yield lambda report: _write_report(paths, {"succeeded": True} | report, outputs)
-    except ScenarioError as error:
-        message = without_credentials(str(error))
-        report = {"succeeded": False, "resource": resource, "exit_code": error.exit_code, "message": message}
-        with suppress(ScenarioError), ExitStack() as stack:  # the first error counts
+    except (Exception, KeyboardInterrupt, SystemExit) as error:
+        code, message = describe_failure(error)
+        message = without_credentials(message)
+        report = {"succeeded": False, "resource": resource, "exit_code": code, "message": message}
+        with suppress(ScenarioError, OSError), ExitStack() as stack:  # the first error counts
             paths = {name: stack.enter_context(atomic_write(name)) for name in requested}
             _write_report(paths, report, outputs)
         if outputs.report == "-" and sys.stdout:
-            echo(_as_json(report), newline=False)
+            with suppress(ScenarioError, OSError):
+                write_stdout(_as_json(report), newline=False)
         raise
+
+
+def _check_outside(outputs: Iterable[str], lake: str) -> None:
+    """Raise ConfigError if an output is in the folder of a lake, where it might replace a snapshot."""
+    store, folder = filesystem(lake)
+    for name in outputs:
+        output_store, place = filesystem(name)
+        if output_store.type_name == store.type_name and f"{place}/".startswith(f"{folder}/"):
+            raise ConfigError(f"{redact_uri(name)} is in the lake; write the report and the metrics to another folder")
+
+
+def describe_failure(error: BaseException) -> tuple[int, str]:
+    """Return the exit code and the message of a run that failed or was interrupted."""
+    match error:
+        case ScenarioError():
+            return error.exit_code, str(error)
+        case click.ClickException():
+            return error.exit_code, error.format_message()
+        case KeyboardInterrupt() | click.Abort():
+            return INTERRUPTED, "interrupted"
+        case SystemExit(code=int(code)):
+            return code, "terminated by a signal"
+        case OSError():
+            return DestinationError.exit_code, error.strerror or str(error)
+    message = f"internal error, please report it (-v shows where): {type(error).__name__}: {error}"
+    return INTERNAL, message
 
 
 def _write_report(paths: dict[str, Path], report: dict[str, Any], outputs: Outputs) -> None:
@@ -237,7 +268,7 @@ def _as_metrics(report: dict[str, Any], earlier: dict[str, str]) -> str:
 def _read_metrics(path: str, resource: str) -> dict[str, str]:
     """Return the values of a resource in a file of an earlier run, by name; none where it cannot be read."""
     try:
-        text = Path(path).expanduser().read_text()
+        text = Path(filesystem(path)[1]).read_text()
     except (OSError, ValueError):
         return {}
     value = r"[-+]?[0-9]+(?:\.[0-9]+)?(?:e[-+]?[0-9]+)?"

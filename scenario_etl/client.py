@@ -1,4 +1,4 @@
-"""A client of the API, and the pages of a listing from token to token."""
+"""A client of the API, and the pages of a list."""
 
 import hashlib
 import re
@@ -13,11 +13,11 @@ import requests
 
 from scenario_etl.arguments import instance, number, whole_number
 from scenario_etl.auth import Token, authorization
-from scenario_etl.connections import Connections, checked_base_url
+from scenario_etl.connections import Connections, resolve_base_url
 from scenario_etl.errors import APIError, ConfigError, PaginationError
 from scenario_etl.locks import ForkSafeLock
 from scenario_etl.redact import redact_value
-from scenario_etl.retry import OnWait, Pacer
+from scenario_etl.retry import OnWait, RateLimiter
 from scenario_etl.transport import Endpoint, Transport
 
 MAX_EMPTY_PAGES = 10
@@ -30,12 +30,12 @@ _counting = ForkSafeLock()
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One page of a listing.
+    """One page of a list.
 
     Attributes:
-        records: as in the JSON.
-        next_token: of the next page, None at the end.
-        size: of the page's JSON, in bytes.
+        records: The records, as in the JSON.
+        next_token: The token of the next page, None for the last page.
+        size: The size of the JSON in bytes.
 
     """
 
@@ -45,32 +45,30 @@ class Page:
 
 
 class Client:
-    """A client of the Scenario API with its credentials; several threads may use it at once.
+    """A client of the Scenario API. Several threads can use it at once.
 
     Args:
-        api_key: None takes it from `SCENARIO_SDK_API_KEY`, or the file that `SCENARIO_SDK_API_KEY_FILE` names.
-        api_secret: None takes it from `SCENARIO_SDK_API_SECRET`, or `SCENARIO_SDK_API_SECRET_FILE`.
-        bearer_token: a JWT, or a callable that returns a fresh one for each request (JWTs may expire after about 60 s),
-            called in the thread of the request; None takes it from `SCENARIO_SDK_JWT` if the environment has no
-            complete API key.
-        base_url: None takes it from `SCENARIO_BASE_URL`, or the vendor's. Plain http only to loopback.
-        timeout: the longest silence on the socket, in seconds; connecting may take 5 s at most, a response as a whole
-            ten times `timeout`.
-        attempts: maximum number of attempts per request.
-        deadline: seconds from the first attempt of a request to the start of its last.
-        connect_deadline: the same, while no connection can be made (name not resolved, refused); None is `deadline`.
-        requests_per_minute: pacing for each project, in bursts of up to 100 requests; None or 0 switches it off.
-        session: your own `requests.Session`, for its proxies, certificates, headers and adapters. Its `send`, hooks,
-            `params` and `auth` are not used; it is left open.
-        sleep: called with seconds to wait.
-        clock: returns the time in seconds, for deadlines and pacing.
+        api_key: API key; by default `SCENARIO_SDK_API_KEY`, or the content of `SCENARIO_SDK_API_KEY_FILE`.
+        api_secret: Secret of the API key; by default `SCENARIO_SDK_API_SECRET` or `SCENARIO_SDK_API_SECRET_FILE`.
+        bearer_token: JWT, or a callable that returns a new one for each request, because JWTs may expire after about
+            60 s; by default `SCENARIO_SDK_JWT`, if the environment has no complete API key.
+        base_url: Base URL; by default `SCENARIO_BASE_URL`, or that of the vendor. Only loopback may use http.
+        timeout: Read timeout in seconds. Connecting may take 5 s, and a complete response ten times `timeout`.
+        attempts: Maximum number of attempts per request.
+        deadline: Seconds from the first attempt of a request to the start of the last one.
+        connect_deadline: Deadline in seconds for requests that cannot connect to the host; by default `deadline`.
+        requests_per_minute: Maximum requests per minute and project, in bursts of up to 100; None or 0 for no limit.
+        session: Session whose proxies, certificates, headers and adapters are used; its `send`, hooks, `params` and
+            `auth` are not. It is not closed.
+        sleep: Function that waits for a number of seconds.
+        clock: Function that returns the time in seconds, for deadlines and rate limiting.
 
     Attributes:
-        base_url: of the API, without a slash at its end.
-        api_name: of the API in files: its base URL, or "demo" for the emulator of the command line.
+        base_url: Base URL of the API, without a trailing slash.
+        api_name: Name of the API in files: its base URL, or "demo" for the emulator of the command line.
 
     Raises:
-        ConfigError: a credential is missing, or an argument is not valid.
+        ConfigError: A credential is missing, or an argument is not valid.
 
     >>> from scenario_etl import Client, Emulator, extract_collections
     >>> with Emulator(collections=3) as api, Client("demo", "demo", base_url=api.url) as client:
@@ -95,13 +93,13 @@ class Client:
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.base_url = self.api_name = checked_base_url(base_url)
+        self.base_url = self.api_name = resolve_base_url(base_url)
         credentials = authorization(api_key, api_secret, bearer_token)
         _check_objects(session, sleep=sleep, clock=clock)
         self._transport = Transport(
             credentials,
             Connections(self.base_url, _seconds("timeout", timeout), session),
-            _pacer(requests_per_minute, clock),
+            _rate_limiter(requests_per_minute, clock),
             whole_number("attempts", attempts, 1, MAX_ATTEMPTS),
             _seconds("deadline", deadline),
             _seconds("connect_deadline", deadline if connect_deadline is None else connect_deadline),
@@ -111,12 +109,12 @@ class Client:
 
     @property
     def credentials(self) -> str:
-        """The kind of credentials in use, "API key" or "bearer token"."""
+        """The kind of credentials, "API key" or "bearer token"."""
         return self._transport.authorization.kind
 
     @property
     def deadline(self) -> float:
-        """Seconds from the first attempt of a request to the start of its last."""
+        """Seconds from the first attempt of a request to the start of the last one."""
         return self._transport.deadline
 
     def __repr__(self) -> str:
@@ -129,14 +127,16 @@ class Client:
         self.close()
 
     def __reduce__(self) -> NoReturn:
-        raise ConfigError("a Client contains credentials, so it cannot be pickled or copied; make one where it is used")
+        raise ConfigError(
+            "a Client cannot be pickled or copied, because it contains credentials; create one in each process"
+        )
 
     def redact(self, value: object) -> str:
-        """Return a value of the API as one short line without URL queries and credentials."""
+        """Return a value of the API as one short line, without the queries of URLs and without credentials."""
         return redact_value(value, self._transport.secrets)
 
     def close(self) -> None:
-        """Close the connections, unless the session is your own."""
+        """Close the connections, unless a session was passed."""
         self._transport.connections.close()
 
     def retrieve(
@@ -147,16 +147,17 @@ class Client:
         *,
         counts: Counter[str] | None = None,
     ) -> dict[str, Any] | None:
-        """Return one record, paced and retried like a page; None where it does not exist (404, 410, but not in HTML).
+        """Return one record, or None if it does not exist (404 or 410 with a body other than HTML).
 
         Args:
-            path: below the base URL, with the id percent-encoded, such as "/collections/collection_1".
-            record_key: the key of the record in the response.
-            parameters: the query, by the API's own names.
-            counts: `requests`, `retries` and `seconds_waited` are added to it.
+            path: Path below the base URL with a percent-encoded id, such as "/collections/collection_1".
+            record_key: Key of the record in the response.
+            parameters: Query parameters, with their names in the API.
+            counts: Counter to which `requests`, `retries` and `seconds_waited` are added.
 
         Raises:
-            APIError: or its subclasses TransientError and AuthError: the request failed.
+            APIError: The request failed; also its subclasses TransientError and AuthError.
+            ConfigError: The bearer token or the certificates are not valid.
 
         """
         endpoint = Endpoint(self._transport, path, parameters or {})
@@ -181,16 +182,16 @@ class Client:
         attempts: int | None = None,
         seconds: float | None = None,
     ) -> "Pages":
-        """Return the pages of a listing; iterating over them makes the requests.
+        """Return the pages of a list. Each step of an iteration over them sends a request.
 
         Args:
-            path: below the base URL, such as "/collections".
-            records_key: the key of the page's list of records.
-            parameters: the query, by the API's own names.
-            on_wait: called with a reason ("429") and seconds before each wait.
-            max_pages: of the listing.
-            attempts: of one request, at most; None is the client's.
-            seconds: for one response, headers included; None is ten times the client's timeout.
+            path: Path below the base URL, such as "/collections".
+            records_key: Key of the list of records in a page.
+            parameters: Query parameters, with their names in the API.
+            on_wait: Function that is called before each wait with a reason, such as "429", and the seconds.
+            max_pages: Maximum number of pages.
+            attempts: Maximum number of attempts per request; by default that of the client.
+            seconds: Maximum time for one response, including headers; by default ten times the timeout.
 
         """
         endpoint = Endpoint(self._transport, path, parameters, on_wait, attempts=attempts, seconds=seconds)
@@ -198,12 +199,10 @@ class Client:
 
 
 class Pages:
-    """One iteration over the pages of a listing, in one thread at a time.
-
-    Only an absent, null or empty token ends it. One request is retried, never the listing.
+    """One iteration over the pages of a list, which ends with a token that is absent, null or empty.
 
     Attributes:
-        pages: how many were read.
+        pages: Number of pages so far.
 
     """
 
@@ -216,34 +215,35 @@ class Pages:
 
     @property
     def requests(self) -> int:
-        """How many requests were sent, retries and redirects included."""
+        """Number of requests, including retries and redirects."""
         return self._endpoint.requests
 
     @property
     def retries(self) -> int:
-        """Attempts beyond the first of each request."""
+        """Number of retries."""
         return self._endpoint.retries
 
     @property
     def seconds_waited(self) -> float:
-        """For retries and pacing."""
+        """Seconds spent waiting for retries and rate limiting."""
         return self._endpoint.seconds_waited
 
     @property
     def tokens_sha256(self) -> str:
-        """SHA-256 over the chain of tokens, in hexadecimal."""
+        """SHA-256 of the page tokens, in order, in hexadecimal."""
         return self._chain.hexdigest()
 
     def redact(self, value: object) -> str:
-        """Return a value of the pages as one short line without URL queries and credentials, those of its own too."""
+        """Return a value of a page as one short line, without the queries of URLs and without credentials."""
         return self._endpoint.redact(value)
 
     def __iter__(self) -> Iterator[Page]:
         """Yield each page as it arrives.
 
         Raises:
-            APIError: or its subclasses TransientError and AuthError: a request failed.
-            PaginationError: a token came twice, ten consecutive pages were empty, or there are too many pages.
+            APIError: A request failed; also its subclasses TransientError and AuthError.
+            ConfigError: The bearer token or the certificates are not valid.
+            PaginationError: A token repeats, ten consecutive pages are empty, or there are too many pages.
 
         """
         url = self._endpoint.url
@@ -263,18 +263,18 @@ class Pages:
     def _check_progress(self, token: str, seen: set[str], empty_pages: int) -> None:
         if token in seen:
             raise PaginationError(
-                f"{self._endpoint.url}: page {self.pages} has the token {self._endpoint.quote(token)!r}, which an "
-                "earlier page had too, so the listing does not end; report it to the vendor"
+                f"{self._endpoint.url}: the token {self._endpoint.quote(token)!r} of page {self.pages} repeats that of "
+                "an earlier page, so the list does not end; report it to the vendor"
             )
         if empty_pages >= MAX_EMPTY_PAGES:
             raise PaginationError(
-                f"{self._endpoint.url}: {empty_pages} consecutive empty pages, up to page {self.pages}, each with a "
-                "token of a next page; report it to the vendor"
+                f"{self._endpoint.url}: {empty_pages} consecutive empty pages, up to page {self.pages}, so the list "
+                "does not end; report it to the vendor"
             )
         if self.pages >= self._max_pages:
             raise PaginationError(
-                f"{self._endpoint.url}: page {self.pages} has a token of a next page, but max_pages is "
-                f"{self._max_pages}; raise it if the listing is that long (--max-pages, max_pages=)"
+                f"{self._endpoint.url}: the list has more than {self._max_pages:,} pages; if that is expected, "
+                "increase the limit (--max-pages, max_pages=)"
             )
         seen.add(token)
         self._chain.update(token.encode() + b"\n")
@@ -290,7 +290,7 @@ class Pages:
         if isinstance(token, str) and not re.search("[\ud800-\udfff]", token):
             return token
         raise PaginationError(
-            f"{self._endpoint.description}: nextPaginationToken must be text, got {self._endpoint.redact(token)}; "
+            f"{self._endpoint.description}: nextPaginationToken must be a string, got {self._endpoint.redact(token)}; "
             "report it to the vendor"
         )
 
@@ -306,10 +306,10 @@ def _seconds(name: str, value: float) -> float:
     return number(name, value, MIN_SECONDS, MAX_SECONDS)
 
 
-def _pacer(requests_per_minute: float | None, clock: Callable[[], float]) -> Pacer | None:
+def _rate_limiter(requests_per_minute: float | None, clock: Callable[[], float]) -> RateLimiter | None:
     name = "requests_per_minute"
-    pace = number(name, 0 if requests_per_minute is None else requests_per_minute, 0, MAX_REQUESTS_PER_MINUTE)
-    return Pacer(number(name, pace, MIN_REQUESTS_PER_MINUTE, MAX_REQUESTS_PER_MINUTE), clock) if pace else None
+    limit = number(name, 0 if requests_per_minute is None else requests_per_minute, 0, MAX_REQUESTS_PER_MINUTE)
+    return RateLimiter(number(name, limit, MIN_REQUESTS_PER_MINUTE, MAX_REQUESTS_PER_MINUTE), clock) if limit else None
 
 
 def _check_objects(session: object, **functions: object) -> None:

@@ -1,4 +1,4 @@
-"""The connections to the API: base URL, session, proxy and certificates, and the errors where no response came."""
+"""Connections to the API: base URL, session, proxy and certificates, and the errors if there is no response."""
 
 import http.client
 import ipaddress
@@ -21,6 +21,8 @@ from scenario_etl.watchdog import watch_connections
 
 BASE_URL = "https://api.cloud.scenario.com/v1"
 CONNECT_TIMEOUT = 5.0  # seconds
+MIN_SECRET_LENGTH = 8  # characters of a header or cookie; shorter values would be redacted in ordinary words
+PUBLIC_HEADERS = {"accept", "accept-encoding", "accept-language", "connection", "user-agent"}
 HEADERS = {"Accept": "application/json", "Accept-Encoding": "gzip", "User-Agent": "scenario-etl"}
 
 
@@ -28,17 +30,16 @@ class Connections:
     """The connections of a client, which several threads may use at once; a forked process opens its own.
 
     Args:
-        base_url: of the API, without a slash at its end.
-        timeout: the longest silence on the socket, in seconds.
-        session: the user's own, which is left open, or None.
+        base_url: The base URL of the API, without a trailing slash.
+        timeout: The read timeout in seconds.
+        session: The session of the user, which is left open, or None.
 
     Attributes:
-        base_url: as above.
-        timeout: as above.
-        proxy_secrets: the password of the proxy, as it is and as its URL has it.
+        base_url: The base URL of the API, without a trailing slash.
+        timeout: The read timeout in seconds.
 
     Raises:
-        ConfigError: the proxy of the environment or the session is not a URL.
+        ConfigError: The proxy of the environment or the session is not a valid URL.
 
     """
 
@@ -50,16 +51,29 @@ class Connections:
         self._adapter = self._session.get_adapter(base_url)
         self._process = os.getpid()
         self._had_response = False
-        # Read once, as the look-ups in environment and files cost more than a request.
-        verify = None if self._session.verify is True else self._session.verify  # its own beats the environment's
+        # Read once: searching the environment and files takes longer than a request.
+        verify = (
+            None if self._session.verify is True else self._session.verify
+        )  # it takes precedence over the environment
         settings = self._session.merge_environment_settings(base_url, {}, True, verify, None)
         self._settings: dict[str, Any] = dict(settings)
-        if base_url.startswith("http:"):  # loopback, which no proxy can reach
+        if base_url.startswith("http:"):  # loopback, which a proxy cannot reach
             self._settings["proxies"] = {}
-        self.proxy_secrets = _proxy_secrets(base_url, self._settings["proxies"])
+        self._proxy_secrets = _proxy_secrets(base_url, self._settings["proxies"])
+
+    @property
+    def secrets(self) -> list[str]:
+        """The password of the proxy, and the headers and cookies of the session that may be credentials."""
+        headers = self._session.headers.items()
+        values = [
+            *(value for name, value in headers if name.lower() not in PUBLIC_HEADERS),
+            *(cookie.value for cookie in self._session.cookies),
+        ]
+        texts = [value.decode("latin-1") if isinstance(value, bytes) else value for value in values]
+        return [*self._proxy_secrets, *(text for text in texts if text and len(text) >= MIN_SECRET_LENGTH)]
 
     def close(self) -> None:
-        """Close the connections, unless the session is the user's own."""
+        """Close the connections, unless the session belongs to the user."""
         if self._owns_session:
             self._session.close()
 
@@ -68,7 +82,7 @@ class Connections:
         return self._session.prepare_request(requests.Request("GET", url, headers=HEADERS))
 
     def send(self, request: requests.PreparedRequest) -> requests.Response:
-        """Send a request on a connection of this process, which is watched where its adapter allows it."""
+        """Send a request on a connection of this process, and watch it if its adapter allows that."""
         adapter = self._own_adapter()
         if isinstance(adapter, HTTPAdapter):
             settings = {name: self._settings[name] for name in ("verify", "proxies", "cert")}
@@ -90,10 +104,10 @@ class Connections:
         return self._adapter
 
     def expects_tls(self) -> bool:
-        """Whether the base URL has http, but its port speaks TLS; False once a response has come.
+        """Whether the base URL has http, but its port expects TLS; False after the first response.
 
-        A TLS server ends a connection that begins with anything else, often with a reset, as a busy server does. So
-        this tries one TLS handshake, without credentials.
+        A TLS server closes a connection that starts with anything else, often with a reset, as an overloaded server
+        does. To distinguish them, try one TLS handshake, without credentials.
         """
         parts = urlsplit(self.base_url)
         if self._had_response or parts.scheme != "http":
@@ -111,20 +125,20 @@ class Connections:
             return False
 
     def failure(self, request: str, error: Exception, status: int | None, quote: Callable[[str], str]) -> Exception:
-        """Return the exception to raise where no response came, or a part of one.
+        """Return the exception to raise if there is no response, or only a part of it.
 
         Args:
-            request: its description, with which the message begins.
-            error: of requests, urllib3 or the system.
-            status: of the response, None where none came.
-            quote: redacts the text of the error.
+            request: The description of the request, which starts the message.
+            error: The exception of requests, urllib3 or the system.
+            status: The status of the response, None if there is none.
+            quote: A function that redacts the text of the error.
 
         """
         cause = _innermost(error)
         problem = "no response" if status is None else "the response is incomplete"
         message = f"{request}: {problem}: {type(cause).__name__}: {quote(str(cause))}"
         if isinstance(cause, ConnectionError | http.client.HTTPException) and self.expects_tls():
-            return APIError(f"{message}; the port speaks TLS: use https")
+            return APIError(f"{message}; the port expects TLS: use https")
         for pattern, kind, advice in _FINAL:
             if re.search(pattern, f"{type(cause).__name__}: {cause}"):
                 return kind(f"{message}; {advice}")
@@ -139,7 +153,7 @@ _FINAL: list[tuple[str, type[APIError | ConfigError], str]] = [  # a retry does 
     (
         r"^OSError: Could not find (a suitable TLS CA certificate bundle|the TLS)",
         ConfigError,
-        "the certificates cannot be used: check REQUESTS_CA_BUNDLE, or the session",
+        "the certificates cannot be loaded: check REQUESTS_CA_BUNDLE or the session",
     ),
     (
         r"^(SSL|Cert)\w*: .*(certificate has expired|certificate is not yet valid)",
@@ -154,17 +168,17 @@ _FINAL: list[tuple[str, type[APIError | ConfigError], str]] = [  # a retry does 
     (
         r"^SSL\w*: .*CERTIFICATE_VERIFY_FAILED",
         APIError,
-        "the certificate is not trusted: set REQUESTS_CA_BUNDLE, or pass a session",
+        "the certificate is not trusted: set REQUESTS_CA_BUNDLE, or pass a session with the right certificates",
     ),
     (
         r"^SSL\w*: .*(NO_CERTIFICATE_OR_CRL_FOUND|NO_START_LINE|BAD_BASE64_DECODE|PEM|X509|ASN1)",
         ConfigError,
-        "the certificates cannot be used: REQUESTS_CA_BUNDLE, or the session, must name a file in PEM format",
+        "the certificates cannot be loaded: REQUESTS_CA_BUNDLE or the session must name a file in PEM format",
     ),
     (
         r"^SSL\w*: .*(WRONG_VERSION_NUMBER|HTTP_REQUEST|HTTPS_PROXY_REQUEST|RECORD_LAYER_FAILURE)",
         APIError,
-        "the port does not speak TLS: check the base URL, and the proxy",
+        "the port does not support TLS: check the base URL and the proxy",
     ),
     (r"^OSError: Tunnel connection failed: 407", APIError, "the proxy requires credentials: check HTTPS_PROXY"),
     (
@@ -176,26 +190,26 @@ _FINAL: list[tuple[str, type[APIError | ConfigError], str]] = [  # a retry does 
 
 
 def _no_connection(request: str, error: BaseException, quote: Callable[[str], str], to_proxy: bool) -> RetryableError:
-    """Return the exception to raise where a name was not resolved, or a connection was refused or timed out."""
+    """Return the exception to raise if a name cannot be resolved, or a connection is refused or times out."""
     target, setting = (" to the proxy", "HTTPS_PROXY") if to_proxy else ("", "the base URL")
     failure = error.__cause__ or error  # with the text of the system
     text = quote(str(failure))
     reason = getattr(failure, "strerror", None) or text
     advice = f"check {setting} and the network, or run again later"
-    return RetryableError(TransientError(f"{request}: no connection{target}: {text}"), reason, advice, connected=False)
+    return RetryableError(TransientError(f"{request}: cannot connect{target}: {text}"), reason, advice, connected=False)
 
 
 def _innermost(error: BaseException) -> BaseException:
-    """Return the exception at the bottom of the ones that requests and urllib3 wrap around each other."""
+    """Return the innermost of the nested exceptions of requests and urllib3."""
     inner = getattr(error, "reason", None) or next((a for a in error.args if isinstance(a, BaseException)), None)
     return _innermost(inner) if isinstance(inner, BaseException) else error
 
 
 def _proxy_secrets(base_url: str, proxies: Mapping[str, str]) -> list[str]:
-    """Return the password in the URL of the proxy, as it is and as it is written there.
+    """Return the password in the URL of the proxy, decoded and as written there.
 
     Raises:
-        ConfigError: the proxy is not a URL.
+        ConfigError: The proxy is not a valid URL.
 
     """
     proxy = requests.utils.select_proxy(base_url, proxies)
@@ -208,18 +222,18 @@ def _proxy_secrets(base_url: str, proxies: Mapping[str, str]) -> list[str]:
         usable = False
     if not usable:
         raise ConfigError(
-            f"the proxy {redact(proxy)!r} is not a URL: check HTTPS_PROXY, or the session; expected something like "
-            "http://proxy.example:3128"
+            f"proxy {redact(proxy)!r} is not valid; expected something like http://proxy.example:3128; check "
+            "HTTPS_PROXY or the session"
         )
     password = parts.password or ""
     return [password, unquote(password)]
 
 
-def checked_base_url(value: object) -> str:
-    """Return a base URL without a slash at its end; None takes it from the environment, or is the vendor's.
+def resolve_base_url(value: object) -> str:
+    """Return a base URL without a trailing slash; None is that of the environment, or else of the vendor.
 
     Raises:
-        ConfigError: it is not a URL, contains credentials, or has http for another host than this one.
+        ConfigError: The URL is not valid, contains credentials, or has http and a host other than loopback.
 
     """
     if value is None:
@@ -237,7 +251,9 @@ def checked_base_url(value: object) -> str:
             "fragment"
         )
     if parts.username is not None or parts.password is not None:
-        raise ConfigError("the base URL contains credentials; remove them, and set the SCENARIO_SDK_ variables")
+        raise ConfigError(
+            "the base URL contains credentials; remove them, and set SCENARIO_SDK_API_KEY and SCENARIO_SDK_API_SECRET"
+        )
     if parts.scheme == "http" and not _is_loopback(parts.hostname or ""):
         raise ConfigError(f"base URL {redact(url, 200)!r} would send the credentials unencrypted; use https")
     return url.rstrip("/")

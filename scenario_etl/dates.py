@@ -9,10 +9,10 @@ from scenario_etl.redact import redact
 
 
 def as_date(value: object) -> dt.date | None:
-    """Return the date of an argument: a date, a datetime with or without a zone, or YYYY-MM-DD; None for None.
+    """Return the date of an argument: a date, a datetime (converted to UTC if it has a time zone), YYYY-MM-DD or None.
 
     Raises:
-        ConfigError: it is not a date.
+        ConfigError: The argument is not a date.
 
     """
     if value is None:
@@ -28,7 +28,7 @@ def as_date(value: object) -> dt.date | None:
 
 
 def parse_date(text: str) -> dt.date | None:
-    """Return the date in a text of the form YYYY-MM-DD, None where it has another form or the date does not exist."""
+    """Return the date of a string YYYY-MM-DD, None if it is not valid."""
     if not re.fullmatch(r"\d{4}-\d{2}-\d{2}", text, re.ASCII):
         return None
     try:

@@ -11,14 +11,14 @@ MAX_SORTED_KEYS = 2**18  # in one array, so that sorting more in takes little me
 
 
 class SeenKeys:
-    r"""Remembers the keys of a run by 64 bits of their BLAKE2b digest, in about 9 bytes each.
+    r"""Stores a 64-bit BLAKE2b digest of each key of a run, in about 9 bytes per key.
 
     Python's own hash() would not do: it takes the bytes that a str has in memory, so that "ab" and "\u6261" are alike
     whatever the seed. With the digest, two different keys of a million meet once in 37 million runs (n**2 / 2**65); the
     later row would then be dropped, and counted as a duplicate.
 
     Attributes:
-        duplicates: number of rows that were dropped.
+        duplicates: Number of rows that were dropped.
 
     """
 
@@ -56,7 +56,7 @@ class SeenKeys:
 
 
 def _digests(keys: list[Any]) -> list[int]:
-    """Return a signed 64-bit number for each key; of a composite key, of the text that only this tuple has."""
+    """Return a signed 64-bit digest of each key; a composite key is a tuple."""
     texts = [key if isinstance(key, str) else repr(key) for key in keys]
     digests = b"".join([blake2b(text.encode(), digest_size=8).digest() for text in texts])
     found: list[int] = np.frombuffer(digests, np.int64).tolist()

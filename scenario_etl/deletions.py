@@ -1,8 +1,8 @@
 """Rows that are missing from a list: deleted, or skipped because the list changed while it was read.
 
-The cursor of a list is an offset. Where a record is deleted while the list is read, each later one moves up a place,
-and the one at the boundary of two pages is skipped. So before a missing row counts as deleted, it is looked up by its
-id; a list whose rows cannot be looked up is read a second time instead.
+The token of a page is an offset. If a record is deleted while the list is read, all later records move up by one, and
+the first record of the next page is skipped. A missing row is therefore looked up by its id before it counts as
+deleted. If rows cannot be looked up, the list is read a second time instead.
 """
 
 import logging
@@ -16,22 +16,21 @@ import pyarrow as pa
 from scenario_etl.diff import joined_keys, keys_of, to_arrow, to_numpy
 from scenario_etl.errors import APIError, TransientError
 from scenario_etl.guard import Baseline, Guard
-from scenario_etl.lookups import Lookups
+from scenario_etl.lookups import OWNER, Lookups
 from scenario_etl.redact import redact
 from scenario_etl.schema import Resource, strings
 
-OWNER = "owner_id"
-LOGGED_LOOKUPS = 50  # progress is logged after each so many
+LOGGED_LOOKUPS = 50  # number of lookups between two lines of the log
 
 logger = logging.getLogger("scenario_etl")
 
 
 class ListedRows:
-    """The rows that a list had: their number, keys and owners.
+    """The rows of a list so far: their number, keys and owners.
 
     Attributes:
-        count: the number of rows.
-        owners: the values of the column `owner_id`.
+        count: Number of rows.
+        owners: Values of the column `owner_id`.
 
     """
 
@@ -49,7 +48,7 @@ class ListedRows:
             self.owners.update(rows[OWNER].unique().to_pylist())
 
     def lacks(self, keys: pa.ChunkedArray) -> pa.ChunkedArray:
-        """Return for each key whether the list did not have it."""
+        """Return for each key whether it is missing from the list."""
         return _not_in(keys, pa.chunked_array(self._keys, pa.string()))
 
 
@@ -58,16 +57,16 @@ class MissingRows:
     """Completes a list with the rows of earlier snapshots that it skipped.
 
     Attributes:
-        resource: the resource of the list and the snapshots.
-        baselines: earlier snapshots, the newest first.
-        of_one_project: whether the list is that of one project.
-        lookups: looks up rows by id; None where the API has no such request for the resource.
-        read_again: reads the whole list a second time.
-        guard: where it will refuse the list, no missing row is looked up.
-        max_lookups: how many rows are looked up; where more are missing, the list is read a second time first.
-        recovered: number of rows that the list had skipped.
-        unverified: number of missing rows that keep their last values, because the API did not say whether they are
-            deleted, or because there are more than `max_lookups`.
+        resource: The resource of the list and the snapshots.
+        baselines: The earlier snapshots, newest first.
+        of_one_project: Whether the list is limited to one project.
+        lookups: The lookups of rows by id, None if the API does not support them for this resource.
+        read_again: A function that reads the whole list a second time.
+        guard: The guard; no row is looked up if it will reject the snapshot.
+        max_lookups: Maximum number of rows to look up; if more are missing, the list is read a second time first.
+        recovered: Number of rows that the list skipped.
+        unverified: Number of missing rows that keep their last values, because it is unclear whether they are deleted,
+            or because there are more than `max_lookups`.
 
     """
 
@@ -89,8 +88,8 @@ class MissingRows:
         """Yield the batches of the list, then the rows that it skipped or that could not be verified.
 
         Raises:
-            AuthError: the API no longer accepts the credentials (401).
-            SchemaError: a record that was looked up has a value that does not fit its column.
+            AuthError: The API no longer accepts the credentials (401).
+            SchemaError: A value does not fit its column in a record that was looked up.
 
         """
         for batch in batches:
@@ -108,10 +107,10 @@ class MissingRows:
             yield from self._verified(missing, in_scope, self.lookups)
 
     def _missing(self) -> tuple[pa.Table, Any]:
-        """Return the rows of earlier snapshots that the list did not have, each as it was last seen.
+        """Return the rows of earlier snapshots that are missing from the list, with their last values.
 
-        The second value, a numpy array, is for each of them whether its snapshot has the scope of the list. Where a
-        snapshot of another scope is compared with one project, only rows whose owner is in the list can be missing.
+        The second result is a numpy array: for each row, whether its snapshot has the scope of the list. If the list is
+        limited to one project and a snapshot has another scope, only rows whose owner is in the list can be missing.
         """
         tables = [pa.Table.from_batches([], schema=self.resource.schema)]  # empty_table() imports pandas
         in_scope = [np.zeros(0, bool)]
@@ -133,26 +132,26 @@ class MissingRows:
         return pa.concat_tables(tables), np.concatenate(in_scope)
 
     def _log_second_read(self, missing: int) -> None:
-        reason = "they cannot be looked up by id"
+        reason = "which cannot be looked up by id"
         if self.lookups is not None:
-            reason = f"more than max_lookups {self.max_lookups:,}"
+            reason = f"more than max_lookups ({self.max_lookups:,})"
         logger.warning(
-            "%s: %s of the last snapshot missing, %s; reading the list again",
+            "%s: %s missing, %s; reading the list again",
             self.resource.name, _rows(missing), reason,
         )  # fmt: skip
 
     def _second_read(self) -> Iterator[pa.RecordBatch]:
-        """Yield the rows that the list has now and did not have before."""
+        """Yield the rows that are new in the list."""
         for batch in self.read_again():
             new = batch.filter(self._listed.lacks(_keys(self.resource, batch)).combine_chunks())
             self._listed.add(new)
             yield new
 
     def _verified(self, missing: pa.Table, in_scope: Any, lookups: Lookups) -> Iterator[pa.RecordBatch]:
-        """Look up missing rows by id, within the limit, and yield those that are not deleted."""
+        """Look up missing rows by id, up to the limit, and yield those that are not deleted."""
         limit = min(missing.num_rows, self.max_lookups)
         if limit:
-            logger.info("%s: %s missing; looking up by id", self.resource.name, _rows(limit))
+            logger.info("%s: %s missing; looking up each by its id", self.resource.name, _rows(limit))
         owners = missing[OWNER].to_pylist() if OWNER in missing.column_names else [None] * missing.num_rows
         is_unverified = np.ones(missing.num_rows, bool)
         for position, key in enumerate(_keys(self.resource, missing).to_pylist()[:limit]):
@@ -171,22 +170,22 @@ class MissingRows:
                 self.recovered += 1
                 yield row
             if (position + 1) % LOGGED_LOOKUPS == 0:
-                logger.info("%s: %s of %s looked up", self.resource.name, f"{position + 1:,}", f"{limit:,}")
+                logger.info("%s: looked up %s of %s rows", self.resource.name, f"{position + 1:,}", f"{limit:,}")
         self.unverified = int(is_unverified.sum())
         if missing.num_rows > limit:
             logger.warning(
-                "%s: %s not looked up, so the last values stay; max_lookups is %s (--max-lookups)",
+                "%s: %s not looked up, last values kept; max_lookups is %s (--max-lookups)",
                 self.resource.name, _rows(missing.num_rows - limit), f"{self.max_lookups:,}",
             )  # fmt: skip
         yield from missing.filter(to_arrow(is_unverified)).combine_chunks().to_batches()
 
     def _is_in_scope(self, row: pa.RecordBatch, owner: str | None, is_same_scope: bool) -> bool:
-        """Whether a row belongs to the list: it has the owner that it had, or another one in the list."""
+        """Whether a row belongs to the list: its owner is unchanged, or is another one in the list."""
         if OWNER not in row.schema.names:
             return True
         owner_now = row[OWNER][0].as_py()
         if owner_now is None and owner is not None:
-            raise APIError("the API returned the record without its owner, so it may have moved to another project")
+            raise APIError("the API returned the record without an owner, so it may have moved to another project")
         return owner_now in self._listed.owners or (is_same_scope and owner_now == owner)
 
 

@@ -20,12 +20,12 @@ class Diff:
     """The differences between two snapshots, row by row, as numpy arrays of booleans.
 
     Attributes:
-        resource: the resource of both.
-        old: the snapshot before, None for the first.
-        new: the snapshot that is compared with it.
-        added: for each new row, whether its key is new.
-        changed: by column, for each new row, whether its value has changed; only columns with a change.
-        deleted: for each old row, whether the new snapshot lacks its key.
+        resource: The resource of both snapshots.
+        old: The previous snapshot, None for the first.
+        new: The new snapshot.
+        added: Whether the key is new, for each new row.
+        changed: Whether the value has changed, for each new row, by column; only columns with a change.
+        deleted: Whether the new snapshot lacks the key, for each old row.
 
     """
 
@@ -38,23 +38,23 @@ class Diff:
 
     @property
     def updated(self) -> Any:
-        """For each new row, whether it was there before, with a different value in some column."""
+        """Whether a value has changed, for each new row."""
         return np.logical_or.reduce([np.zeros(self.new.rows, bool), *self.changed.values()])
 
     @property
     def counts(self) -> dict[str, int]:
-        """The number of rows that were added, updated and deleted."""
+        """Number of rows that are added, updated and deleted."""
         masks = zip(CHANGES, (self.added, self.updated, self.deleted), strict=True)
         return {name: int(mask.sum()) for name, mask in masks}
 
 
 def compare(resource: Resource, old: LakeFile | None, new: LakeFile) -> Diff:
-    """Compare two snapshots by key, one column at a time, so that no more than that is in memory.
+    """Compare two snapshots by key, one column at a time to save memory.
 
-    A URL that was signed again is no change, and neither is a column that only the new snapshot has.
+    A new signature on a URL does not count as a change, and neither does a new column.
 
     Raises:
-        SchemaError: a file has a column that cannot be compared; the message names both.
+        SchemaError: A file has a column that cannot be compared.
 
     """
     import pyarrow.compute as pc  # noqa: PLC0415 - 30 ms that only a comparison is worth
@@ -86,19 +86,17 @@ def keys_of(resource: Resource, file: LakeFile) -> pa.ChunkedArray:
     """Return the key of each row of a file.
 
     Raises:
-        SchemaError: two rows have the same key, in a file that another program has rewritten.
+        SchemaError: Two rows have the same key, because another program has rewritten the file.
 
     """
     keys = joined_keys([file.column(name) for name in resource.primary_key])
-    if not file.footer and (repeated := len(keys) - len(keys.unique())):
-        raise SchemaError(
-            f"{file.uri}: {repeated:,} rows have the key of another row; restore the file, or remove its folder"
-        )
+    if repeated := len(keys) - len(keys.unique()):
+        raise SchemaError(f"{file.uri}: {repeated:,} duplicate keys; restore the file, or remove its folder")
     return keys
 
 
 def count_missing(resource: Resource, old: LakeFile, new: LakeFile) -> int:
-    """Return the number of rows of an old snapshot whose key a new one does not have."""
+    """Return the number of rows of an old snapshot whose key is missing from a new one."""
     import pyarrow.compute as pc  # noqa: PLC0415 - 30 ms that only a comparison is worth
 
     keys = keys_of(resource, old)
@@ -106,7 +104,7 @@ def count_missing(resource: Resource, old: LakeFile, new: LakeFile) -> int:
 
 
 def joined_keys(columns: Sequence[pa.ChunkedArray]) -> pa.ChunkedArray:
-    """Return one text for each row; of several columns, one that is equal only where all of them are."""
+    """Return one string per row, which is equal for two rows only if all of their columns are equal."""
     import pyarrow.compute as pc  # noqa: PLC0415 - 30 ms that only a comparison is worth
 
     texts = [column.cast(pa.string()) for column in columns]
@@ -133,14 +131,14 @@ def changed_rows(diff: Diff) -> Iterator[pa.RecordBatch]:
 
 
 def _with_change(rows: pa.Table, kinds: Any, names: pa.Array, schema: pa.Schema) -> list[pa.RecordBatch]:
-    """Return rows with `change`, given as positions in CHANGES, and `changed_columns` before their own columns."""
+    """Return rows preceded by the columns `change`, given as positions in CHANGES, and `changed_columns`."""
     table = pa.table([strings(CHANGES).take(to_arrow(kinds)), names, *rows.columns], schema=schema)
     batches: list[pa.RecordBatch] = table.combine_chunks().to_batches()
     return batches
 
 
 def _column_names(changed: Sequence[tuple[str, Any]], rows: int) -> pa.Array:
-    """Return the names of the columns whose mask is true, for each row, as an Arrow array of lists."""
+    """Return the names of the changed columns of each row, as an Arrow array of lists."""
     masks = np.array([mask for _, mask in changed], bool).reshape(len(changed), rows).T
     ends = np.cumsum(np.concatenate([[0], masks.sum(axis=1)]), dtype=np.int32)
     columns = np.nonzero(masks)[1]

@@ -7,15 +7,15 @@
     ├── APIError            an unusable response; retrying does not help     report it           69
     │   ├── TransientError  a temporary failure, after all retries           run again later     75
     │   └── AuthError       401 or 403                                       fix the key         77
-    ├── PaginationError     the listing does not end                         report it           65
+    ├── PaginationError     the list does not end                            report it           65
     ├── SchemaError         a value does not fit its column                  report or restore   65
     ├── GuardError          the new snapshot is not plausible                look at it          65
     └── DestinationError    a file cannot be written or read                 free space          74
 
 The numbers are the exit codes of the command line, from ``sysexits.h``. Every message says what was requested, what
-happened and what to do. An error that crosses the Arrow C stream keeps only its message.
+happened, and what to do. An error that crosses the Arrow C stream keeps only its message.
 
-For schedulers, ``error.transient`` says whether running again later may help.
+For schedulers, ``error.transient`` is True if a later run may succeed.
 """
 
 
@@ -23,8 +23,8 @@ class ScenarioError(Exception):
     """Base class of all errors of this package.
 
     Attributes:
-        exit_code: the exit code of the command line for this error.
-        transient: whether running again later may help.
+        exit_code: Exit code of the command line for this error.
+        transient: Whether a later run may succeed.
 
     """
 
@@ -42,9 +42,9 @@ class APIError(ScenarioError):
     """The API returned a response that cannot be used; retrying does not help.
 
     Attributes:
-        status: the HTTP status, None if there was no response.
-        retry_after: seconds that the server wants the client to wait, None if unknown.
-        attempts: how many times the request was sent.
+        status: HTTP status, None if there was no response.
+        retry_after: Seconds that the server asked the client to wait, None if it did not.
+        attempts: Number of attempts.
 
     """
 
@@ -67,30 +67,30 @@ class TransientError(APIError):
 
 
 class AuthError(APIError):
-    """The API refused the credentials (401, 403)."""
+    """The API rejected the credentials (401 or 403)."""
 
     exit_code = 77
 
 
 class PaginationError(ScenarioError):
-    """The listing does not end: a token repeats or is not valid, or pages have no new records."""
+    """The list does not end: a token repeats or is not valid, or there are no new records, or too many pages."""
 
     exit_code = 65
 
 
 class SchemaError(ScenarioError):
-    """A value does not fit its column, in a record of the API or in a file of a lake."""
+    """A value does not fit its column, or a file of a lake is not valid."""
 
     exit_code = 65
 
 
 class GuardError(ScenarioError):
-    """A new snapshot is not plausible compared with the last one, and was not published."""
+    """The guard rejected a new snapshot, because too many rows are missing; it was not published."""
 
     exit_code = 65
 
 
 class DestinationError(ScenarioError):
-    """A file or a lake cannot be written or read; after a failed write, the earlier file is untouched."""
+    """A file or a lake cannot be written or read; after a failed write, an existing file is unchanged."""
 
     exit_code = 74

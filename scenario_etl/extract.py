@@ -1,4 +1,4 @@
-"""The public functions that read a list, as a DataFrame, Arrow data or Parquet; and Scan, which describes how."""
+"""The public functions that read a list into a DataFrame, Arrow data or Parquet, and the class Scan."""
 
 import os
 from collections.abc import Iterator, Mapping
@@ -20,7 +20,7 @@ from scenario_etl.publish import atomic_write
 from scenario_etl.resources import INCLUSIONS, resource_of
 from scenario_etl.run import BATCH_ROWS, Run, RunOptions, ScanReport, connected, footer_of, scope_of
 from scenario_etl.schema import Resource
-from scenario_etl.signed_urls import SignedURLs, checked_form
+from scenario_etl.signed_urls import SignedURLs, check_form
 from scenario_etl.stores import expanded, redact_uri
 
 if TYPE_CHECKING:
@@ -33,14 +33,14 @@ DtypeBackend = Literal["pyarrow", "numpy_nullable"]
 class Scan:
     """A lazy scan of a resource. No request is sent until it is used; each use starts a new run.
 
-    Any library that takes Arrow streams takes a Scan as it is: DuckDB, Polars, pandas 3, ADBC, Delta. A Scan without a
-    client can be pickled; it takes its credentials from the environment where it is used.
+    Libraries that accept Arrow streams, such as DuckDB, Polars, pandas 3, ADBC and Delta, can read a Scan directly. A
+    Scan without a client can be pickled; it uses the credentials of the environment in which it runs.
 
     Attributes:
-        resource: the list.
-        query: the filters, by the API's own names.
-        options: how to read.
-        client: client to use; None creates one from the environment for each use.
+        resource: Resource to read.
+        query: Filters, with their names in the API.
+        options: Options of the scan.
+        client: Client to use; None creates one from the environment for each use.
 
     >>> from scenario_etl import Client, Emulator, scan
     >>> with Emulator(collections=250) as api, Client("demo", "demo", base_url=api.url) as client:
@@ -68,42 +68,42 @@ class Scan:
 
     @property
     def schema(self) -> pa.Schema:
-        """The Arrow schema of every result, known before any request."""
+        """The Arrow schema of every result, known before the first request."""
         return self.resource.schema
 
     @property
     def report(self) -> ScanReport | None:
-        """The report of the last run that was completed, None before."""
+        """The report of the last completed run, None before the first."""
         return self._reports[-1] if self._reports else None
 
     def to_batches(self) -> Iterator[pa.RecordBatch]:
-        """Yield one RecordBatch for each page, as they arrive.
+        """Yield one RecordBatch per page, as they arrive.
 
-        The result is complete only once the iterator has ended without an error.
+        The result is only complete when the iterator has ended without an error.
 
         Raises:
-            ConfigError: there are no credentials.
-            APIError: or a subclass (TransientError, AuthError): a page could not be read.
-            PaginationError: the listing does not end.
-            SchemaError: a value does not fit its column.
+            ConfigError: There are no credentials.
+            APIError: A page could not be read; also its subclasses TransientError and AuthError.
+            PaginationError: The list does not end.
+            SchemaError: A value does not fit its column.
 
         """
         return self._batches(0)
 
     def __arrow_c_stream__(self, requested_schema: object = None) -> object:
-        """Export a new run as an Arrow C stream (Arrow PyCapsule interface); errors keep their text."""
+        """Export a new run as an Arrow C stream (Arrow PyCapsule interface); only the message of an error survives."""
         return pa.RecordBatchReader.from_batches(self.schema, self.to_batches()).__arrow_c_stream__(requested_schema)
 
     def to_arrow(self) -> pa.Table:
-        """Return the whole list as a pyarrow.Table. Raises what `to_batches` raises."""
+        """Return the whole list as a pyarrow.Table. Raises the errors of `to_batches`."""
         return pa.Table.from_batches(list(self._batches(BATCH_ROWS)), schema=self.schema).combine_chunks()
 
     def to_pandas(self, dtype_backend: DtypeBackend | None = None) -> "pd.DataFrame":
-        """Return the whole list as a DataFrame. Raises what `to_batches` raises.
+        """Return the whole list as a DataFrame. Raises the errors of `to_batches`, and ConfigError for another backend.
 
         Args:
-            dtype_backend: as in pandas; by default the columns are `str` (`object` in pandas 2), `Int64` and
-                `datetime64[us, UTC]`, whether or not a null occurs.
+            dtype_backend: Backend of the dtypes, "pyarrow" or "numpy_nullable" as in pandas. By default, the dtypes are
+                `str` (`object` in pandas 2), `Int64` and `datetime64[us, UTC]`, whether or not values are missing.
 
         """
         if dtype_backend is not None:
@@ -111,19 +111,22 @@ class Scan:
         return _to_pandas(self.to_arrow(), dtype_backend)
 
     def head(self, rows: int = 5) -> "pd.DataFrame":
-        """Return the first rows as a DataFrame, with as few requests as possible. Raises what `to_batches` raises.
+        """Return the first rows as a DataFrame, with as few requests as possible. Raises the errors of `to_batches`.
 
-        `report` stays as it was, because the list was not read to its end.
+        `report` does not change, because the run is not completed.
         """
         batches = self._first(whole_number("rows", rows, 0))
         return _to_pandas(pa.Table.from_batches(batches, schema=self.schema), None)
 
     def to_parquet(self, destination: str | os.PathLike[str]) -> ScanReport:
-        """Write the whole list to a Parquet file, which is written atomically.
+        """Write the whole list to a Parquet file atomically. Also raises the errors of `to_batches`.
+
+        After an error, an existing file at `destination` is unchanged.
 
         Raises:
-            DestinationError: the file cannot be written, in most cases known before the first request.
-            ScenarioError: as `to_batches`; an earlier file at `destination` is untouched.
+            ConfigError: The destination is not a valid path or URI, or has the suffix of another format.
+            DestinationError: The file cannot be written; in most cases, this is known before the first request.
+            TransientError: The object store is unavailable.
 
         """
         started = monotonic()
@@ -177,23 +180,23 @@ def scan(
     signed_urls: SignedURLs = "keep",
     **filters: object,
 ) -> Scan:
-    """Return a Scan of a list of the API; nothing is requested yet.
+    """Return a Scan of a list of the API. This does not send a request.
 
     Args:
-        resource: the name of the list, such as "collections".
-        client: client to use; None creates one from the environment for each use, and closes it.
-        page_size: records per request; None is the largest that the list allows.
-        max_pages: the maximum number of pages; a listing with more is a PaginationError.
-        strict: whether a missing or an unknown field is a SchemaError, instead of a warning.
-        progress: whether to show a progress bar, on stderr or in the notebook.
-        signed_urls: "keep" leaves signed URLs as the API returns them; "public" replaces them with their permanent
-            unsigned form where there is one; "omit" with null.
-        filters: that the list declares, such as `project_id`; None is no filter. Also `include_personal=True` for the
-            users of projects, with e-mail addresses, and `include_embedding=True` for the embeddings of assets: without
-            it, the table does not have these columns.
+        resource: Name of the resource, such as "collections".
+        client: Client to use; None creates one from the environment for each use, and closes it.
+        page_size: Number of records per request; by default the maximum.
+        max_pages: Maximum number of pages; a longer list is a PaginationError.
+        strict: Whether a missing or unknown field is a SchemaError instead of a warning.
+        progress: Whether to show a progress bar, on stderr or in a notebook.
+        signed_urls: Form of signed URLs: "keep" for the URLs from the API, "public" for their permanent unsigned form,
+            or null if there is none, and "omit" for null.
+        filters: Filters of the resource, such as `project_id`; None for no filter. Also `include_personal=True` for the
+            users of projects with their e-mail addresses, and `include_embedding=True` for the embeddings of assets;
+            by default, the table does not have these columns.
 
     Raises:
-        ConfigError: an argument is not valid.
+        ConfigError: An argument is not valid.
 
     """
     included = [name for name in INCLUSIONS if flag(name, filters.pop(name, False))]
@@ -205,7 +208,7 @@ def scan(
         max_pages=whole_number("max_pages", max_pages, 1),
         strict=flag("strict", strict),
         progress=flag("progress", progress),
-        signed_urls=checked_form(signed_urls),
+        signed_urls=check_form(signed_urls),
     )
     return Scan(declared, query_for(declared.name, declared.filters, filters), options, client)
 
@@ -221,24 +224,26 @@ def extract_collections(
     progress: bool = False,
     signed_urls: SignedURLs = "keep",
 ) -> "pd.DataFrame":
-    """Return all collections as a DataFrame, one row each, with the thumbnail as flat columns.
+    """Return all collections as a DataFrame, with one row per collection.
 
     The same as `scan("collections", ...).to_pandas(dtype_backend)`.
 
     Args:
-        project_id: only collections of this project; None is the project of the key.
-        dtype_backend: "pyarrow" or "numpy_nullable", as in pandas; by default the columns are `str` (`object` in
-            pandas 2), `Int64` and `datetime64[us, UTC]`, whether or not a null occurs.
-        client: client to use; None creates one from the environment, and closes it.
-        page_size: records per request, from 1 to 100; None is 100.
-        max_pages: the maximum number of pages; a listing with more is a PaginationError.
-        strict: whether a missing or an unknown field is a SchemaError, instead of a warning.
-        progress: whether to show a progress bar, on stderr or in the notebook.
-        signed_urls: "keep", "public" or "omit", as in `scan`.
+        project_id: Project of the collections; by default the project of the API key.
+        dtype_backend: Backend of the dtypes, "pyarrow" or "numpy_nullable" as in pandas. By default, the dtypes are
+            `str` (`object` in pandas 2), `Int64` and `datetime64[us, UTC]`, whether or not values are missing.
+        client: Client to use; None creates one from the environment, and closes it.
+        page_size: Number of records per request, from 1 to 100; by default 100.
+        max_pages: Maximum number of pages; a longer list is a PaginationError.
+        strict: Whether a missing or unknown field is a SchemaError instead of a warning.
+        progress: Whether to show a progress bar, on stderr or in a notebook.
+        signed_urls: Form of signed URLs, "keep", "public" or "omit", as in `scan`.
 
     Raises:
-        ConfigError: an argument is not valid, or there are no credentials.
-        ScenarioError: as `Scan.to_batches`.
+        ConfigError: An argument is not valid, or there are no credentials.
+        APIError: A page could not be read; also its subclasses TransientError and AuthError.
+        PaginationError: The list does not end.
+        SchemaError: A value does not fit its column.
 
     >>> from scenario_etl import Client, Emulator, extract_collections
     >>> with Emulator(collections=250) as api, Client("demo", "demo", base_url=api.url) as client:
@@ -270,14 +275,17 @@ def export_collections(
     progress: bool = False,
     signed_urls: SignedURLs = "keep",
 ) -> ScanReport:
-    """Write all collections to a Parquet file, which is written atomically, and return the report of the run.
+    """Write all collections to a Parquet file atomically, and return the report of the run.
 
-    The same as `scan("collections", ...).to_parquet(destination)`; see `extract_collections` for the other arguments.
+    The same as `scan("collections", ...).to_parquet(destination)`. The other arguments are those of
+    `extract_collections`. After an error, an existing file at `destination` is unchanged.
 
     Raises:
-        ConfigError: an argument is not valid, or there are no credentials.
-        DestinationError: the file cannot be written, in most cases known before the first request.
-        ScenarioError: as `Scan.to_batches`; an earlier file at `destination` is untouched.
+        ConfigError: An argument is not valid, or there are no credentials.
+        DestinationError: The file cannot be written; in most cases, this is known before the first request.
+        APIError: A page could not be read; also its subclasses TransientError and AuthError.
+        PaginationError: The list does not end.
+        SchemaError: A value does not fit its column.
 
     """
     collections = scan(
@@ -294,10 +302,10 @@ def export_collections(
 
 
 def _page_size(resource: Resource, page_size: int | None) -> int | None:
-    """Return the page size to request: the largest by default, None for a list without pages."""
+    """Return the page size: the maximum by default, None for a list without pages."""
     if resource.page_sizes is None:
         if page_size is not None:
-            raise ConfigError(f"{resource.name} has no pages: leave page_size out, got {page_size}")
+            raise ConfigError(f"page_size must not be set, because {resource.name} has no pages, got {page_size}")
         return None
     smallest, largest = resource.page_sizes
     return largest if page_size is None else whole_number("page_size", page_size, smallest, largest)

@@ -1,4 +1,4 @@
-"""The command that installs an extra, for the way this package was installed."""
+"""The command that installs an extra, from where this package was installed."""
 
 import json
 from importlib.metadata import PackageNotFoundError, distribution
@@ -8,8 +8,8 @@ from urllib.parse import unquote, urlsplit
 def install_command(extra: str) -> str:
     """Return a command that installs an extra.
 
-    A package that was installed from a folder, such as a clone, is in no index, so the folder is named. Where it came
-    from stands in `direct_url.json` (PEP 610).
+    If the package was installed from a folder, such as a clone, the command names the folder, which is recorded in
+    `direct_url.json` (PEP 610).
     """
     return f"pip install '{_source()}[{extra}]'"
 

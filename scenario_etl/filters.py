@@ -13,17 +13,15 @@ from scenario_etl.redact import redact
 
 @dataclass(frozen=True, slots=True)
 class FilterType:
-    """How the value of a filter is checked and written into a query.
+    """The validation and encoding of the value of a filter.
 
     Attributes:
-        words: for messages and `--help`, such as "text".
-        encode: takes the name of the argument and its value; returns the text of the query, or raises ConfigError.
-        is_list: whether the value is a list, which the API takes as one text with commas.
-        choices: the only values, in the API's spelling; empty for any.
+        encode: Function of the name and the value of an argument that returns the query value, or raises ConfigError.
+        is_list: Whether the value is a list, which is encoded as one string with commas.
+        choices: The valid values, as in the API; empty if any value is valid.
 
     """
 
-    words: str
     encode: Callable[[str, Any], str]
     is_list: bool = False
     choices: tuple[str, ...] = ()
@@ -34,16 +32,16 @@ class Filter:
     """A filter that a list of the API declares.
 
     Attributes:
-        name: of the argument, in snake_case; the option of the command line is the same with hyphens.
-        api_name: of the query parameter; "" for what is only an acknowledgement and not sent.
-        type: TEXT, TEXTS, DATE, FLAG or a `choice_of` words.
-        description: one sentence, for `--help` and the documentation.
-        adds: query parameters that the API needs beside this one, such as the order that a date filter works in.
-        needs: conditions of which one must be true; otherwise the API ignores this one. A condition is the name of a
-            filter that must be set, or its name and value, as in "privacy=public".
-        needs_for: such conditions for single values.
-        excludes: conditions under which this one cannot be used.
-        only_with: the names of the only filters that this one can be used with, None for any.
+        name: Name of the argument in snake_case; the option of the command line has hyphens instead.
+        api_name: Name of the query parameter; "" for an acknowledgement, which is not sent.
+        type: Type of the value: TEXT, TEXTS, DATE, END_DATE, FLAG or the result of `choice_of`.
+        description: One sentence for `--help` and the documentation.
+        adds: Other query parameters that the API needs for this filter, such as the sort order of a date filter.
+        needs: Conditions of which at least one must be met, because the API ignores this filter otherwise. A condition
+            is the name of a filter that must be set, or a name and a value, as in "privacy=public".
+        needs_for: Such conditions for single values of this filter.
+        excludes: Conditions under which this filter cannot be used.
+        only_with: Names of the only filters that can be combined with this one, None for any.
 
     """
 
@@ -62,12 +60,12 @@ def query_for(resource: str, filters: Sequence[Filter], values: Mapping[str, obj
     """Return the query of a request for filters whose value is not None.
 
     Args:
-        resource: the name of the list, for messages.
-        filters: that the list declares.
-        values: by the names of the filters.
+        resource: The name of the resource, for messages.
+        filters: The filters that the resource declares.
+        values: The values, by the names of the filters.
 
     Raises:
-        ConfigError: a filter is not declared, has a value that is not valid, lacks another one, or conflicts with one.
+        ConfigError: A filter is not declared or its value is not valid, or it needs or excludes another filter.
 
     """
     set_values = {name: value for name, value in values.items() if value is not None}
@@ -112,7 +110,7 @@ def _encode(each: Filter, value: object) -> str:
 
 
 def _encode_texts(name: str, value: Any) -> str:
-    """Return the texts sorted, each once: a query, and the scope that it becomes, depend on no order of a set."""
+    """Return the sorted strings without duplicates, so that equal sets have the same query and scope."""
     is_list = isinstance(value, Iterable) and not isinstance(value, Mapping)
     values = [value] if isinstance(value, str) else list(value) if is_list else []
     if not values or any(isinstance(each, str) and "," in each for each in values):
@@ -120,41 +118,48 @@ def _encode_texts(name: str, value: Any) -> str:
     return ",".join(sorted({text(name, each) for each in values}))
 
 
-def _encode_date(name: str, value: Any) -> str:
-    """Return an instant in ISO 8601, in UTC and milliseconds, as the API has them; a date is its first instant."""
+def _encode_date(name: str, value: Any, round_up: dt.timedelta = dt.timedelta()) -> str:
+    """Return a time in ISO 8601, in UTC with milliseconds as in the API; a date is its start."""
     try:
-        moment = _moment(value)
-        return moment.astimezone(dt.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        moment = (_moment(value) + round_up).astimezone(dt.UTC)
+        return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")  # rounded down
     except (ValueError, OverflowError):  # an offset of a day or more, or one that leads out of the calendar
         raise ConfigError(
             f"{name} must be a date or time, such as 2026-11-23T08:00:00Z, got {redact(repr(value))}"
         ) from None
 
 
+def _encode_end(name: str, value: Any) -> str:
+    return _encode_date(name, value, dt.timedelta(microseconds=999))
+
+
 def _moment(value: Any) -> dt.datetime:
-    """Return a date or time as a datetime with an offset, UTC where it has none; raise ValueError for others."""
-    if isinstance(value, str) and re.fullmatch(r"\d{4}-\d{2}-\d{2}.*", value, re.ASCII):
+    """Return a date or time as a datetime with an offset, UTC by default; raise ValueError for other values."""
+    if isinstance(value, str) and re.fullmatch(r"\d{4}-\d{2}-\d{2}(?!.*[.,]\d{7}).*", value, re.ASCII):
         value = dt.datetime.fromisoformat(value)
     if isinstance(value, dt.date) and not isinstance(value, dt.datetime):
         value = dt.datetime.combine(value, dt.time())
     if not isinstance(value, dt.datetime) or value != value:  # noqa: PLR0124 - pandas' NaT is a datetime
+        raise ValueError
+    if getattr(value, "nanosecond", None):  # of a Timestamp of pandas
         raise ValueError
     return value.replace(tzinfo=dt.UTC) if value.utcoffset() is None else value
 
 
 def choice_of(*choices: str) -> FilterType:
     """Return the type of a filter whose value is one of several words."""
-    return FilterType(" or ".join(choices), text, choices=choices)
+    return FilterType(text, choices=choices)
 
 
 def _encode_flag(name: str, value: Any) -> str:
     return str(flag(name, value)).lower()
 
 
-TEXT = FilterType("text", text)
-TEXTS = FilterType("list of texts", _encode_texts, is_list=True)
-DATE = FilterType("date or time in UTC", _encode_date)
-FLAG = FilterType("true or false", _encode_flag)
+TEXT = FilterType(text)
+TEXTS = FilterType(_encode_texts, is_list=True)
+DATE = FilterType(_encode_date)  # a lower bound, or what has no fraction of a millisecond
+END_DATE = FilterType(_encode_end)  # an upper bound, so that no record before it is left out
+FLAG = FilterType(_encode_flag)
 
-# beside the types, because the limit on requests is per project
+# not in resources.py, because rate limiting needs it, too
 PROJECT_ID = Filter("project_id", "projectId", TEXT, "Limit to one project. Default: the project of the API key.")

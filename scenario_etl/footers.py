@@ -1,6 +1,6 @@
-"""Footers of the files of a lake: integers, dates and JSON, and which two files belong together.
+"""Footers of the files of a lake: integers, dates, JSON, and whether two files belong to the same run.
 
-A value that is missing, or that another program has changed to something else, is None.
+A value that is missing or not valid, because another program has changed it, is None.
 """
 
 import datetime as dt
@@ -18,18 +18,18 @@ MAX_TOTAL = 10**38  # of a column
 
 
 def integer(footer: Mapping[str, str], name: str) -> int | None:
-    """Return a value that is an integer of at most 18 digits."""
+    """Return an integer of at most 18 digits."""
     text = footer.get(name, "")
     return int(text) if re.fullmatch(rf"[0-9]{{1,{MAX_DIGITS}}}", text) else None
 
 
 def date(footer: Mapping[str, str], name: str) -> dt.date | None:
-    """Return a value that is a date."""
+    """Return a date."""
     return parse_date(footer.get(name, ""))
 
 
 def json_object(footer: Mapping[str, str], name: str) -> dict[str, Any]:
-    """Return a value that is a JSON object; an empty one where it is not."""
+    """Return a JSON object, an empty one if the value is missing or not valid."""
     try:
         value = json.loads(footer.get(name, "{}"))
     except (ValueError, RecursionError):
@@ -44,10 +44,10 @@ def column_totals(footer: Mapping[str, str]) -> dict[str, int]:
 
 
 def is_same_run(snapshot: LakeFile, changes: LakeFile) -> bool:
-    """Whether a snapshot and its changes come from one run, as far as both have the id of a run."""
+    """Whether a snapshot and its changes come from the same run, as far as both contain its id."""
     return not (snapshot.run_id and changes.run_id) or snapshot.run_id == changes.run_id
 
 
 def is_next_run(changes: LakeFile, before: dt.date | None) -> bool:
-    """Whether changes start at the date of the changes before them, as far as their footer has that date."""
+    """Whether changes follow those of the date before, as far as their footer contains that date."""
     return before is None or not changes.footer or date(changes.footer, "previous_date") == before

@@ -1,4 +1,4 @@
-"""The guard: whether a new snapshot is plausible compared with earlier ones, and where a refused one is kept."""
+"""The guard, which rejects a new snapshot that is not plausible compared with earlier ones."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,9 +20,9 @@ class Baseline:
     """An earlier snapshot with which a new one is compared.
 
     Attributes:
-        name: what to call it in an error, such as "the last snapshot".
-        file: the snapshot.
-        is_same_scope: whether it has the scope of the new one.
+        name: A description for error messages, such as "the last snapshot".
+        file: The snapshot.
+        is_same_scope: Whether it has the same scope as the new snapshot.
 
     """
 
@@ -33,12 +33,12 @@ class Baseline:
 
 @dataclass(frozen=True, slots=True)
 class Guard:
-    """The limits within which a snapshot may be smaller than an earlier one.
+    """Limits on the number of rows that a new snapshot may lack.
 
     Attributes:
-        max_shrink: the largest share of the rows of an earlier snapshot that may be missing, from 0 to 1.
-        accept_shrink: whether any share is accepted.
-        max_lookups: how many missing rows are looked up by id; None where they cannot be.
+        max_shrink: Maximum fraction of the rows of an earlier snapshot that may be missing, from 0 to 1.
+        accept_shrink: Whether any fraction is accepted.
+        max_lookups: Maximum number of missing rows that are looked up by id; None if that is not possible.
 
     """
 
@@ -47,14 +47,14 @@ class Guard:
     max_lookups: int | None
 
     def accepts(self, before: int, missing: int, left: int) -> bool:
-        """Whether a snapshot with `left` rows is plausible after one with `before` rows, of which some are missing."""
+        """Whether a snapshot with `left` rows is plausible if it lacks `missing` of the `before` rows of another."""
         return self.accept_shrink or not before or (left > 0 and missing / before <= self.max_shrink)
 
     def find_problem(self, resource: Resource, baselines: Sequence[Baseline], new: LakeFile) -> tuple[str, str] | None:
         """Compare a new snapshot with each earlier one.
 
         Returns:
-            Why it is not plausible, and with which options it can be published; None where it is plausible.
+            The reason why it is not plausible, and the options to publish it anyway; None if it is plausible.
 
         """
         if self.accept_shrink:
@@ -77,25 +77,25 @@ class Guard:
     def _options(self, missing: int) -> str:
         options = "--accept-shrink (accept_shrink=True)"
         if self.max_lookups is not None and missing > self.max_lookups:
-            options += f", and --max-lookups {missing} to have them verified"
+            options += f", and --max-lookups {missing} to verify the missing rows"
         return options
 
 
-def refuse(problem: tuple[str, str], path: Path, rejected_uri: str, deadline: float) -> NoReturn:
-    """Keep a snapshot that is not plausible at `rejected_uri`, and raise GuardError.
+def reject(problem: tuple[str, str], path: Path, rejected_uri: str, deadline: float) -> NoReturn:
+    """Save a snapshot that is not plausible at `rejected_uri`, and raise GuardError.
 
     Args:
-        problem: as returned by `Guard.find_problem`.
-        path: of the snapshot, a local file.
-        rejected_uri: where to keep it.
-        deadline: seconds for which an upload is retried.
+        problem: The result of `Guard.find_problem`.
+        path: The path of the snapshot, a local file.
+        rejected_uri: The path or URI of the copy.
+        deadline: Seconds from the first attempt of an upload to the start of the last one.
 
     """
     reason, options = problem
     try:
         with atomic_write(rejected_uri, deadline=deadline) as copy:
             copyfile(path, copy)
-        advice = f"check {redact_uri(rejected_uri)}, a Parquet file"
+        advice = f"check the new rows in {redact_uri(rejected_uri)} (Parquet)"
     except (ScenarioError, OSError) as error:
-        advice = f"the new rows could not be kept: {redact(str(error), 500)}"
+        advice = f"the new rows could not be saved: {redact(str(error), 500)}"
     raise GuardError(f"{reason}. Nothing was published; {advice}. To publish it anyway, run again with {options}")

@@ -1,8 +1,8 @@
-"""The layout of a lake: the names of its files and folders, the dates that it has, what can be removed, and the lock.
+"""The layout of a lake: files and folders, dates, removal of old files, and the lock.
 
-A lake has, for each resource, `RESOURCE/snapshot_date=YYYY-MM-DD/part-0.parquet` and, for what changed since the
-snapshot before, `RESOURCE_changes/snapshot_date=YYYY-MM-DD/part-0.parquet`. A snapshot that the guard refused is kept
-beside them as `.RESOURCE.snapshot_date=YYYY-MM-DD.rejected`. Everything else in a lake is ignored.
+For each resource, a lake contains `RESOURCE/snapshot_date=YYYY-MM-DD/part-0.parquet` and, with the changes since the
+previous snapshot, `RESOURCE_changes/snapshot_date=YYYY-MM-DD/part-0.parquet`. A snapshot that the guard rejected is
+saved as `.RESOURCE.snapshot_date=YYYY-MM-DD.rejected`. All other files in a lake are ignored.
 """
 
 import datetime as dt
@@ -40,12 +40,12 @@ class LakeTable:
     """One table of a lake, with a file for each date.
 
     Attributes:
-        store: the filesystem of the lake.
-        root: the path of the lake in the filesystem.
-        lake: the path or URI of the lake.
-        name: the name of the table.
-        schema: the schema of its files.
-        deadline: seconds for which a read is retried where the failure of an object store is transient.
+        store: The filesystem of the lake.
+        root: The path of the lake in the filesystem.
+        lake: The path or URI of the lake.
+        name: The name of the table.
+        schema: The schema of the files.
+        deadline: Seconds for which a read is retried after a transient failure of an object store.
 
     """
 
@@ -65,11 +65,11 @@ class LakeTable:
         return join_uri(self.lake, self._folder_name(day))
 
     def rejected_uri(self, day: dt.date) -> str:
-        """Return the path or URI at which a refused snapshot is kept; no `*.parquet` glob matches it."""
+        """Return the path or URI of a rejected snapshot; no `*.parquet` glob matches it."""
         return join_uri(self.lake, self._rejected_name(day))
 
     def dates(self) -> list[dt.date]:
-        """Return the dates that have a file, oldest first."""
+        """Return the dates with a file, oldest first."""
         folder = f"{self.root}/{self.name}"
         entries = self._listed(folder, recursive=not self._is_local)
         if self._is_local:  # other files in the folders of a disk are not read
@@ -79,7 +79,7 @@ class LakeTable:
         return _dates(pattern, (each.path for each in entries if each.is_file))
 
     def rejected_dates(self) -> list[dt.date]:
-        """Return the dates for which a refused snapshot is kept, oldest first."""
+        """Return the dates with a rejected snapshot, oldest first."""
         pattern = re.compile(rf"{re.escape(self.root)}/\.{re.escape(self.name)}\.snapshot_date={_DATE}\.rejected")
         return _dates(pattern, (each.path for each in self._listed(self.root, recursive=False)))
 
@@ -88,8 +88,9 @@ class LakeTable:
         """Yield the file of a date.
 
         Raises:
-            FileGoneError: it is gone; retention may have removed it.
-            DestinationError: it cannot be read.
+            FileGoneError: The file no longer exists; retention may have removed it.
+            DestinationError: The file cannot be read.
+            TransientError: The object store is unavailable.
 
         """
         with ExitStack() as stack:
@@ -102,7 +103,7 @@ class LakeTable:
 
     @contextmanager
     def open_if_there(self, day: dt.date) -> Iterator[LakeFile | None]:
-        """Yield the file of a date, None where it is gone."""
+        """Yield the file of a date, None if it no longer exists."""
         with ExitStack() as stack:
             try:
                 file = stack.enter_context(self.open(day))
@@ -111,7 +112,7 @@ class LakeTable:
             yield file
 
     def remove(self, day: dt.date) -> None:
-        """Remove the file of a date, and its folder unless it has other files."""
+        """Remove the file of a date, and its folder unless it contains other files."""
         folder = f"{self.root}/{self._folder_name(day)}"
         with suppress(FileNotFoundError):
             self._call(self.store.delete_file, f"{self.root}/{self._file_name(day)}")
@@ -120,7 +121,7 @@ class LakeTable:
                 self._call(self.store.delete_dir, folder)
 
     def remove_rejected(self, day: dt.date) -> None:
-        """Remove the refused snapshot of a date, if there is one."""
+        """Remove the rejected snapshot of a date, if there is one."""
         with suppress(FileNotFoundError):
             self._call(self.store.delete_file, f"{self.root}/{self._rejected_name(day)}")
 
@@ -156,9 +157,9 @@ class LakeTables:
     """The two tables of a resource in a lake.
 
     Attributes:
-        resource: the resource.
-        snapshots: the table with its rows at each date.
-        changes: the table with the rows that changed since the snapshot before.
+        resource: The resource.
+        snapshots: The table with all rows on each date.
+        changes: The table with the rows that changed since the previous snapshot.
 
     """
 
@@ -168,11 +169,12 @@ class LakeTables:
 
     @classmethod
     def of(cls, lake: str | os.PathLike[str], resource: Resource, deadline: float = 0.0) -> "LakeTables":
-        """Return the tables of a resource; `deadline` is that of `LakeTable`.
+        """Return the tables of a resource, with a deadline as in `LakeTable`.
 
         Raises:
-            ConfigError: the lake is neither a path nor a URI.
-            DestinationError: the lake is in a filesystem that is not supported.
+            ConfigError: The lake is not a valid path or URI.
+            DestinationError: The filesystem of the lake cannot be opened.
+            TransientError: The object store is unavailable.
 
         """
         snapshots = LakeTable(*filesystem(lake), expanded(lake), resource.name, resource.schema, deadline)
@@ -181,7 +183,7 @@ class LakeTables:
 
 
 def date_before(day: dt.date, dates: Iterable[dt.date]) -> dt.date | None:
-    """Return the last of some dates before a day, None without one."""
+    """Return the latest of the dates before a day, None if there is none."""
     return max((earlier for earlier in dates if earlier < day), default=None)
 
 
@@ -193,11 +195,12 @@ def changes_schema(resource: Resource) -> pa.Schema:
 
 @contextmanager
 def locked(lake: str | os.PathLike[str], resource: str, seconds: float) -> Iterator[None]:
-    """Lock a local lake, which is created if needed, so that two runs do not mix. An object store has no locks.
+    """Lock a local lake against other runs, and create it if needed. An object store has no locks.
 
     Raises:
-        DestinationError: the lake or its lock cannot be created.
-        TransientError: another run has locked it, for longer than `seconds`.
+        ConfigError: The lake is not a valid path or URI.
+        DestinationError: The lake or its lock cannot be created.
+        TransientError: Another run has locked the lake for longer than `seconds`.
 
     """
     store, root = filesystem(lake)
@@ -211,12 +214,14 @@ def locked(lake: str | os.PathLike[str], resource: str, seconds: float) -> Itera
         Path(root).mkdir(exist_ok=True)
     except OSError as error:
         problem = (
-            "it is a file; name a folder" if os.path.isfile(root) else f"{error.strerror}; create its parent folder"
+            "it is a file; specify a folder" if os.path.isfile(root) else f"{error.strerror}; create its parent folder"
         )
         raise DestinationError(f"cannot create the lake {redact(root, 300)}: {problem}") from error
     try:
         if not _can_lock(path):
-            logger.warning("%s: its filesystem has no locks; make sure that two runs do not overlap", redact(root, 300))
+            logger.warning(
+                "%s: the filesystem does not support locks; make sure that two runs do not overlap", redact(root, 300)
+            )
             yield
             return
         lock = FileLock(path, timeout=seconds).acquire()
@@ -227,14 +232,14 @@ def locked(lake: str | os.PathLike[str], resource: str, seconds: float) -> Itera
     except (OSError, NotImplementedError) as error:
         reason = getattr(error, "strerror", None) or error
         raise DestinationError(
-            f"cannot lock the lake with {redact(path, 300)}: {reason}; check that this user may write there"
+            f"cannot create the lock {redact(path, 300)}: {reason}; check the permissions of the folder"
         ) from error
     with lock:
         yield
 
 
 def _can_lock(path: str) -> bool:
-    """Whether the file of a lock can be opened, or created, and its filesystem has locks.
+    """Whether the lock file can be opened or created, and its filesystem supports locks.
 
     FileLock raises Timeout for a file that it cannot open, and on a filesystem without locks.
     """

@@ -27,17 +27,17 @@ Call = Callable[[Callable[[], Any]], Any]
 
 
 class FileGoneError(TransientError):
-    """A file that was listed is gone."""
+    """A file of a lake no longer exists."""
 
 
 class LakeFile:
     """One Parquet file of a lake, read as columns of a declared schema. Every error names the file.
 
     Attributes:
-        uri: path or URI of the file, without credentials.
-        rows: number of rows.
-        footer: the key-value pairs of its footer that this package wrote, without their prefix `scenario_etl.`; empty
-            where another program has rewritten the file.
+        uri: Path or URI of the file, without credentials.
+        rows: Number of rows.
+        footer: Metadata of this package in the footer, without the prefix `scenario_etl.`; empty if another program has
+            rewritten the file.
 
     """
 
@@ -63,7 +63,7 @@ class LakeFile:
 
     @property
     def run_id(self) -> str:
-        """The id that both files of one run have, "" without a footer."""
+        """The id of the run, which is in both of its files; "" without a footer."""
         return self.footer.get("run_id") or self.footer.get("extracted_at", "")
 
     def has(self, name: str) -> bool:
@@ -77,7 +77,7 @@ class LakeFile:
         return self._typed(rows, name)
 
     def total(self, name: str) -> int | None:
-        """Return the exact sum of a column of integers, None where it has rows but no value."""
+        """Return the exact sum of an integer column, None if it has rows but no values."""
         import pyarrow.compute as pc  # noqa: PLC0415 - 30 ms that only a sum is worth
 
         values = self.column(name)
@@ -85,19 +85,16 @@ class LakeFile:
         return None if total is None else int(total)
 
     def table(self, names: Iterable[str] | None = None) -> pa.Table:
-        """Return all rows, with all columns of the schema or the named ones; columns that the file lacks are null."""
+        """Return all rows, with all columns of the schema or the given ones; columns that the file lacks are null."""
         with read_errors(self.uri):
             columns = self._schema.names if names is None else list(names)
             rows = self._call(partial(self._file.read, columns=columns, use_threads=False))
-        table = self._in_schema(rows, with_pandas_types(map(self._schema.field, columns)))
-        if not self.footer:
-            _check_text(self.uri, table)
-        return table
+        return self._in_schema(rows, with_pandas_types(map(self._schema.field, columns)))
 
     def row_groups(self, mask: Any) -> Iterator[tuple[int, pa.Table]]:
-        """Yield the position of its first row, and the rows, of each row group that has a row in the mask.
+        """Yield each row group with a row in the mask, as the position of its first row and a table.
 
-        `mask` is a numpy array with one boolean for each row of the file.
+        The mask is a numpy array with one boolean per row of the file.
         """
         start = 0
         for group in range(self._file.num_row_groups):
@@ -110,7 +107,9 @@ class LakeFile:
 
     def _in_schema(self, rows: pa.Table, schema: pa.Schema) -> pa.Table:
         columns = [
-            self._typed(rows, each.name) if each.name in rows.column_names else pa.nulls(rows.num_rows, each.type)
+            self._typed(rows, each.name)
+            if each.name in rows.column_names or not each.nullable
+            else pa.nulls(rows.num_rows, each.type)
             for each in schema
         ]
         return pa.table(columns, schema=schema)
@@ -119,15 +118,17 @@ class LakeFile:
         """Return a column in its declared type: pandas, for one, writes large_string for string."""
         expected = self._schema.field(name)
         if (count := rows.column_names.count(name)) != 1:
-            raise SchemaError(f"{self.uri} has {count or 'no'} columns {name}; {RESTORE}")
+            raise SchemaError(f"{self.uri} must have one column {name}, got {count}; {RESTORE}")
         column = rows[name]
         try:
             typed = column if column.type == expected.type else column.cast(expected.type)
         except pa.ArrowException as error:
             raise SchemaError(
-                f"{self.uri}: column {name} is {column.type}, which cannot be read as {expected.type} "
+                f"{self.uri}: column {name} has type {column.type}, which cannot be converted to {expected.type} "
                 f"({redact(str(error))}); {RESTORE}"
             ) from error
+        if not self.footer:
+            _check_text(self.uri, typed)
         if typed.null_count and not expected.nullable:
             raise SchemaError(f"{self.uri}: column {name} has nulls; {RESTORE}")
         return typed
@@ -135,25 +136,25 @@ class LakeFile:
 
 @contextmanager
 def opened(path: Path, resource: Resource) -> Iterator[LakeFile]:
-    """Yield a snapshot that is not published yet."""
+    """Yield a snapshot before it is published."""
     with parquet.opened(path) as file:
         yield LakeFile(str(path), file, resource.schema)
 
 
 @contextmanager
 def read_errors(uri: str) -> Iterator[None]:
-    """Raise the errors of reading a file or folder with its URI and advice.
+    """Convert the errors of reading a file or folder to errors with its URI and advice.
 
     Raises:
-        FileGoneError: it is gone.
-        DestinationError: it cannot be read.
-        TransientError: its object store fails for now.
+        FileGoneError: The file no longer exists.
+        DestinationError: The file or folder cannot be read.
+        TransientError: The object store is unavailable.
 
     """
     try:
         yield
     except FileNotFoundError as error:
-        raise FileGoneError(f"{uri} is gone; another run may have removed it. Run again later") from error
+        raise FileGoneError(f"{uri} no longer exists; another run may have removed it; run again later") from error
     except (OSError, pa.ArrowException) as error:
         if isinstance(error, NotADirectoryError):
             raise DestinationError(
@@ -164,9 +165,9 @@ def read_errors(uri: str) -> Iterator[None]:
         raise failure(uri, f"cannot read {uri}: {redact(str(error), 200)}", error, advice) from error
 
 
-def _check_text(uri: str, rows: pa.Table) -> None:
-    """Raise SchemaError where another program has written text that is not UTF-8."""
+def _check_text(uri: str, column: pa.ChunkedArray) -> None:
+    """Raise SchemaError if another program has written text that is not UTF-8."""
     try:
-        rows.validate(full=True)
+        column.validate(full=True)
     except pa.ArrowInvalid as error:
-        raise SchemaError(f"{uri} cannot be used: {redact(str(error))}; {RESTORE}") from error
+        raise SchemaError(f"{uri} is not valid: {redact(str(error))}; {RESTORE}") from error

@@ -40,22 +40,22 @@ def read_snapshot(
     """Return the rows of one snapshot.
 
     Args:
-        lake: a folder, or the URI of a prefix in an object store.
-        resource: its name, such as "collections".
-        date: of the snapshot; None is the newest.
-        columns: the names of the columns to read; None is all. A column of the resource that an old file does not have
-            is null.
+        lake: Folder, or URI of a prefix in an object store.
+        resource: Name of the resource, such as "collections".
+        date: Date of the snapshot; by default the newest.
+        columns: Names of the columns to read; by default all. A column that is missing from an old file is null.
 
     Raises:
-        ConfigError: there is no such snapshot, or no such column.
-        DestinationError: the lake cannot be read.
-        SchemaError: a column of the file has another type, which cannot be converted.
+        ConfigError: An argument is not valid, or there is no such snapshot or column.
+        DestinationError: The lake cannot be read.
+        SchemaError: A column of the file does not match the schema of the resource.
+        TransientError: The object store is unavailable, or another run has removed the snapshot.
 
     """
     schema = resource_of(resource).schema
     names = None if columns is None else _column_names(columns)
     if unknown := [name for name in names or () if not isinstance(name, str) or name not in schema.names]:
-        raise ConfigError(f"{resource} have no column {redact(repr(unknown[0]))}; choose {', '.join(schema.names)}")
+        raise ConfigError(f"{redact(repr(unknown[0]))} is not a column of {resource}; use {', '.join(schema.names)}")
     snapshots = LakeTables.of(lake, resource_of(resource)).snapshots
     dates = snapshots.dates()
     day = as_date(date) or (dates[-1] if dates else None)
@@ -71,17 +71,19 @@ def changes(
     since: dt.date | str | None = None,
     until: dt.date | str | None = None,
 ) -> pa.Table:
-    """Return what changed from `since` to `until`, both included; None is no limit.
+    """Return the rows that changed from `since` to `until`, inclusive; None means no limit.
 
     Returns:
-        One row for each change, oldest first: `snapshot_date`, `change` ("added", "updated" or "deleted"),
-        `changed_columns` (a list of names, empty unless updated), then the columns of the resource: the new row, or the
-        last known one where it was deleted.
+        One row per change, oldest first: `snapshot_date`, `change` ("added", "updated" or "deleted"), `changed_columns`
+        (a list of names, empty unless the row was updated), and the columns of the resource with the new values, or the
+        last known values of a deleted row.
 
     Raises:
-        ConfigError: there is no such resource, or the lake has no snapshot of it.
-        DestinationError: the lake cannot be read.
-        TransientError: a snapshot and its changes come from two runs; one may be publishing them now.
+        ConfigError: An argument is not valid, or the lake has no snapshot of the resource.
+        DestinationError: The lake cannot be read.
+        TransientError: The files of the newest date come from two runs, of which one may be running, or the object
+            store is unavailable.
+        SchemaError: The files of an earlier date come from two runs, or a file is missing or not valid.
 
     """
     described = resource_of(resource)
@@ -90,26 +92,28 @@ def changes(
     found = [_with_date(dt.date.min, changes_schema(described).empty_table())]
     for run in _runs(tables, first, last):
         if run.snapshot and not run.changes:
-            raise _mismatch(f"{run.snapshot.uri} has no changes beside it", run)
+            raise _mismatch(f"{run.snapshot.uri} has no file of changes", run)
         if run.changes:
             found.append(_with_date(run.date, run.changes.table()))
     return pa.concat_tables(found)
 
 
 def history(lake: str | os.PathLike[str], resource: str) -> pa.Table:
-    """Return the metadata of each run from the files of a lake, one row a date, oldest first.
+    """Return the metadata of all runs of a lake, with one row per date, oldest first.
 
-    It survives retention, which removes snapshots: the files of changes have it, too.
+    It includes dates whose snapshot retention has removed, because the files of changes also contain the metadata.
 
     Returns:
-        `date`; `rows`, `pages`, `requests`, `retries` and `duplicates` of the run, null where there is no snapshot;
-        `previous_date`, null for the first, with `added`, `updated` and `deleted`; and `rejected`, whether the guard
-        refused the last run for that date, whose rows are kept beside the table.
+        `date`; the counts of the run `rows`, `pages`, `requests`, `retries` and `duplicates`, null without a snapshot;
+        `previous_date`, null for the first snapshot; `added`, `updated` and `deleted`; and `rejected`, whether the
+        guard rejected the last run for that date.
 
     Raises:
-        ConfigError: there is no such resource, or the lake has no snapshot of it.
-        DestinationError: the lake cannot be read.
-        TransientError: a snapshot and its changes come from two runs; one may be publishing them now.
+        ConfigError: An argument is not valid, or the lake has no snapshot of the resource.
+        DestinationError: The lake cannot be read.
+        TransientError: The files of the newest date come from two runs, of which one may be running, or the object
+            store is unavailable.
+        SchemaError: The files of an earlier date come from two runs, or a file is missing or not valid.
 
     """
     return pa.Table.from_pylist(list(read_history(lake, resource)), schema=HISTORY)
@@ -119,7 +123,7 @@ def read_history(lake: str | os.PathLike[str], resource: str, total: str | None 
     """Return the rows of `history`, and, as `total`, the sum of the column of integers with that name.
 
     Each file is opened once. The total of a snapshot that retention has removed is read from its file of changes. It is
-    None where it is unknown, or no row has a value. Where a date has no file of changes, a row lacks `added`, `updated`
+    None if it is unknown, or no row has a value. If a date has no file of changes, its row lacks `added`, `updated`
     and `deleted`.
     """
     tables = LakeTables.of(lake, resource_of(resource))
@@ -141,8 +145,8 @@ def newest_footer(lake: str | os.PathLike[str], resource: str) -> dict[str, str]
     The date is under `snapshot_date`, as YYYY-MM-DD.
 
     Raises:
-        ConfigError: the lake has no snapshot of the resource.
-        DestinationError: the lake cannot be read.
+        ConfigError: The lake has no snapshot of the resource.
+        DestinationError: The lake cannot be read.
 
     """
     snapshots = LakeTables.of(lake, resource_of(resource)).snapshots
@@ -155,7 +159,7 @@ def newest_footer(lake: str | os.PathLike[str], resource: str) -> dict[str, str]
 
 @dataclass(frozen=True, slots=True)
 class _Run:
-    """The files of one date, None for a file that is not there."""
+    """The files of one date, None for a file that does not exist."""
 
     date: dt.date
     snapshot: LakeFile | None
@@ -169,9 +173,9 @@ def _runs(
     """Yield the files of each date, open until the next, oldest first.
 
     Raises:
-        ConfigError: there are no files, unless `may_be_empty`.
-        TransientError: the files of the newest date do not belong together.
-        SchemaError: those of an earlier date do not.
+        ConfigError: There are no files, unless `may_be_empty`.
+        TransientError: The files of the newest date come from two runs.
+        SchemaError: The files of an earlier date come from two runs.
 
     """
     snapshot_dates, changes_dates = tables.snapshots.dates(), tables.changes.dates()
@@ -189,9 +193,9 @@ def _runs(
 
 
 def _check_run(run: _Run, before: dt.date | None) -> None:
-    """Raise where the files of a date do not belong together, or do not follow the changes of the date before."""
+    """Raise an error if the files of a date come from two runs, or do not follow the changes of the date before."""
     if run.snapshot and run.changes and not is_same_run(run.snapshot, run.changes):
-        raise _mismatch(f"{run.changes.uri} and {run.snapshot.uri} are of two different runs", run)
+        raise _mismatch(f"{run.changes.uri} and {run.snapshot.uri} come from different runs", run)
     if run.changes and not is_next_run(run.changes, before):
         raise _mismatch(f"{run.changes.uri} does not follow the changes of {before}", run)
 
@@ -231,8 +235,8 @@ def _mismatch(problem: str, run: _Run) -> TransientError | SchemaError:
     """Return what to raise for two files that do not belong together; the next snapshot corrects the newest date."""
     if run.is_newest:
         return TransientError(
-            f"{problem}; a run may be publishing them now. Read them again later; if that does not help, the next "
-            "snapshot writes the changes of the newest date again"
+            f"{problem}; a run may be publishing them now: try again later; otherwise, the next snapshot writes the "
+            "changes of the newest date again"
         )
     return SchemaError(f"{problem}; a file of the lake is missing or was replaced: restore it")
 

@@ -1,4 +1,4 @@
-"""Thumbnails in a lake, for pages that are made later: `LAKE/.thumbnails/<asset id>.jpg`."""
+"""Thumbnails in a lake, used by `report`: `LAKE/.thumbnails/<asset id>.jpg`."""
 
 import os
 import re
@@ -13,12 +13,12 @@ from pyarrow import fs
 from scenario_etl.publish import atomic_write
 from scenario_etl.redact import redact
 from scenario_etl.stores import call, failure, filesystem, join_uri, redact_uri
-from scenario_etl.thumbnails import TIMED_OUT, count_reasons, fetch_or_explain
+from scenario_etl.thumbnails import TIMED_OUT, count_reasons, fetch_images
 
 COLUMNS = ("updated_at", "thumbnail_asset_id", "thumbnail_url")
-MAX_ROWS = 200  # the most recently updated ones, per run
+MAX_ROWS = 200  # most recently updated rows per run
 SECONDS = 60.0  # for all thumbnails of a run
-FETCH_SECONDS = 40.0  # of these, to fetch; the rest is for storing
+FETCH_SECONDS = 40.0  # part of SECONDS for fetching; the rest is for storing
 MIN_FREE = 64 * 2**20  # bytes on a disk, reserved for snapshots
 MAX_FILE_BYTES = 2**20  # a stored thumbnail has a few thousand
 FOLDER = ".thumbnails"
@@ -26,14 +26,14 @@ JPEG = b"\xff\xd8\xff"
 
 
 def store_thumbnails(lake: str | os.PathLike[str], rows: pa.Table) -> tuple[int, str]:
-    """Store the thumbnails of the most recently updated rows, unless the lake has them already.
+    """Store the thumbnails of the most recently updated rows, unless the lake already contains them.
 
     Args:
-        lake: as of `snapshot`.
-        rows: of a snapshot, with the columns `updated_at`, `thumbnail_asset_id` and `thumbnail_url`.
+        lake: Path or URI of the lake.
+        rows: Rows of a snapshot, with the columns `updated_at`, `thumbnail_asset_id` and `thumbnail_url`.
 
     Returns:
-        The number of stored thumbnails, and a sentence on why others could not be stored, "" if there are no others.
+        The number of stored thumbnails, and a warning about those that could not be stored, "" if there are none.
 
     """
     try:
@@ -56,7 +56,7 @@ def _store(lake: str | os.PathLike[str], rows: pa.Table, end: float) -> "tuple[i
     existing = _stored(store, root, end)
     missing = {url: asset_id for url, asset_id in asset_ids.items() if url and asset_id not in existing}
     stored, problems = 0, Counter[str]()
-    for url, image in fetch_or_explain(missing, deadline=FETCH_SECONDS).items():
+    for url, image in fetch_images(missing, deadline=FETCH_SECONDS).items():
         reason = image if isinstance(image, str) else _put(store, f"{root}/{_name(missing[url])}", image, end)
         if reason:
             problems[reason] += 1
@@ -69,8 +69,9 @@ def read_thumbnails(lake: str | os.PathLike[str], asset_ids: Iterable[object]) -
     """Return the stored thumbnails of these assets as JPEGs by asset id.
 
     Raises:
-        DestinationError: the lake cannot be read.
-        TransientError: its object store is unavailable.
+        ConfigError: The lake is not a valid path or URI.
+        DestinationError: The lake cannot be read.
+        TransientError: The object store is unavailable.
 
     """
     store, root = filesystem(lake)
@@ -116,9 +117,9 @@ def _read(store: fs.FileSystem, path: str) -> bytes:
 
 
 def _put(store: fs.FileSystem, path: str, content: bytes, end: float) -> str:
-    """Write a small file whole or not at all; return the reason if that fails, "" otherwise.
+    """Write a small file atomically; return the reason if that fails, "" otherwise.
 
-    In an object store, an object is visible only once it is complete.
+    In an object store, an object only becomes visible when it is complete.
     """
     if monotonic() > end:
         return TIMED_OUT

@@ -1,4 +1,4 @@
-"""A lock that a forked child can take, whichever thread of its parent held it."""
+"""A lock that remains usable after a fork."""
 
 import os
 import threading
@@ -7,7 +7,7 @@ from typing import Self
 
 
 class ForkSafeLock:
-    """A lock for `with` blocks. A fork copies a lock as it is, but not the thread that would release it."""
+    """A lock for `with` blocks that is released in a forked process, which has no copy of the thread that holds it."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -21,7 +21,7 @@ class ForkSafeLock:
         self._lock.release()
 
     def renew(self) -> None:
-        """Forget who holds the lock."""
+        """Replace the lock by one that is not held."""
         self._lock = threading.Lock()
 
 

@@ -9,14 +9,23 @@ import pyarrow as pa
 
 from scenario_etl.client import Client
 from scenario_etl.errors import APIError
+from scenario_etl.filters import PROJECT_ID
 from scenario_etl.records import RecordReader
 from scenario_etl.redact import redact
 from scenario_etl.schema import Resource
 
+OWNER = "owner_id"
 
-def can_look_up(resource: Resource) -> bool:
-    """Whether the API returns a single record of a resource for its id."""
-    return resource.record_key is not None and len(resource.primary_key) == 1
+
+def can_look_up(resource: Resource, query: Mapping[str, str]) -> bool:
+    """Whether a missing row of a list can be looked up by its id.
+
+    The API must return single records of the resource. A record that is returned has not passed the filters of the
+    list: only the one by project can be checked, by its owner.
+    """
+    is_project_checked = PROJECT_ID.api_name not in query or OWNER in resource.schema.names
+    has_other_filters = bool(query.keys() - {PROJECT_ID.api_name})
+    return bool(resource.record_key) and len(resource.primary_key) == 1 and is_project_checked and not has_other_filters
 
 
 @dataclass
@@ -24,11 +33,11 @@ class Lookups:
     """Looks up rows of a resource for which `can_look_up` is true.
 
     Attributes:
-        resource: the resource.
-        client: the client to use.
-        parameters: the query, by the API's own names.
-        reader: converts records to rows.
-        counts: the requests, retries and seconds waited so far.
+        resource: The resource.
+        client: The client.
+        parameters: The query parameters of the list, with their names in the API.
+        reader: The reader that converts records to rows.
+        counts: The requests, retries and seconds waited so far.
 
     """
 
@@ -39,18 +48,19 @@ class Lookups:
     counts: "Counter[str]" = field(default_factory=Counter)
 
     def row(self, key: str) -> pa.RecordBatch | None:
-        """Return the one row of an id, None where it is deleted or in the trash.
+        """Return the row with an id, None if it is deleted or in the trash.
 
         Raises:
-            APIError: the API did not return the record.
-            SchemaError: a value of the record does not fit its column.
+            APIError: The request failed, or the API returned another record; also TransientError and AuthError.
+            SchemaError: A value of the record does not fit its column.
 
         """
         if not key.strip("."):
             raise APIError(f"the id {key!r} cannot be looked up, because a URL cannot contain it")
         path = f"{self.resource.path}/{quote(key, safe='')}"
         record_key = str(self.resource.record_key)
-        record = self.client.retrieve(path, record_key, self.parameters, counts=self.counts)
+        parameters = {**self.resource.fixed_query, **self.parameters}
+        record = self.client.retrieve(path, record_key, parameters, counts=self.counts)
         if record is None or record.get("deletedAt"):
             return None
         row = self.reader.read([record])

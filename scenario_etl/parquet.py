@@ -32,16 +32,16 @@ class Writer:
     memory at a time.
 
     Args:
-        path: path of the file; an existing file is overwritten.
-        schema: schema of the file and of every batch.
-        dictionary_columns: the names of the columns with few values.
+        path: Path of the file; an existing file is overwritten.
+        schema: Schema of the file and of every batch.
+        dictionary_columns: Names of the columns that are dictionary-encoded.
 
     Attributes:
-        rows: number of rows written so far.
-        metadata: key-value pairs for the footer; set it before the end of the block.
+        rows: Number of rows so far.
+        metadata: Key-value pairs for the footer; set it before the end of the block.
 
     Raises:
-        OSError: the file could not be written, or what was read back is not what was written.
+        OSError: The file cannot be written, or its content differs when it is read back.
 
     """
 
@@ -115,7 +115,10 @@ def opened(source: Any) -> pq.ParquetFile:
 
     It is read through a small buffer, and nothing ahead: by default pyarrow holds the whole file in memory.
     """
-    return pq.ParquetFile(source, page_checksum_verification=True, buffer_size=READ_BUFFER, pre_buffer=False)
+    try:
+        return pq.ParquetFile(source, page_checksum_verification=True, buffer_size=READ_BUFFER, pre_buffer=False)
+    except UnicodeDecodeError as error:
+        raise pa.ArrowInvalid("the name of a column is not UTF-8") from error
 
 
 def key_values(file: pq.ParquetFile) -> dict[str, str]:

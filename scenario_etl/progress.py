@@ -5,7 +5,7 @@ from contextlib import closing, suppress
 
 
 class Bar:
-    """Shows pages, records and records per second, and why the run waits and for how long."""
+    """Shows pages, records, records per second, and the reason and duration of waits."""
 
     def __init__(self, name: str) -> None:
         from tqdm.auto import tqdm  # noqa: PLC0415 - imported only where a bar is seen
@@ -16,17 +16,17 @@ class Bar:
     def add_page(self, records: int) -> None:
         """Count a page."""
         self._pages += 1
-        with suppress(OSError):  # a stderr that is full or closed ends no run
+        with suppress(OSError):  # a full or closed stderr must not end the run
             self._bar.set_postfix_str(f"{self._pages} pages", refresh=False)
             self._bar.update(records)
 
     def wait(self, reason: str, seconds: float) -> None:
-        """Show why the run waits, and for how long."""
+        """Show the reason and the duration of a wait."""
         with suppress(OSError):
             self._bar.set_postfix_str(f"{self._pages} pages; {reason}, waiting {seconds:.0f} s")
 
     def close(self) -> None:
-        """Leave the last state on the screen."""
+        """Close the bar; its last state remains visible."""
         with suppress(OSError):
             self._bar.close()
 

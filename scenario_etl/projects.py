@@ -1,4 +1,4 @@
-"""The names of projects: read from the API once a run, and kept in the footer of its snapshot."""
+"""Names of projects: read from the API once per run, and stored in the footer of its snapshot."""
 
 import json
 import logging
@@ -11,25 +11,24 @@ from scenario_etl.errors import ScenarioError
 from scenario_etl.footers import json_object
 from scenario_etl.redact import redact
 
-NAMES_SECONDS = 10.0  # for the response
-MAX_PROJECTS = 100  # the names that are kept
+NAMES_SECONDS = 10.0  # time limit of the response
+MAX_PROJECTS = 100  # names that are stored
 MAX_NAME_LENGTH = 200  # characters of a project's name or id
 
 logger = logging.getLogger("scenario_etl")
 
 
 def read_project_names(client: Client, counts: "Counter[str]") -> str:
-    """Return the names of the first 100 projects by id, as JSON; an empty object where the key may not list them.
+    """Return the names of the first 100 projects by id, as JSON; an empty object if the key may not list projects.
 
-    There is one request, without retries and for a few seconds: names are not worth a wait. Its requests, retries and
-    seconds waited are added to `counts`.
+    This sends one request without retries, because names are optional. Its counts are added to `counts`.
     """
     pages = client.pages("/projects", "projects", {"pageSize": MAX_PROJECTS}, attempts=1, seconds=NAMES_SECONDS)
     names: dict[str, str] = {}
     try:
         names = _names_by_id(next(iter(pages)).records[:MAX_PROJECTS])
     except ScenarioError as error:
-        logger.info("the names of projects are not stored: %s", error)
+        logger.info("cannot read the names of projects: %s", error)
     counts["requests"] += pages.requests
     counts["retries"] += pages.retries
     counts["seconds_waited"] += pages.seconds_waited  # type: ignore[assignment] # a Counter holds any number
@@ -37,7 +36,7 @@ def read_project_names(client: Client, counts: "Counter[str]") -> str:
 
 
 def project_names(footer: Mapping[str, str]) -> dict[str, str]:
-    """Return the names of projects by id, as far as the run could read them, from the footer of its snapshot."""
+    """Return the names of projects by id from the footer of a snapshot."""
     return {key: name for key, name in json_object(footer, "projects").items() if isinstance(name, str)}
 
 

@@ -1,4 +1,4 @@
-"""Atomic writes: temporary name, fsync, check, then rename or upload."""
+"""Atomic writes: a temporary file, fsync, then a rename or an upload."""
 
 import errno
 import hashlib
@@ -25,11 +25,11 @@ from scenario_etl.redact import redact
 from scenario_etl.retry import Retry, RetryableError
 from scenario_etl.stores import CALL_TIMEOUT, call, ends_with_slash, failure, filesystem, is_transient, redact_uri
 
-ABANDONED_AFTER = 24 * 3600  # seconds; the age at which a temporary file of another machine is debris
-UPLOAD_BYTES = 8 * 2**20  # in one read
+ABANDONED_AFTER = 24 * 3600  # seconds; older temporary files of other machines are removed
+UPLOAD_BYTES = 8 * 2**20  # per read
 UPLOAD_DEADLINE = 300.0  # seconds
-MIN_SPEED = 100_000  # bytes a second; a slower upload is aborted
-CLEANING_SECONDS = 5.0  # that a run which was stopped waits for the removal of its temporary object
+MIN_SPEED = 100_000  # bytes per second; a slower upload is aborted
+CLEANING_SECONDS = 5.0  # time limit for removing a temporary object
 MAX_NAME_LENGTH = 255  # bytes, on the filesystems of Linux, macOS and Windows
 
 _TEMPORARY = re.compile(r"\..*\.(\d+)-[0-9a-f]{8}@(.*)\.partial")
@@ -45,28 +45,28 @@ def atomic_write(
     staging: str | os.PathLike[str] | None = None,
     deadline: float = UPLOAD_DEADLINE,
 ) -> AbstractContextManager[Path]:
-    """Yield the path of a temporary local file to write; publish it at `destination` when the block ends without error.
+    """Yield the path of a temporary local file; publish it at `destination` if the block ends without an error.
 
-    In a local folder the temporary file is a neighbour of the destination whose name no `*.parquet` glob matches. On
-    success it is flushed to the disk and renamed, and the folder is flushed. For an object store it is finished
-    locally, uploaded under a temporary key, and copied to its name there; after a transient failure of the store
-    that is repeated. On any error it is removed, and the file at `destination` is untouched. The temporary file of
-    a run that was killed is removed by the next run: once its process has ended, or after a day.
+    In a local folder, the temporary file is next to the destination, and no `*.parquet` glob matches its name. It is
+    flushed to disk and renamed, and the folder is flushed. For an object store, the file is finished locally, uploaded
+    under a temporary key and copied to its final key; these steps are repeated after a transient failure of the store.
+    After an error, the temporary file is removed, and an existing file at `destination` is unchanged. If a run is
+    killed, a later run removes its temporary file: when the process has ended, or after a day.
 
     Args:
-        destination: a path, or a URI of an object store.
-        staging: the folder of the temporary file, on the same filesystem; folders below it are created as needed.
-        deadline: seconds from the first attempt of an upload to the start of its last.
+        destination: Path, or URI of an object store.
+        staging: Folder of the temporary file, on the same filesystem; missing folders below it are created.
+        deadline: Seconds from the first attempt of an upload to the start of the last one.
 
     Raises:
-        ConfigError: the destination is not a path or URI.
-        TransientError: the object store fails for now: before the block, or until the deadline has passed.
-        DestinationError: the file cannot be written, which in most cases is raised before the block.
+        ConfigError: The destination is not a valid path or URI.
+        TransientError: The object store is unavailable, before the block or until the deadline.
+        DestinationError: The file cannot be written; in most cases, this is raised before the block.
 
     """
     store, path = filesystem(destination)
     if ends_with_slash(destination):
-        problem = "because of the slash at its end it is a folder; name a file in it"
+        problem = "it ends with a slash, so it is a folder; specify a file in it"
         raise DestinationError(f"cannot write {redact_uri(destination)}: {problem}")
     folder = filesystem(staging)[1] if staging is not None else os.path.dirname(path)
     if isinstance(store, fs.LocalFileSystem):
@@ -97,9 +97,9 @@ def _renamed(final: Path, folder: Path) -> Iterator[Path]:
     with suppress(FileNotFoundError, NotADirectoryError):
         final.stat()  # from Python 3.14 on, is_dir and exists hide a name that is too long and a folder without access
     if final.is_dir():
-        raise IsADirectoryError(None, "it is a folder; name a file")
+        raise IsADirectoryError(None, "it is a folder; specify a file")
     if final.exists() and not final.is_file():
-        raise OSError(None, "it is a device or a pipe, which cannot be replaced; name a file")
+        raise OSError(None, "it is a device or a pipe, which cannot be replaced; specify a file")
     if not folder.is_dir():
         problem = "is not a folder" if folder.exists() else "does not exist; create it first"
         raise NotADirectoryError(None, f"the folder {redact(str(folder), 500)} {problem}")
@@ -120,7 +120,7 @@ def _renamed(final: Path, folder: Path) -> Iterator[Path]:
 def _uploaded(store: fs.FileSystem, key: str, folder: str, deadline: float, place: str) -> Iterator[Path]:
     with _temporary(Path(tempfile.gettempdir()), os.path.basename(key), 0o600) as temporary:
         upload = f"{folder}/{temporary.name}"
-        call(_put, store, upload)  # fails before any work where the bucket does not exist or is not writable
+        call(_put, store, upload)  # fails before any work if the bucket does not exist or is not writable
         try:
             _remove_old_uploads(store, folder)
             yield temporary
@@ -132,10 +132,10 @@ def _uploaded(store: fs.FileSystem, key: str, folder: str, deadline: float, plac
 
 
 def call_in_time(seconds: float, attempt: Callable[..., None], *arguments: Any) -> None:
-    """Call an attempt to write to a place, which is its last argument.
+    """Call `attempt`, whose last argument is the destination of the write.
 
     Raises:
-        RetryableError: it takes longer than `seconds`.
+        RetryableError: The call takes longer than `seconds`.
 
     """
     try:
@@ -146,9 +146,9 @@ def call_in_time(seconds: float, attempt: Callable[..., None], *arguments: Any) 
 
 
 def _attempt(store: fs.FileSystem, key: str, upload: str, source: Path, place: str) -> None:
-    """Upload a file and copy it to its key; raise RetryableError where another attempt may help.
+    """Upload a file and copy it to its key; raise RetryableError if another attempt may succeed.
 
-    The response to a copy is not trusted: whether it succeeded or failed, the object is checked.
+    The response of the store is not trusted: the object is checked in any case.
     """
     try:
         before = store.get_file_info(key)
@@ -158,7 +158,7 @@ def _attempt(store: fs.FileSystem, key: str, upload: str, source: Path, place: s
         store.copy_file(upload, key)
         after = store.get_file_info(key)
         if (after.size, after.mtime) == (before.size, before.mtime) or after.size != source.stat().st_size:
-            raise TimeoutError("the copy was confirmed, but the object is not there")
+            raise TimeoutError("the store confirmed the copy, but the object does not exist or has another size")
     except OSError as error:
         if not is_transient(error):
             raise
@@ -168,7 +168,7 @@ def _attempt(store: fs.FileSystem, key: str, upload: str, source: Path, place: s
 
 
 def _put(store: fs.FileSystem, key: str, source: Path | None = None, kind: str = "application/octet-stream") -> None:
-    """Write a file, or nothing, under a key."""
+    """Write the content of a file, or an empty object, under a key."""
     with store.open_output_stream(key, metadata={"Content-Type": kind}) as sink:
         if source:
             with source.open("rb") as content:
@@ -176,7 +176,7 @@ def _put(store: fs.FileSystem, key: str, source: Path | None = None, kind: str =
 
 
 def _is_there(store: fs.FileSystem, key: str, source: Path) -> bool:
-    """Whether a key has the bytes of a file, after a response that may be wrong."""
+    """Whether the object of a key has the same content as a file."""
     try:
         if store.get_file_info(key).size != source.stat().st_size:
             return False
@@ -205,14 +205,14 @@ def _remove_upload(store: fs.FileSystem, key: str) -> None:
     except (OSError, pa.ArrowException) as error:  # a TimeoutError is an OSError
         reason = redact(str(error), 300) or f"no response within {CLEANING_SECONDS:g} s"
         logger.warning(
-            "cannot remove the temporary object %s: %s; a later run removes it once it is a day old",
+            "cannot remove the temporary object %s: %s; a later run removes it after one day",
             redact(key, 300), reason,
         )  # fmt: skip
 
 
 @contextmanager
 def _temporary(folder: Path, name: str, mode: int) -> Iterator[Path]:
-    """Create an empty file with its process in its name, after removing those whose process has ended."""
+    """Create an empty file with the process id in its name; remove those of processes that have ended."""
     _remove_debris(folder)
     suffix = f".{os.getpid()}-{secrets.token_hex(4)}@{_host()}.partial"
     start = name.encode()[: MAX_NAME_LENGTH - 1 - len(suffix)].decode(errors="ignore")
@@ -228,9 +228,9 @@ def _temporary(folder: Path, name: str, mode: int) -> Iterator[Path]:
 
 
 def _flush(path: Path) -> None:
-    """Wait until a file, or the names in a folder, are on the disk."""
+    """Flush a file or a folder to disk."""
     if path.is_dir() and os.name == "nt":
-        return  # Windows opens no folders, and needs no flush of them
+        return  # Windows cannot open folders, and does not need this
     handle = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
     try:
         os.fsync(handle)
@@ -239,7 +239,7 @@ def _flush(path: Path) -> None:
 
 
 def _remove_debris(folder: Path) -> None:
-    """Remove temporary files whose process has ended; those of other machines by age."""
+    """Remove temporary files of processes that have ended, and old ones of other machines."""
     for path in folder.iterdir():
         match = _TEMPORARY.fullmatch(path.name)
         if match and path.name not in _own:
@@ -269,7 +269,7 @@ def _has_ended(process: int, host: str) -> bool:
 
 
 def _host() -> str:
-    """Return a name for the set of processes that share numbers: a machine since its start; on Linux, a namespace."""
+    """Return a name for the scope of process ids: the machine and, on Linux, its boot and the process namespace."""
     start = ""
     with suppress(OSError):
         start = os.readlink("/proc/self/ns/pid") + Path("/proc/sys/kernel/random/boot_id").read_text()[:8]
@@ -280,5 +280,5 @@ _ADVICE: dict[int | None, str] = {
     errno.EACCES: "check the permissions of the folder",
     errno.EDQUOT: "free space, or raise the quota",
     errno.ENOSPC: "free space on the disk",
-    errno.EROFS: "check how it is mounted",
+    errno.EROFS: "check its mount options",
 }

@@ -12,11 +12,11 @@ import pyarrow as pa
 from scenario_etl.errors import SchemaError
 from scenario_etl.redact import redact
 from scenario_etl.schema import JSON, Column, Resource
-from scenario_etl.signed_urls import SignedURLs, in_form
+from scenario_etl.signed_urls import SignedURLs, apply_form
 
-MAX_UNKNOWN_FIELDS = 1000  # names that the report keeps; there is no warning about later ones
+MAX_UNKNOWN_FIELDS = 1000  # names in the report; there is no warning about later ones
 
-_DOES_NOT_FIT = (ValueError, OverflowError, RecursionError)  # the last where JSON is too deeply nested
+_DOES_NOT_FIT = (ValueError, OverflowError, RecursionError)  # the last for JSON that is nested too deeply
 
 logger = logging.getLogger("scenario_etl")
 
@@ -27,14 +27,14 @@ class RecordReader:
     """Reads records as RecordBatches of a resource's schema.
 
     Args:
-        resource: that the records are of.
-        strict: whether a missing or an unknown field is a SchemaError.
-        signed_urls: as for `scan`.
-        redact: returns a value of the API as it may be written into a message.
+        resource: The resource of the records.
+        strict: Whether a missing or unknown field is a SchemaError.
+        signed_urls: The form of signed URLs, as in `scan`.
+        redact: A function that redacts a value of the API for a message.
 
     Attributes:
-        missing_fields: how often a declared field was missing or null, by its dotted name.
-        unknown_fields: how often a record had a field that no column has, by its dotted name.
+        missing_fields: Number of records in which a declared field is missing or null, by the dotted name of the field.
+        unknown_fields: Number of records that have an unknown field, by the dotted name of the field.
 
     """
 
@@ -62,10 +62,10 @@ class RecordReader:
         ]
 
     def read(self, records: Records) -> pa.RecordBatch:
-        """Return records, those of a page or of several, as a RecordBatch with one row each.
+        """Return records of one or more pages as a RecordBatch with one row per record.
 
         Raises:
-            SchemaError: a value does not fit its column, or `strict` and a field is missing or unknown.
+            SchemaError: A value does not fit its column, or `strict` is set and a field is missing or unknown.
 
         """
         self._check_objects("", records, records, {dict})
@@ -97,7 +97,7 @@ class RecordReader:
         return rows if len(first) == rows.num_rows else rows.take(list(first.values()))
 
     def keys(self, records: Sequence[dict[str, Any]]) -> list[Any]:
-        """Return what identifies each record; `read` has made sure that every record has it."""
+        """Return the primary key of each record; `read` has checked that it exists."""
         if len(self._key_fields) == 1:
             name = self._key_fields[0]
             return [record[name] for record in records]
@@ -107,7 +107,7 @@ class RecordReader:
         if set(map(type, values)) <= types:
             return
         position = next(i for i, value in enumerate(values) if type(value) not in types)
-        self._refuse(path or "the record", records, position, values[position], "a JSON object")
+        self._reject(path or "the record", records, position, values[position], "a JSON object")
 
     def _array(self, column: Column, objects: dict[str, Records], records: Records) -> pa.Array:
         path, _, name = column.field.rpartition(".")
@@ -121,7 +121,7 @@ class RecordReader:
             self._count_missing(column, nulls, parents, values, records)
         try:
             if self._signed_urls != "keep" and (column.signed_url or column.type == JSON):
-                values = [in_form(value, self._signed_urls, column.signed_url) for value in values]
+                values = [apply_form(value, self._signed_urls, column.signed_url) for value in values]
             if not column.nullable and (nulls or "" in values):
                 raise ValueError
             self._check_items(column, values)
@@ -135,18 +135,18 @@ class RecordReader:
             raise ValueError
 
     def _explain(self, column: Column, values: Records, records: Records) -> NoReturn:
-        """Find the value that made a whole column fail, by the same rules, one at a time."""
+        """Raise SchemaError for the value that does not fit, which is found by converting one value at a time."""
         for position, value in enumerate(values):
             try:
                 if not column.nullable and value in (None, ""):
                     raise ValueError
                 self._check_items(column, [value])
-                column.type.convert([in_form(value, self._signed_urls)])
+                column.type.convert([apply_form(value, self._signed_urls)])
             except _DOES_NOT_FIT:
-                self._refuse(column.name, records, position, value, column.type.words)
+                self._reject(column.name, records, position, value, column.type.description)
         raise AssertionError(f"{column.name} fails as a whole, but no value of it does")
 
-    def _refuse(self, what: str, records: Records, position: int, value: object, expected: str) -> NoReturn:
+    def _reject(self, what: str, records: Records, position: int, value: object, expected: str) -> NoReturn:
         named = self._name(records, position)
         text = value if isinstance(value, str) else redact(value)
         found = f'"{self._redact(text)}"' if isinstance(value, str) else self._redact(text)
@@ -155,10 +155,10 @@ class RecordReader:
             "change the column in resources.py"
         )
 
-    def _refuse_strictly(self, field: str, records: Records, position: int, problem: str) -> NoReturn:
+    def _reject_strictly(self, field: str, records: Records, position: int, problem: str) -> NoReturn:
         raise SchemaError(
-            f"{self._resource.name}: {problem} {self._redact(field)} in record {self._name(records, position)}, and "
-            "strict is set; run without it (--strict, strict=True) to accept that"
+            f"{self._resource.name}: record {self._name(records, position)} {problem} {self._redact(field)}; to accept "
+            "that, run without --strict (strict=True)"
         )
 
     def _name(self, records: Records, position: int) -> str:
@@ -172,8 +172,8 @@ class RecordReader:
     def _count_missing(self, column: Column, nulls: int, parents: Records, values: Records, records: Records) -> None:
         if self._strict:
             position = next(i for i, value in enumerate(values) if value is None and parents[i] is not None)
-            self._refuse_strictly(column.field, records, position, "there is no value for the field")
-        self._count(self.missing_fields, column.field, nulls, "is missing or null; such rows have null")
+            self._reject_strictly(column.field, records, position, "has no value for the field")
+        self._count(self.missing_fields, column.field, nulls, "is missing or null in a record; such values are null")
 
     def _count_unknown(self, path: str, objects: Records, records: Records) -> None:
         known = self._known[path]
@@ -184,8 +184,8 @@ class RecordReader:
             dotted = f"{path}.{name}" if path else name
             having = [i for i, item in enumerate(objects) if item is not None and name in item]
             if self._strict:
-                self._refuse_strictly(dotted, records, having[0], "there is an unknown field")
-            self._count(self.unknown_fields, self._redact(dotted), len(having), "is not known, and ignored")
+                self._reject_strictly(dotted, records, having[0], "has the unknown field")
+            self._count(self.unknown_fields, self._redact(dotted), len(having), "is unknown, and ignored")
 
     def _count(self, counter: Counter[str], name: str, times: int, what: str) -> None:
         if name not in counter:
@@ -196,11 +196,12 @@ class RecordReader:
 
 
 def _known_names(resource: Resource) -> dict[str, set[str] | None]:
-    """Return the names that are known in each object, by its dotted path, parents first; "" is the record.
+    """Return the known field names of each object, by its dotted path, parents first; "" is the record.
 
-    They are None for an object that is kept whole, as JSON, and for the objects in it: nothing in them is unknown.
+    They are None for an object that is kept whole, as JSON, and for the objects in it: nothing in them is unknown. The
+    same is true for a record of which only a list is exploded.
     """
-    known: dict[str, set[str] | None] = {"": set()}
+    known: dict[str, set[str] | None] = {"": None if resource.exploded else set()}
     fields = [*(column.field for column in resource.columns), *resource.ignored_fields]
     paths = [part for field in fields for part in _prefixes(field)]
     whole = {column.field for column in resource.columns if column.type == JSON}

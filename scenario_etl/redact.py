@@ -1,6 +1,6 @@
-"""Text that is safe to show in errors, logs and tables: one bounded line, without secrets.
+"""Redaction of text for errors, logs and tables: one line of limited length, without secrets.
 
-A signed URL is a credential in its query, so queries, user names and passwords in URLs are always left out.
+The query of a signed URL is a credential, so queries, user names and passwords in URLs are always removed.
 """
 
 import base64
@@ -14,11 +14,11 @@ from urllib.parse import unquote
 
 MAX_CHARACTERS = 60
 MAX_QUOTED_CHARACTERS = 200  # of a response in an error
-MAX_SEARCHED_CHARACTERS = 64 * 2**10  # for secrets; text beyond is cut off
+MAX_SEARCHED_CHARACTERS = 64 * 2**10  # searched for secrets; the rest of the text is cut off
 MASK = "***"
-MIN_SUBSTRING_CHARACTERS = 8  # a shorter secret is redacted only where it stands alone
-MIN_SECRET_CHARACTERS = 3  # a shorter one is no secret, and part of too many words
-PART_CHARACTERS = 10  # of a secret that give it away
+MIN_SUBSTRING_CHARACTERS = 8  # a shorter secret is only redacted as a whole word
+MIN_SECRET_CHARACTERS = 3  # a shorter secret would match too much text
+PART_CHARACTERS = 10  # length of the parts of a secret that are redacted
 
 _QUERY = re.compile(r"""(https?://[^\s?"'<>\\]{0,1000})\?[^\s"'<>]*""", re.IGNORECASE)
 _PARAMETER = re.compile(r"""(Policy|Signature|Key-Pair-Id|X-Amz-[a-z-]+)=[^\s"'<>&]*""", re.IGNORECASE)
@@ -29,7 +29,7 @@ _BLANKS = re.compile(r"[\s\x00-\x1f\x7f-\x9f]+")
 
 
 def redact(value: object, limit: int = MAX_CHARACTERS) -> str:
-    """Return text, or any other value as JSON, as one line of at most `limit` characters without URL queries.
+    """Return text, or any other value as JSON, as one line of at most `limit` characters without the queries of URLs.
 
     >>> redact("see https://cdn.example/a.png?Policy=abc&Signature=def now")
     'see https://cdn.example/a.png?... now'
@@ -41,34 +41,35 @@ def redact(value: object, limit: int = MAX_CHARACTERS) -> str:
 
 
 def without_credentials(text: str) -> str:
-    """Return text of any length and number of lines without the queries and the user names of its URLs."""
+    """Return text of any length without the queries and user names of URLs."""
     return _PARAMETER.sub(r"\1=...", _USER.sub("//...@", _QUERY.sub(r"\1?...", text)))
 
 
 def without_bidi_controls(text: str) -> str:
-    """Return text without the characters that change the direction of what is beside them (Unicode annex 9, 2.)."""
+    """Return text without the characters that change the direction of text (Unicode annex 9, 2.)."""
     return _DIRECTION.sub("", text)
 
 
 def redact_response(text: str | bytes | None, secrets: Iterable[str]) -> str:
-    """Return text of a response as one line of at most 200 characters without tags, URL queries and secrets."""
+    """Return text of a response as one line of at most 200 characters, without tags, queries of URLs and secrets."""
     decoded = text.decode("utf-8", "replace") if isinstance(text, bytes) else text or ""
     clean = redact_secrets(decoded[:MAX_SEARCHED_CHARACTERS], secrets)
     return redact(re.sub(r"<[^<>]*>", " ", clean), MAX_QUOTED_CHARACTERS)
 
 
 def redact_value(value: object, secrets: Iterable[str]) -> str:
-    """Return a value of a response as one line of at most 60 characters without URL queries and secrets."""
+    """Return a value of a response as one line of at most 60 characters, without the queries of URLs and secrets."""
     text = value if isinstance(value, str) else redact(value, MAX_QUOTED_CHARACTERS)
     return redact(redact_secrets(text[:MAX_SEARCHED_CHARACTERS], secrets))
 
 
 def redact_secrets(text: str, secrets: Iterable[str]) -> str:
-    """Return text without secrets, however they are written in it.
+    """Return text without secrets, in plain or encoded form.
 
-    A secret is found whole, or by a part of ten characters: as it is, escaped for JSON, HTML and URLs, in hexadecimal,
-    and in base64 of either alphabet, with or without padding, alone or within encoded text. Where it was escaped, the
-    text is returned unescaped; where blanks, tags or invisible characters divide it, all text becomes `***`.
+    Secrets, and parts of them with ten or more characters, are found as they are, escaped for JSON, HTML or URLs, in
+    hexadecimal, and in both alphabets of base64, with or without padding, also inside encoded text. If a secret was
+    escaped, the text is returned unescaped. If whitespace, tags or invisible characters split a secret, the whole text
+    becomes `***`.
 
     >>> redact_secrets("Basic a2V5OnMzY3JldC1vbmU is wrong, s3cret-one", ["s3cret-one"])
     'Basic *** is wrong, ***'
@@ -86,7 +87,7 @@ def redact_secrets(text: str, secrets: Iterable[str]) -> str:
 
 
 class _Secrets:
-    """Finds secrets in text: the long ones by their parts, the short ones as words."""
+    """Finds secrets in text: long secrets by their parts, short ones as words."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
         usable = {secret for secret in secrets if len(secret) >= MIN_SECRET_CHARACTERS}
@@ -121,7 +122,7 @@ class _Secrets:
 
 
 def _parts(text: str) -> Iterator[tuple[int, str]]:
-    """Yield each part of ten characters, with the position where it begins."""
+    """Yield each part of ten characters with its position."""
     return ((start, text[start : start + PART_CHARACTERS]) for start in range(len(text) - PART_CHARACTERS + 1))
 
 

@@ -1,7 +1,7 @@
-"""The lists of the API, their columns and filters: pure data. Edit this file to add any of them.
+"""The resources (lists of the API) with their columns and filters, as data. Add new ones here.
 
-The library, the command line and the documentation use it. Sources: the vendor's API reference and the types of its
-official client, scenario-sdk 2.4.0.
+The library, the command line and the documentation use this module. Sources: the API reference of the vendor, and the
+types of its official client, scenario-sdk 2.4.0.
 """
 
 import re
@@ -9,7 +9,7 @@ from collections.abc import Collection
 from typing import Any
 
 from scenario_etl.errors import ConfigError
-from scenario_etl.filters import DATE, FLAG, PROJECT_ID, TEXT, TEXTS, Filter, choice_of
+from scenario_etl.filters import DATE, END_DATE, FLAG, PROJECT_ID, TEXT, TEXTS, Filter, choice_of
 from scenario_etl.redact import redact
 from scenario_etl.schema import (
     BOOLEAN,
@@ -40,15 +40,16 @@ def _optional(field: str, kind: ColumnType, **more: Any) -> Column:
 
 
 def _category(field: str) -> Column:
-    return _column(field, STRING, few_values=True)
+    return _column(field, STRING, is_categorical=True)
 
 
 def _image(field: str) -> tuple[Column, Column]:
-    """Return the two columns of an object {assetId, url}, which a record may leave out."""
+    """Return the two columns of an object {assetId, url}, which the API may omit."""
     signed = "thumbnail" if field == "thumbnail" else "content"
     return _column(f"{field}.assetId", STRING), _column(f"{field}.url", STRING, signed_url=signed)
 
 
+BOUNDS = {"after": DATE, "before": END_DATE}
 DATES = (_column("createdAt", TIMESTAMP), _column("updatedAt", TIMESTAMP))
 
 DIRECTION = Filter("sort_direction", "sortDirection", choice_of("asc", "desc"), "Order: asc (ascending) or desc.")
@@ -59,8 +60,8 @@ TYPES = Filter("types", "types", TEXTS, "Limit to these types.")
 def _date(name: str, needs: tuple[str, ...] = ()) -> Filter:
     """Return a filter by date, which works in the order of that date only."""
     field, bound = name.split("_")
-    description = f"Limit to records {field} {bound} this date or time in UTC."
-    return Filter(name, f"{field}{bound.title()}", DATE, description, adds={"sortBy": f"{field}At"}, needs=needs)
+    kind, description = BOUNDS[bound], f"Limit to records {field} {bound} this date or time in UTC."
+    return Filter(name, f"{field}{bound.title()}", kind, description, adds={"sortBy": f"{field}At"}, needs=needs)
 
 
 COLLECTIONS = Resource(
@@ -107,10 +108,10 @@ ASSETS = Resource(
         _optional("automaticCaptioning", STRING),
         _optional("isHidden", BOOLEAN),
         _optional("outputIndex", INTEGER),
-        _column("metadata.kind", STRING, few_values=True),
-        _column("metadata.type", STRING, few_values=True),
+        _column("metadata.kind", STRING, is_categorical=True),
+        _column("metadata.type", STRING, is_categorical=True),
         _optional("metadata.name", STRING),
-        _optional("metadata.modelId", STRING, few_values=True),
+        _optional("metadata.modelId", STRING, is_categorical=True),
         _optional("metadata.prompt", STRING),
         _optional("metadata.parentId", STRING),
         _optional("metadata.rootParentId", STRING),
@@ -121,12 +122,12 @@ ASSETS = Resource(
         _optional("properties.height", INTEGER),
         _optional("properties.duration", FLOAT),
         _column("properties", JSON),
-        _optional("qualityGate.verdict", STRING, few_values=True),
+        _optional("qualityGate.verdict", STRING, is_categorical=True),
         _optional("qualityGate.overallScore", FLOAT),
         _optional("qualityGate", JSON),
         _column("url", STRING, signed_url="content"),
         _optional("originalFileUrl", STRING, signed_url="content"),
-        _optional("originalMimeType", STRING, few_values=True),
+        _optional("originalMimeType", STRING, is_categorical=True),
         *_image("thumbnail"),
         *_image("firstFrame"),
         *_image("lastFrame"),
@@ -166,14 +167,14 @@ MODELS = Resource(
     name="models",
     path="/models",
     records_key="models",
-    record_key="model",
+    record_key=None,  # a record that has left the list, which has private models by default, can still be looked up
     primary_key=("id",),
     page_sizes=(1, 500),
     columns=(
         _key("id"),
         _optional("name", STRING),
-        _optional("ownerId", STRING, few_values=True),
-        _optional("authorId", STRING, few_values=True),
+        _optional("ownerId", STRING, is_categorical=True),
+        _optional("authorId", STRING, is_categorical=True),
         _category("type"),
         _category("status"),
         _category("privacy"),
@@ -217,7 +218,10 @@ MODELS = Resource(
         Filter("tags", "tags", TEXTS, "Limit to these tags.", needs=("privacy=public",)),
         Filter("type", "type", TEXT, "Limit to one type.", excludes=("types",), needs=("privacy=public",)),
         Filter("types", "types", TEXTS, "Limit to these types.", needs=("privacy=public",)),
-        Filter("sort_by", "sortBy", choice_of("createdAt", "updatedAt"), "Order: createdAt or updatedAt."),
+        Filter(
+            "sort_by", "sortBy", choice_of("createdAt", "updatedAt"), "Order: createdAt or updatedAt.",
+            needs_for={"updatedAt": ("privacy=public",)},
+        ),
         Filter(
             "sort_direction", "sortDirection", choice_of("asc", "desc"), "Order: asc (ascending) or desc.",
             needs=("sort_by", "created_after", "created_before", "updated_after", "updated_before"),
@@ -241,9 +245,9 @@ JOBS = Resource(
         _category("jobType"),
         _category("status"),
         _column("progress", FLOAT),
-        _optional("ownerId", STRING, few_values=True),
-        _optional("authorId", STRING, few_values=True),
-        _optional("metadata.input.modelId", STRING, few_values=True),
+        _optional("ownerId", STRING, is_categorical=True),
+        _optional("authorId", STRING, is_categorical=True),
+        _optional("metadata.input.modelId", STRING, is_categorical=True),
         _optional("metadata.input.prompt", STRING),
         _optional("metadata.assetIds", STRINGS),
         _optional("metadata.error", STRING),
@@ -301,7 +305,7 @@ WORKFLOWS = Resource(
     name="workflows",
     path="/workflows",
     records_key="workflows",
-    record_key="workflow",
+    record_key=None,  # as for models
     primary_key=("id",),
     page_sizes=(1, 100),
     columns=(
@@ -417,14 +421,14 @@ INCLUSIONS = tuple(
 
 
 def resource_of(name: object, included: Collection[str] = ()) -> Resource:
-    """Return the resource of a name, without columns that are only read when asked for.
+    """Return the resource with this name, without columns that must be requested.
 
     Args:
-        name: such as "collections".
-        included: arguments of `scan` that add columns, such as "include_personal".
+        name: Name of the resource, such as "collections".
+        included: Arguments of `scan` that add columns, such as "include_personal".
 
     Raises:
-        ConfigError: no resource has this name, or an argument adds nothing to it.
+        ConfigError: There is no such resource, or an argument adds no column to it.
 
     """
     if not isinstance(name, str) or name not in RESOURCES:

@@ -1,4 +1,4 @@
-"""What a response contains: its body within bounds, strict JSON, and the text of its error."""
+"""Responses: a body of limited size, strict JSON, and the text of errors."""
 
 import json
 import re
@@ -22,7 +22,7 @@ Quote = Callable[[str | bytes | None], str]
 
 
 class Response(NamedTuple):
-    """A response that was read and closed."""
+    """A response that has been read and closed."""
 
     status: int
     reason: str
@@ -32,18 +32,18 @@ class Response(NamedTuple):
 
     @property
     def is_web_page(self) -> bool:
-        """Whether the body is HTML, so that it is not from the API."""
+        """Whether the body is HTML, and so does not come from the API."""
         return self.body.lstrip().startswith(b"<")
 
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """The JSON of a 200.
+    """The JSON of a response with status 200.
 
     Attributes:
-        value: the requested list or object.
-        document: the whole JSON object.
-        size: of the body, in bytes.
+        value: The requested list or object.
+        document: The whole JSON object.
+        size: The size of the body in bytes.
 
     """
 
@@ -53,17 +53,17 @@ class Content:
 
 
 def read_body(response: requests.Response, is_late: Callable[[], bool]) -> bytes:
-    """Return the decompressed body, read as it arrives, so that its size and its time stay bounded.
+    """Return the decompressed body, which is read in chunks to limit its size and time.
 
-    A page must be complete; for the text of an error any part is enough.
+    A page must be complete. For the text of an error, any part is enough.
 
     Args:
-        response: a streamed one.
-        is_late: whether the time for the response is up.
+        response: A streamed response.
+        is_late: A function that returns whether the time for the response is over.
 
     Raises:
-        TimeoutError: the time is up.
-        OSError: or urllib3's HTTPError: the body of a 200 is incomplete or cannot be decompressed.
+        TimeoutError: The time is over.
+        OSError: The body of a page is incomplete or cannot be decompressed; also HTTPError of urllib3.
 
     """
     must_be_complete = response.status_code == 200
@@ -82,50 +82,52 @@ def read_body(response: requests.Response, is_late: Callable[[], bool]) -> bytes
 
 
 def parse_content(body: bytes, key: str, kind: type, request: str, quote: Quote) -> Content:
-    """Return what the body of a 200 has under a key, which must be a JSON object.
+    """Return the value of a key in the JSON object that is the body of a response with status 200.
 
     Args:
-        body: decompressed.
-        key: of the list or the object in the document.
-        kind: list or dict.
-        request: its description, with which messages begin.
-        quote: redacts text of the response.
+        body: The decompressed body.
+        key: The key of the list or object in the document.
+        kind: The type of the value, list or dict.
+        request: The description of the request, which starts each message.
+        quote: A function that redacts text of the response.
 
     Raises:
-        APIError: the body is too large.
-        RetryableError: it is not JSON, has a key twice, or lacks the list or the object.
+        APIError: The body is too large.
+        RetryableError: The body is not JSON, has a duplicate key, or does not contain the list or object.
 
     """
     if len(body) > MAX_BODY:
         raise APIError(
-            f"{request}: the response is larger than {MAX_BODY // 2**20} MiB; use a smaller page_size", status=200
+            f"{request}: the response is larger than {MAX_BODY // 2**20} MiB; use a smaller page size (--page-size, "
+            "page_size=)",
+            status=200,
         )
     try:
         document = decode_json(body)
     except DuplicateKeyError as error:
-        message = f"{request}: 200, but its JSON has the key {quote(str(error))} twice"
+        message = f"{request}: status 200, but the JSON has the key {quote(str(error))} twice"
         raise RetryableError(APIError(message, status=200), "a duplicate key", "report it to the vendor") from None
     except (ValueError, RecursionError):
         document = _NOT_JSON
-    if document is _NOT_JSON:  # raised here, as the first error contains the whole body
-        message = f"{request}: 200, but its body is not valid JSON: {quote(body)!r}"
+    if document is _NOT_JSON:  # raised here, because the first error contains the whole body
+        message = f"{request}: status 200, but the body is not valid JSON: {quote(body)!r}"
         raise RetryableError(TransientError(message, status=200), "not JSON")
     value = document.get(key) if isinstance(document, dict) else None
     if not isinstance(value, kind):
-        message = f"{request}: 200, but without {_KINDS[kind]} {key!r}: {quote(body)}"
+        message = f"{request}: status 200, but the body has no {_KINDS[kind]} {key!r}: {quote(body)}"
         advice = "check the base URL, or report it to the vendor"
         raise RetryableError(APIError(message, status=200), f"no {key}", advice)
     return Content(value, document, len(body))
 
 
-def failure_of(response: Response, request: str, advice: str, quote: Quote) -> Exception:
-    """Return the exception to raise for a response other than a 200 or a redirect.
+def build_error(response: Response, request: str, advice: str, quote: Quote) -> Exception:
+    """Return the exception to raise for a response that is neither a page nor a redirect.
 
     Args:
-        response: with the text of the error, in any shape.
-        request: its description, with which the message begins.
-        advice: for refused credentials.
-        quote: redacts text of the response.
+        response: The response, with the text of the error in any form.
+        request: The description of the request, which starts the message.
+        advice: The advice if the credentials are rejected.
+        quote: A function that redacts text of the response.
 
     """
     status = response.status
@@ -143,17 +145,17 @@ def failure_of(response: Response, request: str, advice: str, quote: Quote) -> E
 
 
 def redirect_target(response: Response, sent: str, base_url: str, request: str, quote: Quote) -> str:
-    """Return the URL that a redirect leads to, which has the same origin and the same query.
+    """Return the target of a redirect, which must have the same origin and the same query.
 
     Args:
-        response: of status 301, 302, 303, 307 or 308.
-        sent: the URL of the redirected request.
-        base_url: with the origin that credentials may be sent to.
-        request: its description, with which messages begin.
-        quote: redacts text of the response.
+        response: A response with status 301, 302, 303, 307 or 308.
+        sent: The URL of the redirected request.
+        base_url: The base URL, with the origin to which credentials may be sent.
+        request: The description of the request, which starts each message.
+        quote: A function that redacts text of the response.
 
     Raises:
-        APIError: another origin or query, or no Location header.
+        APIError: The target has another origin or query, or there is no Location header.
 
     """
     status, location = response.status, response.headers.get("Location", "")
@@ -163,23 +165,24 @@ def redirect_target(response: Response, sent: str, base_url: str, request: str, 
     except ValueError:
         stays = False
     if not location:
-        raise APIError(f"{request}: {status} without a Location header; check the base URL", status=status)
+        raise APIError(f"{request}: status {status} without a Location header; check the base URL", status=status)
     if not stays:
         raise APIError(
-            f"{request}: {status} redirects to {quote(location)}, which is another origin, so the credentials were not "
-            "sent there; check the base URL",
+            f"{request}: status {status} redirects to another origin, {quote(location)}, to which no credentials are "
+            "sent; check the base URL",
             status=status,
         )
     if lost := _lost_parameter(sent, target):
         raise APIError(
-            f"{request}: {status} redirects to {quote(location)}, without the parameter {lost}; check the base URL",
+            f"{request}: status {status} redirects to {quote(location)} without the parameter {lost}; check the base "
+            "URL",
             status=status,
         )
     return target
 
 
 def _lost_parameter(sent: str, target: str) -> str:
-    """Return the name of a parameter that a redirect has dropped or changed, "" where it kept them all."""
+    """Return the name of a parameter that a redirect drops or changes, "" if it keeps them all."""
     wanted, found = (parse_qsl(urlsplit(url).query) for url in (sent, target))
     return next((name for name, value in wanted if name != "pageSize" and (name, value) not in found), "")
 
@@ -189,25 +192,25 @@ def _origin(parts: SplitResult) -> tuple[str, str | None, int | None]:
 
 
 class DuplicateKeyError(ValueError):
-    """A JSON object has a key twice, so that it is unclear which of the values is meant (RFC 8259, section 4)."""
+    """A JSON object has a key twice, so its value is ambiguous (RFC 8259, section 4)."""
 
 
-_KINDS: dict[type, str] = {list: "a list", dict: "an object"}
+_KINDS: dict[type, str] = {list: "list", dict: "object"}
 _NOT_JSON = object()
 _DECODER = json.JSONDecoder()
 _blank: Callable[[str, int], re.Match[str]] = re.compile(r"[ \t\n\r]*").match  # type: ignore[assignment] # always one
 
 
 def decode_json(body: bytes) -> Any:
-    """Return the JSON document in a body whose topmost object has no key twice.
+    """Return the JSON document of a body; its top-level object must not have duplicate keys.
 
-    The values are decoded at the speed of `json.loads`. A hook for every object would find a key that a record has
-    twice, too, but doubles the time.
+    This is as fast as `json.loads`. A hook for every object would also find duplicate keys in records, but takes twice
+    as long.
 
     Raises:
-        DuplicateKeyError: the message is the key.
-        ValueError: the body is not JSON.
-        RecursionError: it is too deeply nested.
+        DuplicateKeyError: A key occurs twice; the message is the key.
+        ValueError: The body is not JSON.
+        RecursionError: The JSON is nested too deeply.
 
     """
     text = body.decode(json.detect_encoding(body), "surrogatepass")
@@ -245,6 +248,6 @@ def _json_object(body: bytes) -> dict[str, Any]:
 
 
 def _error_text(document: dict[str, Any]) -> str:
-    """Return the text of an error from its JSON, which has no single shape."""
+    """Return the text of an error from its JSON, which has several forms."""
     fields = (document.get(name) for name in ("reason", "message", "Message", "error", "detail"))
     return next((text for text in fields if isinstance(text, str) and text), "")

@@ -1,4 +1,4 @@
-"""Which failures are retried, how long to wait, when to stop; and the pacing of requests."""
+"""Retries (retryable failures, waiting times, limits) and rate limiting."""
 
 import copy
 import math
@@ -14,8 +14,8 @@ from scenario_etl.errors import APIError
 from scenario_etl.locks import ForkSafeLock
 
 FIRST_WAIT = 1.0  # seconds
-MAX_WAIT = 60.0  # seconds; the documented limit counts requests in windows of a minute
-BURST = 100  # requests without a pause: the documented limit of one minute
+MAX_WAIT = 60.0  # seconds; the documented limit is per minute
+BURST = 100  # requests without a pause: the documented limit per minute
 
 OnWait = Callable[[str, float], None]  # called with a reason, such as "429", and seconds
 Result = TypeVar("Result")
@@ -25,10 +25,10 @@ class RetryableError(Exception):
     """One attempt failed, and another may succeed.
 
     Attributes:
-        error: to raise after the last attempt.
-        reason: a word or two for the progress bar, such as "429".
-        advice: added to the error, after the number of attempts.
-        connected: whether there was a connection; False where the host name was not resolved, for example.
+        error: The error to raise after the last attempt.
+        reason: A short reason for the log and the progress bar, such as "429".
+        advice: The end of the error message, after the number of attempts.
+        connected: Whether there was a connection; False if the host name was not resolved, for example.
 
     """
 
@@ -43,15 +43,15 @@ class RetryableError(Exception):
 
 
 def is_retryable(status: int) -> bool:
-    """Whether a later attempt may get another status (RFC 9110 for 408 and 5xx, RFC 8470 for 425, RFC 6585 for 429)."""
+    """Whether an error with this status is retryable (RFC 9110 for 408 and 5xx, RFC 8470 for 425, RFC 6585 for 429)."""
     return status in {408, 425, 429} or 500 <= status <= 599
 
 
 def parse_retry_after(headers: Mapping[str, str], body: object, now: float) -> float | None:
-    """Return the seconds that the server wants the client to wait, None if it sends none that can be parsed.
+    """Return the number of seconds that the server asks the client to wait, None if there is no valid one.
 
-    `Retry-After` as seconds or a date (RFC 9110, 10.2.3), or `remainingSeconds` in the JSON body, at the top or under
-    `details`, as in the API's 429; the maximum of several. `now` is in seconds since the epoch.
+    It is the maximum of `Retry-After`, in seconds or as a date (RFC 9110, 10.2.3), and `remainingSeconds` in the JSON
+    body, at the top level or in `details`, as in a 429 of the API. `now` is in seconds since the epoch.
     """
     waits = [_seconds(headers.get("Retry-After", ""), now)]
     if isinstance(body, dict):
@@ -80,16 +80,16 @@ def _number(value: object) -> float | None:
 
 
 class Retry:
-    """Runs one request at a time, and retries it while it raises RetryableError and time is left.
+    """Runs one request at a time, and retries it after a RetryableError.
 
-    Before each retry it waits for the longer of `retry_after` and an exponential backoff with jitter (1 s to 60 s), so
-    that eight attempts outlast two of the API's one-minute windows. It stops after `attempts`, or where the next
-    attempt would start more than `deadline` seconds after the first, or `connect_deadline` as long as no attempt had a
-    connection. `before_attempt` is called before every attempt; the deadlines count from its first return.
+    The wait before a retry is the maximum of `retry_after` and an exponential backoff with jitter (1 s to 60 s); eight
+    attempts take longer than two of the one-minute windows of the API. There is no retry after `attempts` attempts, or
+    if it would start more than `deadline` seconds after the first attempt, or `connect_deadline` seconds if no attempt
+    had a connection. `before_attempt` is called before each attempt; the deadlines start when it first returns.
 
     Attributes:
-        retries: attempts beyond the first, over all requests so far.
-        seconds_waited: between attempts, over all requests so far.
+        retries: Number of retries of all requests so far.
+        seconds_waited: Seconds spent waiting between attempts, for all requests so far.
 
     """
 
@@ -125,7 +125,7 @@ class Retry:
         )
 
     def __call__(self, attempt: Callable[[], Result]) -> Result:
-        """Return what `attempt()` returns; raise the error of its last failure, with the number of attempts."""
+        """Return the result of `attempt()`; raise the error of the last failure with the number of attempts."""
         return self._retrying(attempt)
 
     def _start(self, state: tenacity.RetryCallState) -> None:
@@ -153,9 +153,9 @@ class Retry:
         error = failure.error
         wait = error.retry_after
         if wait is not None and elapsed + wait > self._deadline:
-            limit = f"; the server asked to wait {wait:,.0f} s, but the deadline of {self._deadline:g} s ends sooner"
+            limit = f"; the server asked for a wait of {wait:,.0f} s, beyond the deadline of {self._deadline:g} s"
         else:
-            limit = f", tried {state.attempt_number} times in {elapsed:.0f} s" if state.attempt_number > 1 else ""
+            limit = f" ({state.attempt_number} attempts in {elapsed:.0f} s)" if state.attempt_number > 1 else ""
         raise type(error)(
             f"{error}{limit}; {failure.advice}", status=error.status, retry_after=wait, attempts=state.attempt_number
         ) from failure.__cause__
@@ -168,7 +168,7 @@ def _failure(state: tenacity.RetryCallState) -> RetryableError:
 
 
 class TokenBucket:
-    """When the next request may be sent: `BURST` without a pause, then `requests_per_minute`, evenly."""
+    """A rate limit: bursts of up to `BURST` requests, and `requests_per_minute` on average."""
 
     def __init__(self, requests_per_minute: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._per_second = requests_per_minute / 60
@@ -185,11 +185,11 @@ class TokenBucket:
         return max(0.0, -self._tokens / self._per_second)
 
 
-class Pacer:
-    """A token bucket for each project, for many threads: the API allows 100 requests a minute for each project.
+class RateLimiter:
+    """One token bucket per project, safe for several threads: the API allows 100 requests per minute and project.
 
-    The server counts a request without a project for one that is not known here. So it takes a token from every bucket,
-    and from one of its own, which a new project's bucket starts as a copy of.
+    The server counts a request without a project for a project that is unknown here. Such a request takes a token from
+    every bucket, and from a bucket of its own; the bucket of a new project starts as a copy of that one.
     """
 
     def __init__(self, requests_per_minute: float, clock: Callable[[], float] = time.monotonic) -> None:
@@ -201,7 +201,7 @@ class Pacer:
         """Take a token for a request and return the seconds to wait before it may be sent.
 
         Args:
-            project: its id, None for a request without one.
+            project: The id of the project, None for a request without one.
 
         """
         with self._lock:

@@ -1,4 +1,4 @@
-"""One run over a list: its pages as RecordBatches without duplicates, progress, and the report."""
+"""One run over a list: RecordBatches without duplicates, progress, and the report."""
 
 import json
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
@@ -19,14 +19,14 @@ from scenario_etl.records import RecordReader
 from scenario_etl.schema import Resource
 from scenario_etl.signed_urls import SignedURLs
 
-BATCH_ROWS = 2000  # in a batch of a table or a file: checks, arrays and buffers cost by the batch, too
-BATCH_BYTES = 8 * 2**20  # of JSON, where records are large
-BATCH_PAGES = 20  # where they are small, so that a list that has nothing new is noticed soon
+BATCH_ROWS = 2000  # minimum for tables and files, because each batch has a fixed cost
+BATCH_BYTES = 8 * 2**20  # maximum of JSON, if records are large
+BATCH_PAGES = 20  # maximum, so that a list without new records is noticed soon
 
 
 @dataclass(frozen=True, slots=True)
 class RunOptions:
-    """How to read a list; the arguments of `scan` with the same names."""
+    """How to read a list: the arguments of `scan` with these names."""
 
     page_size: int | None
     max_pages: int
@@ -37,25 +37,25 @@ class RunOptions:
 
 @dataclass(frozen=True, slots=True)
 class ScanReport:
-    """Report of a run that has read a list to its end.
+    """Report of a completed run.
 
     Attributes:
-        resource: its name.
-        base_url: of the API.
-        project_id: the project that was requested, None where the credentials imply it.
-        extracted_at: when the run began, in UTC.
-        seconds: duration, including waits.
-        rows: number of rows in the result.
-        pages: number of pages, including empty ones.
-        requests: number of requests, including retries and redirects.
-        retries: number of retries.
-        seconds_waited: time spent waiting for retries and rate limiting.
-        duplicates: number of records that were dropped because their key occurred before.
-        missing_fields: how often a declared field was missing or null, by its dotted name.
-        unknown_fields: how often a record had a field that no column has, by its dotted name.
-        tokens_sha256: SHA-256 over the chain of tokens, in hexadecimal.
-        path: of the file that was written, None where none was.
-        bytes: its size, None where none was written.
+        resource: Name of the resource.
+        base_url: Base URL of the API.
+        project_id: Requested project, None for the project of the API key.
+        extracted_at: Start of the run in UTC.
+        seconds: Duration, including waiting times.
+        rows: Number of rows in the result.
+        pages: Number of pages, including empty ones.
+        requests: Number of requests, including retries and redirects.
+        retries: Number of retries.
+        seconds_waited: Seconds spent waiting for retries and rate limiting.
+        duplicates: Number of records that were dropped because their key occurred before.
+        missing_fields: Number of records in which a declared field is missing or null, by the dotted name of the field.
+        unknown_fields: Number of records that have an unknown field, by the dotted name of the field.
+        tokens_sha256: SHA-256 of the page tokens, in order, in hexadecimal.
+        path: Path or URI of the file, None if no file was written.
+        bytes: Size of the file in bytes, None if no file was written.
 
     """
 
@@ -77,19 +77,19 @@ class ScanReport:
     bytes: int | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """Return all attributes by name, ready for JSON: dates in ISO 8601."""
+        """Return all attributes as a dict for JSON, with dates in ISO 8601."""
         values = {name: getattr(self, name) for name in self.__slots__}
         return values | {"extracted_at": self.extracted_at.isoformat()}
 
 
 class Run:
-    """One run over a list: iterate over `batches`, then make the `report`.
+    """One run over a list: iterate over `batches`, then call `report`.
 
     Args:
-        client: client to use.
-        resource: the list.
-        query: the filters, by the API's own names.
-        options: how to read.
+        client: The client.
+        resource: The resource.
+        query: The filters, with their names in the API.
+        options: The options of the scan.
 
     """
 
@@ -115,7 +115,7 @@ class Run:
         self._rows = 0
 
     def batches(self, min_rows: int = 0) -> Generator[pa.RecordBatch]:
-        """Yield one RecordBatch for each page, or for as many as have `min_rows` records together."""
+        """Yield a RecordBatch for each page, or for several pages with at least `min_rows` records in total."""
         last_page = last_new_page = 0
         with progress_bar(self._resource.name, self._progress) as self._bar:
             for records in _gathered(self._pages, min_rows, self._bar.add_page):
@@ -128,10 +128,10 @@ class Run:
                 yield rows
 
     def report(self, **more: Any) -> ScanReport:
-        """Return the report of the run, once `batches` has ended.
+        """Return the report of the run, after the end of `batches`.
 
         Args:
-            more: attributes that differ, such as `rows` where not only this run's rows were written.
+            more: Attributes to override, such as `rows` if a file also contains rows of other runs.
 
         """
         values: dict[str, Any] = {
@@ -155,8 +155,8 @@ class Run:
     def _check_progress(self, page: int, last_new_page: int) -> None:
         if page - last_new_page >= MAX_EMPTY_PAGES:
             raise PaginationError(
-                f"{self._resource.name}: no record of the last {page - last_new_page} pages, up to page {page}, is "
-                "new; the listing does not end; report it to the vendor"
+                f"{self._resource.name}: the last {page - last_new_page} pages, up to page {page}, have no new record, "
+                "so the list does not end; report it to the vendor"
             )
 
 
@@ -164,10 +164,10 @@ _COUNTED = ("pages", "requests", "retries", "seconds_waited", "tokens_sha256")
 
 
 def connected(client: Client | None) -> AbstractContextManager[Client]:
-    """Return a context manager of the client, or of one from the environment, which is closed at the end.
+    """Return a context manager for the client, or for a new one with the credentials of the environment.
 
     Raises:
-        ConfigError: there are no credentials.
+        ConfigError: There are no credentials.
 
     """
     return nullcontext(client) if client else Client()
@@ -202,7 +202,7 @@ _IN_FOOTER = ("resource", "rows", "pages", "requests", "retries", "duplicates", 
 
 
 def _gathered(pages: Iterable[Page], min_rows: int, on_page: Callable[[int], None]) -> Iterator[list[Any]]:
-    """Yield the records of each page, or of as many pages as have `min_rows` of them, or BATCH_BYTES, together."""
+    """Yield the records of one page, or of several with at least `min_rows` records or BATCH_BYTES in total."""
     records: list[Any] = []
     size = count = 0
     for page in pages:

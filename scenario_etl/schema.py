@@ -1,4 +1,4 @@
-"""How a list of the API is declared: column types, Column and Resource."""
+"""The declaration of a list of the API: column types, columns and resources."""
 
 import json
 import math
@@ -16,6 +16,7 @@ from scenario_etl.filters import Filter
 from scenario_etl.signed_urls import SIGNED_URL_IN_JSON
 
 MAX_EXACT_FLOAT = 2**53  # from it on a JSON number with a point may no longer be the one that was written
+RESERVED_NAMES = ("snapshot_date", "change", "changed_columns")  # of columns that a lake adds
 MIN_TIMESTAMP = -62_135_596_800_000_000  # microseconds since 1970: the start of year 1; Python knows no other years
 MAX_TIMESTAMP = 253_402_300_799_999_999  # the end of year 9999
 
@@ -28,22 +29,23 @@ def _same(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 @dataclass(frozen=True, slots=True)
 class ColumnType:
-    """How the values of a JSON field become a column. The types of this module are the constants at its end.
+    """The conversion of the values of a JSON field to a column. The types are the constants at the end of this module.
 
     Attributes:
-        arrow: the Arrow type.
-        pandas: pandas_type and numpy_type in the metadata of an Arrow schema, by which pandas reads the type.
-        words: for messages, such as "a string".
-        convert: returns an Arrow array of JSON values and nulls; raises ValueError or OverflowError where one does not
-            fit.
-        comparable: returns a column in which equal values are equal for the kernels of Arrow, which cannot compare
+        arrow: Arrow type.
+        pandas: Values of pandas_type and numpy_type in the metadata of an Arrow schema, from which pandas takes the
+            dtype.
+        description: Description of a valid value for error messages, such as "a string".
+        convert: Function that converts JSON values and nulls to an Arrow array; it raises ValueError or OverflowError
+            if a value does not fit.
+        comparable: Function that converts a column to one whose values Arrow can compare, because it cannot compare
             lists.
 
     """
 
     arrow: pa.DataType
     pandas: tuple[str, str]
-    words: str
+    description: str
     convert: Callable[[Values], pa.Array]
     comparable: Callable[[pa.ChunkedArray], pa.ChunkedArray] = _same
 
@@ -53,14 +55,15 @@ class Column:
     """A column of a resource.
 
     Attributes:
-        name: in the table, in snake_case.
-        field: in the JSON record; a dot leads into a nested object that may be absent, as in "thumbnail.url".
-        type: one of the types of this module, such as STRING.
-        nullable: False for keys, which a record must have.
-        few_values: whether most records share a handful of values, so that a dictionary encodes them best.
-        signed_url: "thumbnail" or "content" for URLs of these whose query is a credential that expires, "" otherwise.
-        optional: whether a record may leave the field out; null is then not counted as missing.
-        included_by: the argument of `scan` without which the table does not have the column, "" for none.
+        name: Name of the column in snake_case.
+        field: Name of the field in the JSON record; a dot separates the names of nested objects, as in "thumbnail.url".
+        type: One of the types of this module, such as STRING.
+        nullable: Whether the value may be missing or null; False for keys.
+        is_categorical: Whether the column has few distinct values; it is then dictionary-encoded in Parquet files.
+        signed_url: "thumbnail" or "content" if the values are signed URLs of these, whose query is a credential that
+            expires; "" otherwise.
+        optional: Whether the API may omit the field; null is then not counted as missing.
+        included_by: Argument of `scan` without which the table does not have the column, "" for none.
 
     """
 
@@ -68,7 +71,7 @@ class Column:
     field: str
     type: ColumnType
     nullable: bool = True
-    few_values: bool = False
+    is_categorical: bool = False
     signed_url: Literal["", "thumbnail", "content"] = ""
     optional: bool = False
     included_by: str = ""
@@ -79,23 +82,23 @@ class Resource:
     """A list of the API, and the table that it becomes.
 
     Attributes:
-        name: of the table and in the command line.
-        path: below the base URL.
-        records_key: the key of the page's list of records.
-        record_key: the key of the record where one is requested by its id, as in `GET /collections/{id}`; None where
-            the API has no such request.
-        primary_key: the names of the columns that identify a row: STRING columns that are not nullable, each with a
-            field of the record itself.
-        page_sizes: the smallest and the largest page size; None where the list has no pages.
-        columns: in the order of the table.
-        filters: that the API has for this list.
-        fixed_query: query parameters that every request has.
-        ignored_fields: dotted names of fields that the API declares and that have no column, so that they are not
-            counted as unknown.
-        exploded: the name of a column of lists of which each item becomes a row, "" for none.
+        name: Name of the table, also on the command line.
+        path: Path below the base URL.
+        records_key: Key of the list of records in a page.
+        record_key: Key of the record in the response to a request for a single id, such as `GET /collections/{id}`;
+            None if the API does not support such requests.
+        primary_key: Names of the columns that identify a row. They must be STRING columns that are not nullable, with a
+            field that is not nested.
+        page_sizes: Minimum and maximum page size, None if the list has no pages.
+        columns: Columns in the order of the table.
+        filters: Filters that the API supports for this list.
+        fixed_query: Query parameters of every request.
+        ignored_fields: Dotted names of fields that the API declares but that have no column; they are not counted as
+            unknown.
+        exploded: Name of a STRINGS column of which each item becomes a row, "" for none. Other fields are ignored.
 
     Raises:
-        ConfigError: the primary key has another kind of column.
+        ConfigError: A column of the primary key is not a STRING column, is nullable or is nested.
 
     """
 
@@ -112,15 +115,12 @@ class Resource:
     exploded: str = ""
 
     def __post_init__(self) -> None:
+        _check_columns(self.name, self.columns)
         keys = [column for column in self.columns if column.name in self.primary_key]
-        if len(keys) != len(self.primary_key) or any(
-            column.type != STRING or column.nullable or "." in column.field
-            for column in keys
-            if column.name != self.exploded
-        ):
+        if not keys or len(keys) != len(self.primary_key) or not all(self._can_be_key(column) for column in keys):
             raise ConfigError(
-                f"{self.name}: each part of the primary key must be a STRING column that is not nullable, with a field "
-                f"of the record itself; got {', '.join(self.primary_key)}"
+                f"{self.name}: the primary key must consist of STRING columns that are not nullable, with fields that "
+                f"are not nested, got {', '.join(self.primary_key) or 'no column'}"
             )
 
     @property
@@ -133,25 +133,42 @@ class Resource:
 
     @property
     def record_schema(self) -> pa.Schema:
-        """The same with one row for each record, which differs where a column of lists is exploded."""
+        """The Arrow schema with one row per record, which differs if a column is exploded."""
         return with_pandas_types([pa.field(c.name, c.type.arrow, c.nullable) for c in self.columns])
 
+    def _can_be_key(self, column: Column) -> bool:
+        is_key = column.type == STRING and not column.nullable and "." not in column.field
+        return is_key or column.name == self.exploded
+
     def including(self, arguments: Collection[str]) -> "Resource":
-        """Return the resource with only those optional columns that one of these arguments includes.
+        """Return the resource without the columns that none of these arguments includes.
 
         Raises:
-            ConfigError: no column is included by an argument.
+            ConfigError: An argument includes no column.
 
         """
         if unknown := [each for each in arguments if each not in {column.included_by for column in self.columns}]:
             raise ConfigError(f"{unknown[0]} adds no column to {self.name}")
-        columns = [column for column in self.columns if not column.included_by or column.included_by in arguments]
-        return replace(self, columns=tuple(columns))
+        omitted = [column for column in self.columns if column.included_by and column.included_by not in arguments]
+        return replace(
+            self,
+            columns=tuple(column for column in self.columns if column not in omitted),
+            ignored_fields=(*self.ignored_fields, *(column.field for column in omitted)),
+        )
 
     @property
     def dictionary_columns(self) -> list[str]:
-        """The names of the columns with few values."""
-        return [column.name for column in self.columns if column.few_values]
+        """The names of the columns that are dictionary-encoded."""
+        return [column.name for column in self.columns if column.is_categorical]
+
+
+def _check_columns(resource: str, columns: Sequence[Column]) -> None:
+    names = [column.name for column in columns]
+    for column in columns:
+        if names.count(column.name) > 1 or column.name in RESERVED_NAMES:
+            raise ConfigError(f"{resource}: a column cannot be named {column.name}, which another column is named")
+        if column.signed_url and (column.type != STRING or not column.nullable):
+            raise ConfigError(f"{resource}: {column.name} has signed URLs, so it must be a nullable STRING column")
 
 
 def with_pandas_types(fields: Iterable[pa.Field]) -> pa.Schema:
@@ -276,9 +293,9 @@ def _comparable_lists(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def _list_texts(lists: pa.ListArray) -> pa.Array:
-    """Return one text for each list of strings; only equal lists have equal texts, and a null list has null.
+    """Return one string per list of strings, equal only for equal lists; null for a null list.
 
-    A string is preceded by its length in bytes and a colon, and a null in a list is "-": no separator is ambiguous.
+    Each string is preceded by its length in bytes and a colon, and a null is "-", so that the result is unambiguous.
     """
     import pyarrow.compute as pc  # noqa: PLC0415 - 30 ms that only a comparison is worth
 
@@ -289,7 +306,7 @@ def _list_texts(lists: pa.ListArray) -> pa.Array:
 
 
 def _validity(values: Values, types: set[type]) -> pa.Buffer | None:
-    """Return Arrow's bitmap of which values are not null, None where all are."""
+    """Return the validity bitmap of Arrow, None if there are no nulls."""
     return _bitmap([value is not None for value in values]) if type(None) in types else None
 
 

@@ -1,4 +1,4 @@
-"""Comparison of the scope of a run (base URL, project, filters) with that of the last snapshot."""
+"""The scope of a run (base URL, project, filters), compared with that of the last snapshot."""
 
 import datetime as dt
 import logging
@@ -22,13 +22,13 @@ def check_scope(
     """Compare the scope of a run with that of the newest snapshot.
 
     Args:
-        snapshots: the table of snapshots.
-        dates: those of the table, oldest first.
-        scope: base_url, project_id and filters (JSON) of the run, as in the footer of a file.
-        accept_scope: whether another scope is accepted.
+        snapshots: The table of snapshots.
+        dates: The dates of the table, oldest first.
+        scope: The values of base_url, project_id and filters (JSON) of the run, as in the footer of a file.
+        accept_scope: Whether another scope is accepted.
 
     Raises:
-        ConfigError: the newest snapshot has another scope, which is not accepted.
+        ConfigError: The newest snapshot has another scope, and that is not accepted.
 
     """
     if not dates:
@@ -36,7 +36,8 @@ def check_scope(
     with snapshots.open(dates[-1]) as newest:
         if not newest.footer:
             logger.warning(
-                "%s: the metadata of its run is gone, so its scope is unknown; comparing by content", newest.uri
+                "%s: another program has removed the metadata, so the scope is unknown; comparing the content",
+                newest.uri,
             )
         if not accept_scope and not has_scope(newest, scope):
             raise ConfigError(
@@ -47,7 +48,7 @@ def check_scope(
 
 
 def has_scope(file: LakeFile, scope: Mapping[str, str]) -> bool:
-    """Whether a snapshot has this scope, or an unknown one."""
+    """Whether the scope of a snapshot is the same or unknown."""
     return not file.footer or _normalized(_scope_of(file, scope)) == _normalized(scope)
 
 
@@ -66,7 +67,7 @@ def _scope_of(file: LakeFile, names: Iterable[str]) -> dict[str, str]:
 
 
 def _normalized(scope: Mapping[str, str]) -> dict[str, str]:
-    """Return a scope in which two spellings of one base URL are the same."""
+    """Return a scope with the base URL in a normal form."""
     try:
         parts = urlsplit(scope["base_url"])
     except ValueError:  # another program has changed the footer

@@ -1,6 +1,6 @@
-"""Signed URLs: when they expire, and their permanent form.
+"""Signed URLs: their expiry, and their permanent form.
 
-A signed URL is a credential in its query: whoever has it can fetch the image until it expires. The URLs have
+The query of a signed URL is a credential: everyone who has the URL can fetch the image until it expires. The URLs have
 CloudFront's custom policy: `.../assets-transform/<asset id>?Policy=...&Signature=...`, with the time of expiry in the
 policy (base64 of JSON, with `-_~` for `+=/`). They are signed anew about four times a month;
 `<origin>/thumbnails/<asset id>` is public and lasts (the vendor's documentation).
@@ -31,36 +31,36 @@ _TRANSFORMED = re.compile(r"(https?://[^/?#]+)/assets-transform/([^/?#]+)\?")
 _EXPIRY = pa.timestamp("us", tz="UTC")
 
 
-def in_form(value: Any, form: SignedURLs, kind: str = "content") -> Any:
-    """Return a URL in a form, or a JSON list or object with all URLs in it in that form.
+def apply_form(value: Any, form: SignedURLs, kind: str = "content") -> Any:
+    """Return a signed URL in the given form, None if it has no such form; other values are returned unchanged.
 
-    Whatever is not a signed URL stays as it is. Where there is no URL in that form, it is None. Only a thumbnail has a
-    permanent form; in a JSON object, that is the URL of an object named "thumbnail".
+    In a JSON list or object, all URLs are returned in that form. Only the URL of a thumbnail has a permanent form: in a
+    JSON object, that is the `url` of an object named "thumbnail".
 
     Args:
-        value: as the API returns it.
-        kind: of a URL, "thumbnail" or "content".
-        form: "keep" leaves it as it is; "public" returns the permanent form, None if there is none; "omit" None.
+        value: The value from the API.
+        form: The form: "keep" is the unchanged URL, "public" the permanent form or None if there is none, "omit" None.
+        kind: Kind of the URL, "thumbnail" or "content".
 
-    >>> in_form("https://cdn.example/assets-transform/asset_1?Policy=abc&Signature=def", "public", "thumbnail")
+    >>> apply_form("https://cdn.example/assets-transform/asset_1?Policy=abc&Signature=def", "public", "thumbnail")
     'https://cdn.example/thumbnails/asset_1'
 
     """
     if isinstance(value, dict):
         return {
-            name: in_form(each, form, "thumbnail" if name == "thumbnail" else kind if name == "url" else "content")
+            name: apply_form(each, form, "thumbnail" if name == "thumbnail" else kind if name == "url" else "content")
             for name, each in value.items()
         }
     if isinstance(value, list):
-        return [in_form(each, form) for each in value]
+        return [apply_form(each, form) for each in value]
     if form == "keep" or not isinstance(value, str) or not _SIGNED.search(value):
         return value
     transformed = _TRANSFORMED.match(value) if form == "public" and kind == "thumbnail" else None
     return f"{transformed[1]}/thumbnails/{transformed[2]}" if transformed else None
 
 
-def checked_form(form: object) -> SignedURLs:
-    """Return a value that names a form of signed URLs; raise ConfigError for any other."""
+def check_form(form: object) -> SignedURLs:
+    """Return a valid form of signed URLs; raise ConfigError if it is not valid."""
     choice("signed_urls", form, get_args(SignedURLs))
     return form  # type: ignore[return-value] # it is one of them
 
@@ -72,17 +72,17 @@ def signed_url_expiry(urls: "pd.Series[Any]") -> "pd.Series[Any]": ...
 @overload
 def signed_url_expiry(urls: pa.Array) -> pa.Array: ...
 def signed_url_expiry(urls: Any) -> Any:
-    """Return when signed URLs expire.
+    """Return the time at which signed URLs expire.
 
     Args:
-        urls: one URL, a pandas Series of them, or an Arrow array; nulls are allowed.
+        urls: A URL, or a pandas Series or Arrow array of URLs, with or without nulls.
 
     Returns:
-        The instant in UTC, None or null where the URL is unsigned or its policy cannot be read: a datetime for one URL,
-        a Series of datetime64[us, UTC] with the same index, or an Arrow array of timestamp[us, UTC].
+        The time in UTC: a datetime for one URL, a Series of datetime64[us, UTC] with the same index, or an Arrow array
+        of timestamp[us, UTC]. It is None or null if the URL is not signed or its policy cannot be read.
 
     Raises:
-        ConfigError: `urls` is none of these.
+        ConfigError: The argument has another type.
 
     >>> signed_url_expiry("https://cdn.example/thumbnails/asset_1") is None
     True

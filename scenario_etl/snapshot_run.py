@@ -1,4 +1,4 @@
-"""One run of `snapshot`: read the list, compare it with earlier snapshots, and publish it with its changes."""
+"""One run of `snapshot`: reading the list, comparing it with earlier snapshots, and publishing both files."""
 
 import datetime as dt
 from collections import Counter
@@ -16,7 +16,7 @@ from scenario_etl.client import Client
 from scenario_etl.deletions import MissingRows
 from scenario_etl.diff import compare
 from scenario_etl.errors import ConfigError, SchemaError, TransientError
-from scenario_etl.guard import Baseline, Guard, refuse
+from scenario_etl.guard import Baseline, Guard, reject
 from scenario_etl.lake import FIRST_YEAR, LakeTable, LakeTables, date_before
 from scenario_etl.lake_file import LakeFile, opened
 from scenario_etl.lake_thumbnails import COLUMNS as THUMBNAIL_COLUMNS
@@ -34,7 +34,7 @@ REQUEST_COUNTS = ("requests", "retries", "seconds_waited")
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """The checked arguments of `snapshot`, and today's date in UTC."""
+    """The validated arguments of `snapshot`, and the current date in UTC."""
 
     day: dt.date
     today: dt.date
@@ -48,14 +48,14 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """The list of which a snapshot is taken.
+    """The source of a snapshot: a list of the API.
 
     Attributes:
-        resource: the list.
-        query: the filters, by the API's own names.
-        options: how to read it.
-        client: to read it with.
-        counts: the requests, retries and seconds waited of everything but the first read.
+        resource: The resource.
+        query: The filters, with their names in the API.
+        options: The options of the scan.
+        client: The client.
+        counts: The requests, retries and seconds waited of the run, apart from the first read of the list.
 
     """
 
@@ -82,8 +82,8 @@ class Source:
             self.counts[name] += getattr(report, name)
 
     def lookups(self) -> Lookups | None:
-        """Return what looks up rows of the list by id; None where the API has no such request."""
-        if not can_look_up(self.resource):
+        """Return the lookups of rows by id, None if rows of this list cannot be looked up."""
+        if not can_look_up(self.resource, self.query):
             return None
         reader = RecordReader(self.resource, signed_urls=self.options.signed_urls, redact=self.client.redact)
         return Lookups(self.resource, self.client, self.query, reader, self.counts)
@@ -91,14 +91,14 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """A snapshot that was published.
+    """A published snapshot.
 
     Attributes:
-        read: the report of its scan, with the requests of the whole run.
-        dates: those of the snapshots before, oldest first.
-        previous: the date of the snapshot that it was compared with, None for the first.
-        counts: the number of rows that were added, updated, deleted, recovered and unverified.
-        thumbnails: its rows with the columns that thumbnails need, None without `thumbnails`.
+        read: The report of the scan, with the requests of the whole run.
+        dates: The dates of the earlier snapshots, oldest first.
+        previous: The date of the snapshot that it was compared with, None for the first.
+        counts: The number of rows that are added, updated, deleted, recovered and unverified.
+        thumbnails: The columns that thumbnails need, None without the option `thumbnails`.
 
     """
 
@@ -110,12 +110,12 @@ class Published:
 
 
 def publish(source: Source, tables: LakeTables, options: Options) -> Published:
-    """Publish the snapshot of a date, and what changed since the one before; raises what `snapshot` raises.
+    """Publish the snapshot of a date and its changes. Raises the errors of `snapshot`.
 
     Args:
-        source: the list.
-        tables: those of the lake, which is locked.
-        options: the checked arguments.
+        source: The source of the snapshot.
+        tables: The tables of the lake, which is locked.
+        options: The validated arguments.
 
     """
     lake, day, deadline = tables.snapshots.lake, options.day, source.client.deadline
@@ -137,17 +137,19 @@ def publish(source: Source, tables: LakeTables, options: Options) -> Published:
         read = _write_snapshot(path, source, missing)
         new = stack.enter_context(opened(path, tables.resource))
         if problem := missing.guard.find_problem(tables.resource, baselines, new):
-            refuse(problem, path, tables.snapshots.rejected_uri(day), deadline)
+            reject(problem, path, tables.snapshots.rejected_uri(day), deadline)
         diff = compare(tables.resource, old, new)
         write_changes(changes_path, diff, previous)
         thumbnails = new.table(THUMBNAIL_COLUMNS) if options.thumbnails else None
         if tables.snapshots.dates() != dates:  # an object store has no locks
-            raise TransientError(f"another run has published in {redact_uri(lake)} meanwhile; run again later")
+            raise TransientError(
+                f"another run has published a snapshot in {redact_uri(lake)} in the meantime; run again later"
+            )
     return Published(read, dates, previous, diff.counts | _counts_of(missing), thumbnails)
 
 
 def _baselines(replaced: LakeFile | None, old: LakeFile | None, scope: Mapping[str, str]) -> list[Baseline]:
-    """Return the earlier snapshots that are there, the newest first."""
+    """Return the earlier snapshots to compare with, newest first."""
     named = [("the snapshot that it would replace", replaced), ("the last snapshot", old)]
     return [Baseline(name, file, has_scope(file, scope)) for name, file in named if file]
 
@@ -166,7 +168,7 @@ def _missing_rows(source: Source, baselines: Sequence[Baseline], options: Option
 
 
 def _write_snapshot(path: Path, source: Source, missing: MissingRows) -> ScanReport:
-    """Write the list, completed by the rows that it skipped; return the report with the requests of the whole run."""
+    """Write the list and the rows that it skipped; return the report with the requests of the whole run."""
     run = source.run()
     with parquet.Writer(path, source.resource.schema, source.resource.dictionary_columns) as writer:
         for batch in missing.completed(run.batches(BATCH_ROWS)):
@@ -183,16 +185,16 @@ def _counts_of(missing: MissingRows) -> dict[str, int]:
 
 
 def _check_date(options: Options, dates: Sequence[dt.date], tables: LakeTables) -> None:
-    """Raise ConfigError where there can be no snapshot of a date."""
+    """Raise ConfigError if no snapshot can be added for the date."""
     day, tomorrow = options.day, options.today + dt.timedelta(days=1)
     if day.year < FIRST_YEAR:
         raise ConfigError(f"date must not be before {FIRST_YEAR}-01-01, got {day}")
     if day > tomorrow:
-        raise ConfigError(f"date must not be after tomorrow, {tomorrow} (UTC), got {day}")
+        raise ConfigError(f"date must not be after tomorrow ({tomorrow} in UTC), got {day}")
     if dates and dates[-1] > tomorrow:
         folders = [redact_uri(table.folder_uri(dates[-1])) for table in (tables.snapshots, tables.changes)]
         raise ConfigError(
-            f"the newest snapshot is of {dates[-1]}, which is in the future, so there cannot be one of {day}; remove "
+            f"the newest snapshot, {dates[-1]}, is in the future, so none can be added for {day}; remove "
             f"{' and '.join(folders)}"
         )
     if dates and day == options.today and dates[-1] == tomorrow:
@@ -202,23 +204,23 @@ def _check_date(options: Options, dates: Sequence[dt.date], tables: LakeTables) 
         )
     if dates and day < dates[-1]:
         raise ConfigError(
-            f"date must not be before the newest snapshot, {dates[-1]}, got {day}; the API returns only current data"
+            f"date must not be before the newest snapshot ({dates[-1]}), got {day}; the API only returns current data"
         )
 
 
 def _previous_date(day: dt.date, dates: Sequence[dt.date], changes: LakeTable) -> dt.date | None:
-    """Return the date of the snapshot to compare with: the newest of an earlier date, None for the first of all."""
+    """Return the date of the snapshot to compare with, the newest earlier one; None for the first snapshot."""
     changes_dates = changes.dates()
     orphans = [later for later in changes_dates if dates and later > dates[-1] and later != day]
     if orphans:
         raise SchemaError(
-            f"{redact_uri(changes.folder_uri(orphans[0]))} has the changes of a snapshot that is gone; restore the "
-            "snapshot, or remove its changes, too"
+            f"{redact_uri(changes.folder_uri(orphans[0]))} has the changes of a snapshot that no longer exists; "
+            "restore the snapshot, or remove this folder"
         )
     previous = date_before(day, dates)
     if previous is None and date_before(day, changes_dates):
         raise ConfigError(
-            f"retention has removed the snapshot that the one of {day} was compared with, so it cannot be made again; "
-            "make one for a later date, and keep at least 2"
+            f"the snapshot of {day} cannot be replaced, because retention has removed the one before it; use a later "
+            "date, and keep at least 2 snapshots (--keep, keep=)"
         )
     return previous

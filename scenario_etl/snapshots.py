@@ -1,7 +1,7 @@
-"""Scheduled exports: all rows of a resource as the snapshot of a date, and what changed since the one before.
+"""Snapshots: all rows of a resource on a date, and the changes since the previous snapshot.
 
-`lake.py` has the layout of the files. The API has no list of deletions: only a complete read, compared with the one
-before, shows which rows were deleted.
+`lake.py` describes the layout of the files. The API has no list of deleted records, so a deletion is only visible in a
+comparison of two complete lists.
 """
 
 import datetime as dt
@@ -20,9 +20,11 @@ from scenario_etl.dates import as_date
 from scenario_etl.errors import ConfigError, ScenarioError
 from scenario_etl.extract import scan
 from scenario_etl.lake import LakeTable, LakeTables, locked
+from scenario_etl.lake_thumbnails import COLUMNS as THUMBNAIL_COLUMNS
 from scenario_etl.lake_thumbnails import store_thumbnails
 from scenario_etl.redact import redact
 from scenario_etl.run import ScanReport, connected
+from scenario_etl.schema import Resource
 from scenario_etl.signed_urls import SignedURLs
 from scenario_etl.snapshot_run import Options, Published, Source, publish
 from scenario_etl.stores import redact_uri
@@ -39,22 +41,21 @@ class SnapshotReport:
     """The result of one run of `snapshot`.
 
     Attributes:
-        scan: the report of the run, look-ups by id included; `pages` is that of the list, and `rows`, `path` and
-            `bytes` are those of the snapshot.
-        date: the date of the snapshot, in UTC.
-        previous_date: the date of the snapshot that it was compared with, None for the first.
-        added: number of rows whose key is new.
-        updated: number of rows in which a column changed; a URL that was signed again is no change.
-        deleted: number of rows that the API no longer has.
-        recovered: number of rows that the list skipped while it moved, and that were looked up by their id or read in a
-            second read.
-        unverified: number of missing rows that keep their last values, because the API did not say whether they are
-            deleted, or because there are more than `max_lookups`.
-        changes_path: path or URI of the file with the rows that changed.
-        thumbnails: number of thumbnails that were stored in the lake.
-        removed_dates: dates of the snapshots that retention removed.
-        warnings: failures after the snapshot was published, such as an old file that could not be removed, or
-            thumbnails that could not be fetched.
+        scan: Report of the run. `requests`, `retries` and `seconds_waited` include lookups by id; `rows`, `path` and
+            `bytes` describe the file of the snapshot.
+        date: Date of the snapshot in UTC.
+        previous_date: Date of the snapshot that it was compared with, None for the first.
+        added: Number of rows with a new key.
+        updated: Number of rows with a changed value; a new signature on a URL does not count.
+        deleted: Number of rows that the API no longer has.
+        recovered: Number of rows that the list skipped, and that were found by their id or in a second read.
+        unverified: Number of missing rows that keep their last values, because it is unclear whether they are deleted,
+            or because there are more than `max_lookups`.
+        changes_path: Path or URI of the file with the rows that changed.
+        thumbnails: Number of thumbnails that were stored in the lake.
+        removed_dates: Dates of the snapshots that retention removed.
+        warnings: Failures after the snapshot was published, such as an old file that could not be removed or thumbnails
+            that could not be fetched.
 
     """
 
@@ -72,7 +73,7 @@ class SnapshotReport:
     warnings: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
-        """Return everything by name, ready for JSON: dates in ISO 8601."""
+        """Return all attributes, including those of `scan`, as a dict for JSON, with dates in ISO 8601."""
         values = {name: getattr(self, name) for name in self.__slots__ if name != "scan"}
         dates = {
             "date": self.date.isoformat(),
@@ -103,46 +104,50 @@ def snapshot(
     signed_urls: SignedURLs = "public",
     **filters: str | None,
 ) -> SnapshotReport:
-    """Publish today's rows of a resource in a lake, and what changed since the snapshot of an earlier date.
+    """Publish today's rows of a resource in a lake, and the changes since the snapshot of an earlier date.
 
-    A second run for the newest date replaces it. A run also completes the work of an earlier run that was killed.
+    A second run for the newest date replaces its snapshot. If an earlier run was killed, its work is completed first.
 
-    A row that is missing may only have been skipped, because the list changed while it was read. So before it counts as
-    deleted it is looked up by its id. Where more than `max_lookups` rows are missing, or the API cannot look up single
-    records of the resource, the list is read a second time first.
+    A list that changes while it is read may skip a row. A missing row is therefore looked up by its id before it counts
+    as deleted. If more than `max_lookups` rows are missing, or the API cannot return single records of the resource,
+    the list is read a second time first.
 
     Args:
-        resource: its name, such as "collections".
-        lake: a folder, which is created if its parent exists, or the URI of a prefix in an object store.
-        date: of the snapshot, in UTC; None is today. It must not be before the newest snapshot, because the API has
-            only current data, nor after tomorrow.
-        max_shrink: the largest share of the rows of the last snapshot that may be missing, from 0 to 1; an empty list
-            is refused, too, unless `accept_shrink` is set. A snapshot that is replaced is guarded in the same way.
-        accept_shrink: publish even if more rows are missing.
-        accept_scope: publish even if the last snapshot has another scope: base URL, project or filters. The new one
-            counts from then on.
-        max_lookups: how many missing rows are looked up by their id; the rest stay, as `unverified`.
-        keep: how many snapshots to keep; older ones are removed after the new one is published, changes never.
-        lock_timeout: seconds to wait for another run on a local lake. On an object store the last to finish wins.
-        thumbnails: store small images of the 200 rows that were updated last, for pages that are made later, as
-            `LAKE/.thumbnails/<asset id>.jpg`. Only new ones are fetched, for at most a minute, from any host in their
-            URLs; one that cannot be fetched is a warning. Needs the extra `report`.
-        client: as in `scan`, and so are the others below.
-        page_size: as in `scan`.
-        max_pages: as in `scan`.
-        strict: as in `scan`.
-        progress: as in `scan`.
-        signed_urls: as in `scan`, but "public" by default: signed URLs are credentials that expire after about two
-            weeks.
-        **filters: as in `scan`.
+        resource: Name of the resource, such as "collections".
+        lake: Folder, which is created if its parent exists, or URI of a prefix in an object store.
+        date: Date of the snapshot in UTC, today by default. It must not be after tomorrow, or before the newest
+            snapshot, because the API only returns current data.
+        max_shrink: Maximum fraction of the rows of the last snapshot that may be missing, from 0 to 1. If more rows are
+            missing, or all of them, the guard rejects the new snapshot. A snapshot that would be replaced is protected
+            in the same way.
+        accept_shrink: Whether to publish a snapshot that the guard would reject.
+        accept_scope: Whether to continue if the last snapshot has another scope: base URL, project or filters.
+        max_lookups: Maximum number of missing rows to look up by id; the others keep their last values, and count as
+            `unverified`.
+        keep: Number of snapshots to keep. Older ones are removed after the new one is published, but not their changes.
+        lock_timeout: Seconds to wait for another run on a local lake. An object store has no lock; there, the last run
+            to finish wins.
+        thumbnails: Whether to store small images of the 200 most recently updated rows as
+            `LAKE/.thumbnails/<asset id>.jpg`. Only new images are fetched, for at most one minute, from any host in
+            their URLs. An image that cannot be fetched is a warning. Needs the extra `report`.
+        client: Client to use, as in `scan`.
+        page_size: Number of records per request, as in `scan`.
+        max_pages: Maximum number of pages, as in `scan`.
+        strict: Whether a missing or unknown field is an error, as in `scan`.
+        progress: Whether to show a progress bar, as in `scan`.
+        signed_urls: Form of signed URLs, as in `scan`, but "public" by default, because signed URLs are credentials
+            that expire after about two weeks.
+        **filters: Filters of the resource, as in `scan`.
 
     Raises:
-        ConfigError: an argument is not valid, or the last snapshot has another scope.
-        TransientError: another run has locked the lake.
-        GuardError: too many rows are missing; the snapshot is kept beside the tables under a name that no `*.parquet`
-            glob matches.
-        SchemaError: a file of the lake that another program has changed cannot be compared.
-        ScenarioError: as `Scan.to_parquet`; what was published before is untouched.
+        ConfigError: An argument is not valid, there are no credentials, or the last snapshot has another scope.
+        TransientError: Another run has locked the lake, or the API or object store is unavailable.
+        GuardError: Too many rows are missing. The new rows are saved in the lake under a name that no `*.parquet` glob
+            matches.
+        SchemaError: A value does not fit its column, or a file of the lake was changed or removed by another program.
+        DestinationError: The lake cannot be written or read.
+        APIError: A request failed; also its subclass AuthError.
+        PaginationError: The list does not end.
 
     """
     started = monotonic()
@@ -159,7 +164,7 @@ def snapshot(
         accept_scope=flag("accept_scope", accept_scope),
         max_lookups=whole_number("max_lookups", max_lookups, 0),
         keep=None if keep is None else whole_number("keep", keep, 1),
-        thumbnails=_checked_thumbnails(thumbnails, signed_urls),
+        thumbnails=_check_thumbnails(thumbnails, signed_urls, described.resource),
     )
     lock_timeout = number("lock_timeout", lock_timeout, 0, MAX_LOCK_TIMEOUT)
     with connected(client) as api, locked(lake, resource, lock_timeout):
@@ -169,17 +174,19 @@ def snapshot(
     return replace(report, scan=replace(report.scan, seconds=round(monotonic() - started, 3)))
 
 
-def _checked_thumbnails(thumbnails: object, signed_urls: SignedURLs) -> bool:
+def _check_thumbnails(thumbnails: object, signed_urls: SignedURLs, resource: Resource) -> bool:
     if not flag("thumbnails", thumbnails):
         return False
+    if not {*THUMBNAIL_COLUMNS} <= {*resource.schema.names}:
+        raise ConfigError(f"{resource.name} has no thumbnails; omit thumbnails (--thumbnails)")
     check_pillow()
     if signed_urls == "omit":
-        raise ConfigError("thumbnails need their URLs: signed_urls must be 'public' or 'keep', got 'omit'")
+        raise ConfigError("signed_urls must be 'public' or 'keep' if thumbnails are stored, got 'omit'")
     return True
 
 
 def _finish(published: Published, tables: LakeTables, options: Options) -> SnapshotReport:
-    """Remove old files and store thumbnails; no failure of either is more than a warning."""
+    """Remove old files and store thumbnails; a failure of either is a warning."""
     day, snapshots = options.day, tables.snapshots
     old = sorted({*published.dates, day})[: -options.keep] if options.keep else []
     removed, warnings = _remove(snapshots, day, old)
@@ -202,7 +209,7 @@ def _finish(published: Published, tables: LakeTables, options: Options) -> Snaps
 
 
 def _remove(snapshots: LakeTable, day: dt.date, old: Sequence[dt.date]) -> tuple[list[dt.date], list[str]]:
-    """Remove the refused snapshot of a date, and old snapshots; return the dates of these, and the failures."""
+    """Remove the rejected snapshot of a date, and old snapshots; return the dates of the latter, and the failures."""
     removed, warnings = list[dt.date](), list[str]()
     steps = [(snapshots.remove_rejected, day, snapshots.rejected_uri(day))]
     steps += [(snapshots.remove, each, snapshots.uri(each)) for each in old]

@@ -1,4 +1,4 @@
-"""Filesystems of paths and URIs: opening them, URIs without credentials, and which failures are transient."""
+"""Filesystems of paths and URIs: access, timeouts, redacted URIs, and transient failures."""
 
 import os
 import re
@@ -43,22 +43,23 @@ def filesystem(uri: str | os.PathLike[str]) -> tuple[fs.FileSystem, str]:
     The credentials of an object store come from its own environment, such as `AWS_*` and `AWS_ENDPOINT_URL`.
 
     Raises:
-        ConfigError: it is neither a path nor a URI, or the URI has a part that is not supported.
-        DestinationError: pyarrow does not know the filesystem of the URI, or the text cannot be a path.
+        ConfigError: It is not a valid path or URI, or the scheme is not supported.
+        DestinationError: The filesystem cannot be opened.
+        TransientError: The object store is unavailable.
 
     """
-    text = _checked(uri)
+    text = _check_path(uri)
     try:
         if "://" not in text:
             _check_slashes(text)
-            return fs.LocalFileSystem(), os.path.realpath(expanded(text))  # what a link leads to is replaced
+            return fs.LocalFileSystem(), os.path.realpath(expanded(text))  # a symbolic link is followed, not replaced
         _check_uri(text)
         store, path = fs.FileSystem.from_uri(text)
         if "\0" in path:
             raise ValueError("a path has no NUL character")
     except (ValueError, OSError) as error:  # an ArrowException is one of them
         reason = redact(str(error).replace(text, redact_uri(text)), 200)
-        reason = reason if "://" in text else "the current folder is gone; change to another"
+        reason = reason if "://" in text else "the current folder no longer exists; change to another"
         problem = failure(text, f"cannot open {redact_uri(text)}: {reason}", error)
     else:
         return _with_timeouts(store), path.rstrip("/")
@@ -66,13 +67,13 @@ def filesystem(uri: str | os.PathLike[str]) -> tuple[fs.FileSystem, str]:
 
 
 def expanded(uri: str | os.PathLike[str]) -> str:
-    """Return a path with `~` replaced by the home folder, as in a shell; a URI stays as it is."""
+    """Return a path with `~` replaced by the home folder, as in a shell; a URI is returned unchanged."""
     text = os.fspath(uri)
     return text if "://" in text else os.path.expanduser(text)
 
 
 def join_uri(uri: str | os.PathLike[str], relative: str) -> str:
-    """Return the path or URI of something below another one; the query of a URI stays at its end."""
+    """Return a path or URI with a relative path appended; the query of a URI stays at the end."""
     text = os.fspath(uri)
     base, mark, query = text.partition("?") if "://" in text else (text, "", "")
     return f"{base.rstrip('/')}/{relative}{mark}{query}"
@@ -85,7 +86,7 @@ def ends_with_slash(uri: str | os.PathLike[str]) -> bool:
 
 
 def redact_uri(uri: str | os.PathLike[str]) -> str:
-    """Return a path or URI for messages: without the credentials and the query of a URI, on one line.
+    """Return a path or URI for messages: one line, without the credentials and the query of a URI.
 
     >>> redact_uri("s3://KEY:SECRET@bucket/lake?region=eu-west-1")
     's3://bucket/lake'
@@ -113,10 +114,11 @@ def is_remote(uri: str | os.PathLike[str]) -> bool:
 
 
 def is_transient(error: BaseException) -> bool:
-    """Whether a failure of an object store may pass by itself.
+    """Whether a failure of an object store is transient.
 
-    pyarrow has no codes, so the text decides: the HTTP status (RFC 9110), the codes of S3 ("Error responses" in its
-    API reference) and of Google's Status (google.rpc.Code), and lost connections. Names of objects are ignored.
+    The errors of pyarrow have no codes, so this depends on their text: the HTTP status (RFC 9110), the codes of S3
+    ("Error responses" in its API reference) and of Google (google.rpc.Code), and lost connections. Names of objects are
+    ignored.
     """
     if isinstance(error, TimeoutError) and error.errno is None:  # of `call`
         return True
@@ -125,13 +127,13 @@ def is_transient(error: BaseException) -> bool:
 
 
 def call(function: Callable[..., Result], *arguments: Any, seconds: float = CALL_TIMEOUT) -> Result:
-    """Return what a function of a store returns, after at most some seconds.
+    """Return the result of a function of a store, and wait at most `seconds` for it.
 
-    It runs in a thread of its own: pyarrow does not return to Python before the store has responded, so a
+    The function runs in a separate thread, because pyarrow does not return to Python before the store responds, and a
     signal would have no effect until then.
 
     Raises:
-        TimeoutError: it takes longer; it continues in its thread.
+        TimeoutError: The call takes longer. It continues in its thread.
 
     """
     future: Future[Result] = Future()
@@ -166,11 +168,11 @@ def call_again(function: Callable[..., Result], *arguments: Any, deadline: float
 
 
 def has_unfinished_calls() -> bool:
-    """Whether a call is still running, such as one that took too long; pyarrow's clean-up at exit would wait for it."""
+    """Whether a call is still running, for example after a timeout; pyarrow would wait for it when Python exits."""
     return bool(_calls)
 
 
-def _checked(uri: object) -> str:
+def _check_path(uri: object) -> str:
     try:
         text = os.fspath(uri)  # type: ignore[call-overload] # of any type
     except Exception:  # noqa: BLE001 - raised by a class of another package
@@ -182,9 +184,9 @@ def _checked(uri: object) -> str:
     except UnicodeEncodeError:
         usable = False
     if text == "-":
-        raise ConfigError("'-' is not a file, and stdout cannot be used here; for a file of that name use ./-")
+        raise ConfigError("'-' (stdout) is not supported here; use a path, or ./- for a file with this name")
     if not usable:
-        raise DestinationError(f"{redact(text)!r} is not a path; use a path or a URI that is not empty, in UTF-8")
+        raise ConfigError(f"{redact(text)!r} is not a path; use a path or a URI that is not empty, in UTF-8")
     return text
 
 
@@ -196,21 +198,21 @@ def _check_slashes(text: str) -> None:
 
 
 def _check_uri(text: str) -> None:
-    """Raise where pyarrow would ignore a part of a URI."""
+    """Raise ConfigError if the scheme is not supported, or pyarrow would ignore a part of the URI."""
     scheme, _, rest = text.partition("://")
     place, _, query = rest.partition("?")
     _, _, path = place.partition("/")
     reason = None
     if scheme.lower() not in SCHEMES:
-        raise DestinationError(
+        raise ConfigError(
             f"{redact_uri(text)}: the scheme {redact(scheme)!r} is not supported; use a path, file://, s3://, gs:// or abfss://"
         )
     if "#" in rest:
         reason = "has a fragment; write # as %23"
     elif not path.strip("/"):
-        reason = "has no path below the bucket; name a folder or a file"
+        reason = "has no path below the bucket; specify a folder or a file"
     elif "//" in path or (scheme != "file" and path.startswith("/")):
-        reason = "contains '//', which an object store reads as a folder with an empty name; remove one slash"
+        reason = "contains '//', which is a folder with an empty name in an object store; remove one slash"
     elif query and scheme in {"file", "hdfs"}:
         reason = "has a query, which file:// and hdfs:// do not support; remove it"
     if reason:
@@ -218,11 +220,10 @@ def _check_uri(text: str) -> None:
 
 
 def _with_timeouts(store: fs.FileSystem) -> fs.FileSystem:
-    """Return the same filesystem with other timeouts than pyarrow's.
+    """Return the same filesystem with different timeouts.
 
-    S3 waits 60 s for a response instead of 3 s, and sends each request at most 3 times; Google's store retries for
-    15 s instead of 15 minutes. pyarrow reads neither from a URI, but the arguments with which a filesystem is pickled
-    are those of its class.
+    S3 waits 60 s for a response instead of 3 s, and Google Cloud Storage retries for 15 s instead of 15 minutes. A URI
+    cannot contain these settings, so they are added to the arguments with which the filesystem is pickled.
     """
     timeouts = next((found for name, found in _TIMEOUTS.items() if isinstance(store, getattr(fs, name, ()))), None)
     if timeouts is None:

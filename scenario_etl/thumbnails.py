@@ -52,19 +52,19 @@ for _name in ("urllib3.connection", "urllib3.connectionpool"):
 
 
 def fetch_thumbnails(urls: Iterable[object], *, side: int = SIDE, deadline: float = 30.0) -> list[bytes | None]:
-    """Fetch images, eight at a time and each URL only once, and make them small.
+    """Fetch images and reduce their size. Up to eight are fetched at once, and each URL only once.
 
-    The URLs are requested as they are, whatever their host, without credentials; redirects are not followed. Needs the
-    extra `report`.
+    URLs of any host are requested, without credentials; redirects are not followed. Needs the extra `report`.
 
     Args:
-        urls: of images, such as the column `thumbnail_url`. Values that are not strings, such as nulls, give None.
-        side: the longer side of the returned images, in pixels.
-        deadline: seconds for all images together; those that have not arrived by then are None.
+        urls: URLs of images, such as the column `thumbnail_url`. The result is None for values that are not strings,
+            such as nulls.
+        side: Longer side of the returned images in pixels.
+        deadline: Seconds for all images together. The result is None for images that arrive later.
 
     Returns:
-        A JPEG for each URL, in order, or None where the image is missing: no URL, an expired signature, no response,
-        more than 10 MiB or 16 million pixels, or a format other than PNG, JPEG, WebP and GIF.
+        A JPEG for each URL, in order, or None if the image is missing: no URL, an expired signature, no response, more
+        than 10 MiB or 16 million pixels, or a format other than PNG, JPEG, WebP and GIF.
 
     Raises:
         ConfigError: Pillow is not installed, or an argument is not valid.
@@ -85,7 +85,7 @@ def fetch_thumbnails(urls: Iterable[object], *, side: int = SIDE, deadline: floa
         requested = list(urls)
     except TypeError:
         raise ConfigError(f"urls must be an iterable of URLs, got {redact(repr(urls))}") from None
-    fetched = fetch_or_explain((url for url in requested if isinstance(url, str)), side, deadline)
+    fetched = fetch_images((url for url in requested if isinstance(url, str)), side, deadline)
     images = [fetched.get(url) if isinstance(url, str) else None for url in requested]
     if problems := Counter(image for image in images if isinstance(image, str)):
         logger.warning("%d of %d images are missing: %s", problems.total(), len(images), count_reasons(problems))
@@ -109,11 +109,11 @@ def check_pillow() -> None:
         raise ConfigError(f"thumbnails need Pillow; install it: {install_command('report')}") from error
 
 
-def fetch_or_explain(urls: Iterable[str], side: int = SIDE, deadline: float = 30.0) -> dict[str, bytes | str]:
-    """Fetch images like `fetch_thumbnails`; return by URL a JPEG, or in a few words the reason why it is missing.
+def fetch_images(urls: Iterable[str], side: int = SIDE, deadline: float = 30.0) -> dict[str, bytes | str]:
+    """Fetch images as `fetch_thumbnails` does; return a JPEG, or a short reason why it is missing, by URL.
 
-    Images are decoded in this thread, one at a time: a small file can contain many pixels, and each thread would keep
-    the memory of its largest image.
+    Images are decoded in the calling thread, one at a time, because a small file can contain many pixels, and each
+    thread would keep the memory of its largest image.
     """
     results: dict[str, bytes | str] = dict.fromkeys(urls, TIMED_OUT)
     waiting, arrived = deque(results), Queue[tuple[str, bytes | str]](maxsize=1)
@@ -127,21 +127,21 @@ def fetch_or_explain(urls: Iterable[str], side: int = SIDE, deadline: float = 30
                     url = waiting.popleft()
                     arrived.put((url, _content(session, url, end)), timeout=max(0.0, end - monotonic()))
 
-        for _ in range(min(CONNECTIONS, len(results))):  # as daemons, so that a silent server delays nobody
+        for _ in range(min(CONNECTIONS, len(results))):  # daemons, so that they do not delay the exit of Python
             Thread(target=work, daemon=True).start()
         with suppress(Empty):
             for _ in range(len(results)):
                 url, content = arrived.get(timeout=max(0.0, end - monotonic()))
-                results[url] = content if isinstance(content, str) else shrink_or_explain(content, side)
+                results[url] = content if isinstance(content, str) else try_shrink(content, side)
     return results
 
 
 class _MissingImageError(Exception):
-    """An image is missing; the message is the reason, in a few words."""
+    """An image is missing; the message is a short reason."""
 
 
-def shrink_or_explain(content: bytes, side: int) -> bytes | str:
-    """Return an image like `shrink`, or in a few words the reason why that fails."""
+def try_shrink(content: bytes, side: int) -> bytes | str:
+    """Return an image as `shrink` does, or a short reason why that fails."""
     try:
         return shrink(content, side)
     except _MissingImageError as error:

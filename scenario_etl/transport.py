@@ -1,4 +1,4 @@
-"""One GET request: credentials, pacing, retries, and redirects within the origin."""
+"""One GET request: credentials, rate limiting, retries, and redirects within the origin."""
 
 import logging
 from collections import deque
@@ -14,36 +14,36 @@ from scenario_etl.connections import Connections
 from scenario_etl.errors import APIError, TransientError
 from scenario_etl.filters import PROJECT_ID
 from scenario_etl.redact import MAX_QUOTED_CHARACTERS, redact, redact_response, redact_value
-from scenario_etl.response import Content, Response, failure_of, parse_content, read_body, redirect_target
-from scenario_etl.retry import OnWait, Pacer, Retry, RetryableError
+from scenario_etl.response import Content, Response, build_error, parse_content, read_body, redirect_target
+from scenario_etl.retry import OnWait, RateLimiter, Retry, RetryableError
 from scenario_etl.watchdog import Watch
 
-TIMEOUTS_PER_RESPONSE = 10  # a response, headers included, may take so many times the timeout on silence
+TIMEOUTS_PER_RESPONSE = 10  # a complete response may take so many read timeouts
 MAX_REDIRECTS = 5
-LONG_WAIT = 5.0  # seconds; a longer one is a warning, which a program without logging shows
+LONG_WAIT = 5.0  # seconds; a longer wait is logged as a warning, which Python shows by default
 
 logger = logging.getLogger("scenario_etl")
 
 
 @dataclass(frozen=True, slots=True)
 class Transport:
-    """What all requests of a client share; several threads may use it at once.
+    """What all requests of a client share. Several threads can use it at once.
 
     Attributes:
-        authorization: the credentials.
-        connections: send the requests.
-        pacer: None without pacing.
-        attempts: of one request, at most.
-        deadline: seconds from the first attempt of a request to the start of its last.
-        connect_deadline: the same, as long as no attempt of the request had a connection.
-        sleep: called with seconds to wait.
-        clock: returns the time in seconds.
+        authorization: The credentials.
+        connections: The connections that send the requests.
+        rate_limiter: The rate limit of the requests, None without one.
+        attempts: Maximum number of attempts per request.
+        deadline: Seconds from the first attempt of a request to the start of the last one.
+        connect_deadline: Deadline in seconds for requests that cannot connect.
+        sleep: Function that waits for a number of seconds.
+        clock: Function that returns the time in seconds.
 
     """
 
     authorization: BasicAuth | BearerAuth
     connections: Connections
-    pacer: Pacer | None
+    rate_limiter: RateLimiter | None
     attempts: int
     deadline: float
     connect_deadline: float
@@ -52,18 +52,18 @@ class Transport:
 
     @property
     def secrets(self) -> list[str]:
-        """What must be redacted in text of a response, whichever request it is of."""
-        return [*self.authorization.secrets, *self.connections.proxy_secrets]
+        """Secrets to redact in the text of every response."""
+        return [*self.authorization.secrets, *self.connections.secrets]
 
 
 class Endpoint:
-    """Sends GET requests to one path with one query, one at a time; each thread has its own.
+    """Sends GET requests to one path with one query, one at a time. Each thread uses its own endpoint.
 
     Attributes:
-        url: of the first request.
-        requests: how many were sent, retries and redirects included.
-        page: the number of the requested page, None for what has no pages.
-        is_web_page: whether the last failure was a page of HTML, so that it is not from the API.
+        url: The URL of the first request.
+        requests: Number of requests, including retries and redirects.
+        page: Number of the requested page, None for a single record.
+        is_web_page: Whether the last failure was an HTML page, and so did not come from the API.
 
     """
 
@@ -83,7 +83,7 @@ class Endpoint:
         self.is_web_page = False
         project = parameters.get(PROJECT_ID.api_name)
         self._project = None if project is None else str(project)
-        self._seconds_paced = 0.0
+        self._seconds_limited = 0.0
         self._seconds = seconds or TIMEOUTS_PER_RESPONSE * transport.connections.timeout
         self._transport = transport
         self._on_wait = on_wait
@@ -93,7 +93,7 @@ class Endpoint:
             transport.sleep,
             transport.clock,
             self._log_retry,
-            before_attempt=self._pace,
+            before_attempt=self._limit_rate,
             connect_deadline=transport.connect_deadline,
         )
         self._request = transport.connections.prepare(self.url)
@@ -106,31 +106,32 @@ class Endpoint:
 
     @property
     def retries(self) -> int:
-        """Attempts beyond the first of each request."""
+        """Number of retries."""
         return self._retry.retries
 
     @property
     def seconds_waited(self) -> float:
-        """For retries and pacing."""
-        return self._retry.seconds_waited + self._seconds_paced
+        """Seconds spent waiting for retries and rate limiting."""
+        return self._retry.seconds_waited + self._seconds_limited
 
     @property
     def _secrets(self) -> list[str]:
         return [*self._transport.secrets, *self._credentials]
 
     def quote(self, text: str | bytes | None) -> str:
-        """Return text of a response as one short line without tags, URL queries and secrets."""
+        """Return text of a response as one short line, without tags, the queries of URLs and secrets."""
         return redact_response(text, self._secrets)
 
     def redact(self, value: object) -> str:
-        """Return a value of a response as one short line without URL queries and secrets."""
+        """Return a value of a response as one short line, without the queries of URLs and secrets."""
         return redact_value(value, self._secrets)
 
     def get(self, key: str, kind: type, url: str | None = None) -> Content:
-        """Return what a 200 has under a key, which must be of this kind (list or dict).
+        """Return the value of a key in the JSON of the response, which must have this type (list or dict).
 
         Raises:
-            APIError: or its subclasses TransientError and AuthError.
+            APIError: The request failed; also its subclasses TransientError and AuthError.
+            ConfigError: The bearer token or the certificates are not valid.
 
         """
         return self._retry(lambda: self._attempt(key, kind, url or self.url))
@@ -141,9 +142,9 @@ class Endpoint:
         refreshed = False
         for number in range(MAX_REDIRECTS + 1):
             if number:
-                self._pace()
+                self._limit_rate()
             response = self._send(url)
-            if isinstance(response, Exception):  # raised here, as the errors of requests contain the credentials
+            if isinstance(response, Exception):  # raised here, because the errors of requests contain the credentials
                 raise response
             if response.status == 200:
                 return parse_content(response.body, key, kind, self.description, self.quote)
@@ -155,7 +156,7 @@ class Endpoint:
                 refreshed = True
             else:
                 self.is_web_page = response.is_web_page
-                raise failure_of(response, self.description, authorization.advice, self.quote)
+                raise build_error(response, self.description, authorization.advice, self.quote)
         raise APIError(f"{self.description}: more than {MAX_REDIRECTS} redirects; check the base URL")
 
     def _send(self, url: str) -> Response | Exception:
@@ -164,14 +165,21 @@ class Endpoint:
         if logger.isEnabledFor(logging.DEBUG):
             target = "" if url == self.url else f", redirected to {redact(url, MAX_QUOTED_CHARACTERS)}"
             logger.debug("%s%s", redact(self.description, MAX_QUOTED_CHARACTERS), target)
-        transport = self._transport
+        authorization = self._transport.authorization
         try:
-            credentials = transport.authorization.credentials()
+            credentials = authorization.credentials()
         except TransientError as error:
             return RetryableError(TransientError(f"{self.description}: {error}"), "no token")
         self._credentials.append(credentials)
-        self._request.headers["Authorization"] = f"{transport.authorization.scheme} {credentials}"
+        self._request.headers["Authorization"] = f"{authorization.scheme} {credentials}"
         self._request.url = url
+        try:
+            return self._exchange()
+        finally:
+            authorization.release(credentials)
+
+    def _exchange(self) -> Response | Exception:
+        transport = self._transport
         status = None
         with Watch(self._seconds) as watch:
             ends = transport.clock() + self._seconds
@@ -187,11 +195,11 @@ class Endpoint:
                 cause = TimeoutError(f"not complete after {self._seconds:g} s") if late else error
                 return transport.connections.failure(self.description, cause, status, self.quote)
 
-    def _pace(self) -> None:
-        seconds = self._transport.pacer.take(self._project) if self._transport.pacer else 0.0
+    def _limit_rate(self) -> None:
+        seconds = self._transport.rate_limiter.take(self._project) if self._transport.rate_limiter else 0.0
         if seconds:
-            self._seconds_paced += seconds
-            self._log_wait(logging.DEBUG, "pacing", "waiting", seconds)
+            self._seconds_limited += seconds
+            self._log_wait(logging.DEBUG, "rate limiting", "waiting", seconds)
             self._transport.sleep(seconds)
 
     def _log_retry(self, failure: RetryableError, seconds: float) -> None:

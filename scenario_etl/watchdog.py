@@ -1,8 +1,8 @@
-"""Bounds the total time of a response, connecting included.
+"""A limit on the total time of a response, including the connection.
 
-The timeouts of a socket bound each silence only, so a server that sends a byte now and then can hold a request for
-ever: within status lines, headers, chunk sizes and trailers, and in the response of a proxy. So a daemon thread shuts
-the socket down when the time is up, and the read that waits for it fails.
+The timeout of a socket only limits each period of silence, so a slow response (a byte now and then, in the status line,
+headers, chunk sizes, trailers or the response of a proxy) can block a request for ever. A daemon thread therefore shuts
+down the socket when the time is over, and the read that waits for it fails.
 """
 
 import os
@@ -22,10 +22,10 @@ _current = threading.local()  # its `watch` is that of the request of this threa
 
 
 class Watch:
-    """Bounds the time of the requests that a thread makes within it, if their connections are watched.
+    """Limits the time of the requests of a thread in a `with` block, if their connections are watched.
 
     Attributes:
-        is_over: whether the time was up, so that what was read is incomplete.
+        is_over: Whether the time was over, so that the response is incomplete.
 
     """
 
@@ -47,7 +47,7 @@ class Watch:
         _watchdog.watches.discard(self)
 
     def shut(self) -> None:
-        """Shut the connection down, if it is open yet; reading from it then ends."""
+        """Shut down the connection if it is open, which ends a read from it."""
         self.is_over = True
         if getattr(self.connection, "watch", self) is not self:
             return  # the response was read, and another thread has the connection
@@ -59,14 +59,14 @@ class Watch:
 
 
 def watch_connections(pool: ConnectionPool) -> None:
-    """Let the connections that a pool opens from now on be watched."""
+    """Watch the connections that a pool opens from now on."""
     kind: Any = pool.ConnectionCls  # type: ignore[attr-defined] # every pool that requests uses has one
     if not issubclass(kind, _Watched):
         pool.ConnectionCls = type(kind.__name__, (_Watched, kind), {})  # type: ignore[attr-defined]
 
 
 class _FinalResponse(HTTPResponse):
-    """A response without interim ones (102, 103) before it, as in RFC 9110, 15.2; http.client skips only 100."""
+    """A final response: skips interim responses (102, 103) as in RFC 9110, 15.2; http.client only skips 100."""
 
     def begin(self) -> None:
         super().begin()
@@ -105,7 +105,7 @@ class _Watched:
 
 
 class _Watchdog:
-    """The thread, which starts with the first watch, and sleeps until the first of them ends."""
+    """The thread that ends the watches; it starts with the first one."""
 
     def __init__(self) -> None:
         self.watches: set[Watch] = set()

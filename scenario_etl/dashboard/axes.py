@@ -88,10 +88,10 @@ def align_left(figure: Figure) -> None:
 
 
 def mark_rejected(axis: Axes, history: pd.DataFrame) -> None:
-    """Highlight the dates on which the guard stopped a snapshot."""
+    """Highlight the dates on which the guard rejected a snapshot."""
     half, color = timedelta(hours=12), theme_color(RED)
     for index, date in enumerate(history.loc[history["rejected"], "date"]):
-        label = "stopped by the guard" if index == 0 else None
+        label = "rejected by the guard" if index == 0 else None
         axis.axvspan(
             date - half, date + half, facecolor=f"{color}59", edgecolor=color, linewidth=0.8, label=label, zorder=0
         )

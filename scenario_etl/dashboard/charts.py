@@ -1,8 +1,8 @@
-"""Charts of collections and their history: from a DataFrame to a matplotlib Figure.
+"""Charts of collections and their history, as matplotlib Figures.
 
-The title of a chart is its main result. Each function takes the width in inches: 9 reads well at 900 pixels, 4.2 on a
-phone; inside `with dark():` it draws for a dark page. In a notebook, `%matplotlib inline` displays the Figure that is
-the last value of a cell.
+The title of a chart is its main result. Each function has a width in inches; 9 is suitable for 900 pixels, 4.2 for a
+phone. Use `with dark():` for a dark page. In a notebook, `%matplotlib inline` displays a Figure that is the last value
+of a cell.
 """
 
 import io
@@ -76,9 +76,9 @@ def largest(collections: Table, count: int = 10, *, width: float = WIDTH) -> Fig
     """Draw the collections with the most items as bars.
 
     Args:
-        collections: one row each: `name`, `item_count`.
-        count: the number of bars.
-        width: in inches.
+        collections: One row per collection, with the columns `name` and `item_count`.
+        count: Number of bars.
+        width: Width in inches.
 
     Raises:
         ConfigError: `collections` is neither a DataFrame nor a pyarrow.Table, or lacks a column.
@@ -101,15 +101,15 @@ def largest(collections: Table, count: int = 10, *, width: float = WIDTH) -> Fig
 
 @chart
 def growth(history: Table, *, width: float = WIDTH) -> Figure:
-    """Draw the number of collections and items at each snapshot, and the dates on which the guard stopped one.
+    """Draw the number of collections and items at each snapshot, and the dates on which the guard rejected one.
 
-    The axes start at zero if one of the lines changes by more than 30%. The first and the last value are written next
-    to each line.
+    The axes start at zero if one of the lines changes by more than 30%. The first and the last value are next to
+    each line.
 
     Args:
-        history: one row a date, as returned by `scenario_etl.history`: `date`, `rows`, `rejected`; and optionally
-            `items`, the sum of `item_count`.
-        width: in inches.
+        history: One row per date, as returned by `scenario_etl.history`, with the columns `date`, `rows`,
+            `rejected` and optionally `items`, the sum of `item_count`.
+        width: Width in inches.
 
     Raises:
         ConfigError: `history` is neither a DataFrame nor a pyarrow.Table, or lacks a column.
@@ -152,9 +152,9 @@ def daily_changes(history: Table, *, width: float = WIDTH) -> Figure:
     With more than 90 snapshots, each bar is a week.
 
     Args:
-        history: one row a date, as returned by `scenario_etl.history`: `date`, `previous_date`, `added`, `updated`,
-            `deleted`, `rejected`.
-        width: in inches.
+        history: One row per date, as returned by `scenario_etl.history`, with the columns `date`, `previous_date`,
+            `added`, `updated`, `deleted` and `rejected`.
+        width: Width in inches.
 
     Raises:
         ConfigError: `history` is neither a DataFrame nor a pyarrow.Table, or lacks a column.
@@ -207,9 +207,10 @@ def activity(changes: Table, *, names: Mapping[str, str] | None = None, width: f
     """Draw the number of changes to each owner's collections in each week as a heat map.
 
     Args:
-        changes: one row a change, as returned by `scenario_etl.changes`: `snapshot_date`, `owner_id`.
-        names: of owners, by their ids.
-        width: in inches.
+        changes: One row per change, as returned by `scenario_etl.changes`, with the columns `snapshot_date` and
+            `owner_id`.
+        names: Names of owners, by their ids.
+        width: Width in inches.
 
     Raises:
         ConfigError: `changes` is neither a DataFrame nor a pyarrow.Table, or lacks a column.
@@ -242,10 +243,10 @@ def contact_sheet(collections: Table, images: Sequence[bytes | None], *, width: 
     """Draw the thumbnails of collections in a grid, each above its name and its number of items.
 
     Args:
-        collections: a row for each image: `name`, `item_count`.
-        images: as returned by `fetch_thumbnails`, one for each row; a grey square stands for None. With the column
+        collections: One row per image, with the columns `name` and `item_count`.
+        images: JPEGs, as returned by `fetch_thumbnails`, one per row; a grey square stands for None. With the column
             `thumbnail_url`, images that could not be fetched differ from collections without a thumbnail.
-        width: in inches.
+        width: Width in inches.
 
     Raises:
         ConfigError: `collections` is neither a DataFrame nor a pyarrow.Table, lacks a column, or has another length

@@ -25,7 +25,7 @@ from scenario_etl.projects import project_names
 from scenario_etl.publish import atomic_write
 from scenario_etl.redact import without_bidi_controls
 from scenario_etl.stores import redact_uri
-from scenario_etl.thumbnails import count_reasons, fetch_or_explain
+from scenario_etl.thumbnails import count_reasons, fetch_images
 
 WIDTHS = {"wide": style.WIDTH, "narrow": 4.2}  # inches, for screens and for phones
 MAX_THUMBNAILS = 48
@@ -48,16 +48,17 @@ def write_report(lake: str | os.PathLike[str], destination: str | os.PathLike[st
     missing ones are fetched by their URLs, without credentials.
 
     Args:
-        lake: as of `snapshot`. The page reads the footers of its files, the newest snapshot and the changes of the last
-            twelve weeks.
-        destination: of the page, a path or a URI; it appears whole or not at all.
+        lake: Path or URI of the lake. The page shows the newest snapshot and the changes of the last twelve weeks.
+        destination: Path or URI of the page, which is written atomically.
 
     Returns:
         The number of runs in the history of the lake.
 
     Raises:
-        ConfigError: the lake has no snapshot of collections.
-        DestinationError: the lake cannot be read, or the page cannot be written.
+        ConfigError: The lake has no snapshot of collections.
+        DestinationError: The lake cannot be read, or the page cannot be written.
+        SchemaError: The files of a date come from two runs, or a file is missing or not valid.
+        TransientError: The object store is unavailable, or a run may be publishing the newest date.
 
     """
     with atomic_write(destination) as path:
@@ -87,7 +88,7 @@ def _render(lake: str | os.PathLike[str], runs: list[dict[str, Any]]) -> str:
         changes=[] if recent is None else recent.iloc[::-1].head(MAX_CHANGES).to_dict("records"),
         all_changes=0 if recent is None else len(recent),
         first_change=None if recent is None else compared.min(),
-        stopped=int(history["rejected"].sum()),
+        rejected=int(history["rejected"].sum()),
         thumbnails=_thumbnails(lake, collections, MAX_IMAGE_BYTES - chart_bytes, is_demo=_is_demo(footer)),
         runs=history.iloc[::-1].head(MAX_RUNS).to_dict("records"),
         all_runs=len(history),
@@ -190,8 +191,8 @@ def _load_images(lake: str | os.PathLike[str], collections: pd.DataFrame, *, is_
         logger.warning("the thumbnails in the lake are not used: %s", error)
         stored = {}
     rows = list(zip(collections["thumbnail_asset_id"], collections["thumbnail_url"], strict=True))
-    fetched = fetch_or_explain(url for asset_id, url in rows if asset_id not in stored and isinstance(url, str))
-    shrunk = {asset_id: thumbnails.shrink_or_explain(content, thumbnails.SIDE) for asset_id, content in stored.items()}
+    fetched = fetch_images(url for asset_id, url in rows if asset_id not in stored and isinstance(url, str))
+    shrunk = {asset_id: thumbnails.try_shrink(content, thumbnails.SIDE) for asset_id, content in stored.items()}
     images = [shrunk.get(asset_id) or fetched.get(url, NO_THUMBNAIL) for asset_id, url in rows]
     problems = Counter(image for image in images if isinstance(image, str) and image != NO_THUMBNAIL)
     if problems:
@@ -236,4 +237,4 @@ def _outcome(run: dict[str, Any]) -> str:
     if not run["rejected"]:
         return "published"
     published = pd.notna(run["rows"]) or pd.notna(run["added"])
-    return "published; a later run was stopped by the guard" if published else "stopped by the guard"
+    return "published; a later run was rejected by the guard" if published else "rejected by the guard"

@@ -20,14 +20,14 @@ def as_frame(chart: str, table: Table, columns: Iterable[str]) -> pd.DataFrame:
     """Return the table of a chart as a DataFrame.
 
     Raises:
-        ConfigError: it is neither a DataFrame nor a pyarrow.Table, or lacks one of the columns.
+        ConfigError: The table is neither a DataFrame nor a pyarrow.Table, or lacks one of the columns.
 
     """
     frame = table.to_pandas() if isinstance(table, pa.Table) else table
     if not isinstance(frame, pd.DataFrame):
-        raise ConfigError(f"{chart} draws a DataFrame or a pyarrow.Table, got a value of type {type(table).__name__}")
+        raise ConfigError(f"{chart} needs a DataFrame or a pyarrow.Table, got a value of type {type(table).__name__}")
     if missing := [name for name in columns if name not in frame]:
-        raise ConfigError(f"{chart} needs the column {missing[0]!r}, which the table does not have")
+        raise ConfigError(f"{chart} needs the column {missing[0]!r}, which is missing from the table")
     return frame
 
 

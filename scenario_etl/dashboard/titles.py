@@ -36,10 +36,10 @@ def changes_title(compared: pd.DataFrame, totals: Any, newest: Any, *, weekly: b
     """Return the snapshot or week with the most changes.
 
     Args:
-        compared: one row a bar: `date`, and `previous_date` unless `weekly`.
-        totals: the number of changes of each bar.
-        newest: the last date of the chart; days of other years have their year.
-        weekly: whether a bar is a week, which begins on its date.
+        compared: One row per bar, with the columns `date` and, unless `weekly`, `previous_date`.
+        totals: Number of changes of each bar.
+        newest: Last date of the chart; dates in other years include the year.
+        weekly: Whether a bar is a week, which starts on its date.
 
     """
     most = count(totals.max(), "collection")

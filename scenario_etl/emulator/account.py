@@ -18,17 +18,17 @@ from scenario_etl.emulator.team import PROJECTS as PROJECT_NAMES
 
 
 class Account:
-    """The rows of the lists; a number stands for a record that is made up when it is needed.
+    """The rows of the lists; a number stands for a generated record.
 
     Reads take no lock: they see a list as it is at one moment. Changes wait for each other.
 
     Args:
-        seed: of the made-up records.
-        collections: the rows of this list.
-        origin: of the URLs of images.
-        clock: returns the time at which URLs are signed and records change.
-        accepted: the Authorization headers that give access.
-        assets: how many to make up at least, when a list of them or of what belongs to them is read first.
+        seed: Seed of the generated records.
+        collections: Rows of the list of collections.
+        origin: Origin of the URLs of images.
+        clock: Function that returns the time at which URLs are signed and records change.
+        accepted: Accepted Authorization headers.
+        assets: Minimum number of assets; they are generated when they are first read.
 
     """
 

@@ -20,12 +20,12 @@ STAGES = ("", "", "", " v2", " v3", " (final)", " WIP", " - refs", " - approved"
 
 
 def make_id(seed: str, number: object) -> str:
-    """Return the id of a made-up collection."""
+    """Return the id of a generated collection."""
     return f"collection_{team.identifier(seed, 'collection', number)}"
 
 
 def make(seed: str, number: int) -> dict[str, Any]:
-    """Return a made-up collection as the API has it, without the URL of its thumbnail."""
+    """Return a generated collection as in the API, without the URL of its thumbnail."""
     dice = random.Random(f"{seed} {number}")  # noqa: S311 - data, no secret
     created = team.SINCE + (team.UNTIL - team.SINCE) * dice.random()
     updated = created + (team.UNTIL - created) * dice.random() ** 2

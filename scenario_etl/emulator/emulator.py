@@ -17,35 +17,35 @@ MAX_PORT = 65_535
 
 
 class Emulator:
-    """A Scenario API with a fictional team, which serves on loopback inside a `with` block.
+    """A Scenario API with a fictional team, served on loopback inside a `with` block.
 
-    The team is the same for the same arguments: a game studio's collections in four projects, most with a thumbnail,
-    and assets, models, jobs, tags and workflows whose numbers agree with them.
-    The signed URLs have the form of the real ones and lead to the emulator, which serves a small PNG for each asset.
+    The team is a game studio whose collections belong to four projects; most of them have a thumbnail. Its assets,
+    models, jobs, tags and workflows agree with the counts of the collections. It is always the same for the same
+    arguments. Signed URLs have the form of the API, and the emulator serves a small PNG for each asset.
 
     Args:
-        collections: how many, or the records themselves, as the API would return them.
-        assets: how many at least; there are always as many as the counts of the collections need.
-        api_key: the key to accept with `api_secret` (Basic).
-        api_secret: its secret.
-        bearer_token: a token to accept as well (Bearer); None accepts none.
-        seed: of the generated data.
-        late_filters: whether filters by date apply to each page after it was read, so that pages are short or empty
-            though more follow; the real API may do either.
-        faults: one for each of the next requests, in order; None for a normal response. More can be added to `faults`.
-        latency: seconds before every response.
-        now: the time at which URLs are signed and records change; None for the machine's. Can be set later.
-        port: to serve on; 0 picks a free one.
+        collections: Number of collections, or their records as the API would return them.
+        assets: Minimum number of assets; there are always as many as the counts of the collections need.
+        api_key: API key to accept.
+        api_secret: Secret of the API key.
+        bearer_token: Bearer token to accept as well; by default, no bearer token is accepted.
+        seed: Seed of the generated data.
+        late_filters: Whether filters by date are applied after a page was read, so that pages may be short or empty
+            although more pages follow. The API may do either.
+        faults: Faults of the next requests, in order; None for a normal response. More can be added to `faults`.
+        latency: Seconds before each response.
+        now: Time at which URLs are signed and records change; None for the current time. It can be set later.
+        port: Port to serve on; 0 chooses a free port.
 
     Raises:
-        ValueError: an argument is not valid.
-        OSError: the port cannot be used.
+        ValueError: An argument is not valid.
+        OSError: The port cannot be used.
 
     Attributes:
-        url: the base URL, such as "http://127.0.0.1:40123/v1".
-        collections: the list of records that it serves; a number stands for one that is made up when it is needed.
-            May be changed while it serves, with records as the API returns them; a thumbnail without a URL gets one.
-        requests: method and path with query of every request to the API so far.
+        url: Base URL, such as "http://127.0.0.1:40123/v1".
+        collections: List of the records, which may be changed at any time. A number stands for a generated record. A
+            thumbnail without a URL gets one.
+        requests: Method and path (with query) of every request to the API so far.
 
     >>> import urllib.request
     >>> with Emulator(collections=1) as api:
@@ -100,7 +100,7 @@ class Emulator:
 
     @property
     def collections(self) -> list[Any]:
-        """The list of records that it serves."""
+        """The list of records."""
         return self._account.rows[COLLECTIONS.name]
 
     @collections.setter
@@ -109,40 +109,40 @@ class Emulator:
 
     @property
     def project_ids(self) -> list[str]:
-        """The ids of the team's projects; collections have one of them as their owner."""
+        """The ids of the projects; each collection is owned by one of them."""
         return list(team.project_ids(self._account.seed))
 
     def start(self) -> Self:
-        """Serve in a thread of its own, until `close` or the end of the program, and return the emulator."""
+        """Serve in a separate thread until `close` or the end of the program, and return the emulator."""
         self._server.start()
         return self
 
     def serve_forever(self) -> None:
-        """Serve in this thread until it is interrupted."""
+        """Serve in the current thread until it is interrupted."""
         self._server.server_activate()
         self._server.serve_forever()
 
     def close(self) -> None:
-        """Stop serving, end the connections that are open, and free the port."""
+        """Stop serving, close open connections, and free the port."""
         self._server.close()
 
     def record(self, row: Any, *, signed: bool = True) -> Any:
-        """Return the record of a row of `collections` as the API returns it; without `signed`, as it is stored."""
+        """Return the record of a row of `collections` as the API returns it or, if not `signed`, as it is stored."""
         return self._account.record(COLLECTIONS, row, signed=signed)
 
     def days(self, count: int, last: date) -> Iterator[date]:
-        """Simulate some days of work: yield each date after setting `collections` and `now` to 03:17 UTC of it.
+        """Simulate days of work, and yield each date after setting `collections` and `now` to 03:17 UTC on that date.
 
-        From Monday to Friday some collections are filled, renamed, created and deleted. The result is the same for the
-        same seed and dates. If `count` is 5 or more, there are two nights on which the API returns an incomplete list
-        with status 200: an empty one, and 10% of the collections.
+        From Monday to Friday, some collections are filled, renamed, created and deleted. The result is always the same
+        for the same seed and dates. If `count` is at least 5, the API returns an incomplete list with status 200 on two
+        nights: once an empty list, and once 10% of the collections.
 
         Args:
-            count: how many days.
-            last: the date of the last one, in UTC.
+            count: Number of days.
+            last: Date of the last day in UTC.
 
         Raises:
-            ValueError: an argument is not valid.
+            ValueError: An argument is not valid.
 
         >>> with Emulator(collections=9) as api:
         ...     for day in api.days(2, date(2026, 11, 24)):

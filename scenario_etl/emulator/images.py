@@ -38,7 +38,7 @@ def asset_in(path: str) -> str | None:
 
 
 def respond(request: Request, asset: str, now: datetime) -> Response:
-    """Return the image of an asset; a signed URL that has expired is refused, as CloudFront does."""
+    """Return the image of an asset; reject a signed URL that has expired, as CloudFront does."""
     policy = request.query.get("Policy")
     if policy and _expiry(policy) < now.timestamp():
         return Response(403, b"<Error><Code>AccessDenied</Code></Error>", {"Content-Type": "application/xml"})

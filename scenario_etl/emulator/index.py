@@ -7,15 +7,15 @@ BLOCK_ROWS = 256
 
 
 class Index:
-    """The values of one field in made-up records, each made up once and kept at the cost of a reference.
+    """The values of one field in generated records. Each value is generated once, and stored as a reference.
 
-    A made-up record depends on nothing but its number, so its value never changes. A record that is a row itself can
+    A generated record only depends on its number, so its value never changes. A record that is a row itself can
     change at any time and is read each time. So the rows may change in any way between two calls, and as no call
     changes what another one reads, there is no lock: at worst, two threads make up the same block.
 
     Args:
-        make: returns the made-up record with a number, for any number.
-        field: the name of the field.
+        make: Function that returns the generated record with a number.
+        field: Name of the field.
 
     """
 

@@ -13,12 +13,12 @@ class Listing:
     """A list of the API.
 
     Attributes:
-        name: the end of its path, and the key of the records in a page.
-        noun: the key of a single record.
-        page_sizes: how many records a page may have.
-        make: returns the made-up record for a seed and a number, without the URL of its thumbnail.
-        make_id: returns the id of that record, which is quicker.
-        filters: the field that each query parameter filters, where the values must be equal.
+        name: End of the path, and key of the records in a page.
+        noun: Key of a single record.
+        page_sizes: Range of the number of records per page.
+        make: Function that returns the generated record for a seed and a number, without the URL of its thumbnail.
+        make_id: Function that only returns the id of that record, which is faster.
+        filters: Field of each query parameter whose value must be equal.
 
     """
 

@@ -46,7 +46,7 @@ class Response:
 
 
 class HTTPError(Exception):
-    """A request is refused; the response has the status, the reason, and more members of the body."""
+    """The API rejects a request, with a status, a reason, and other members of the body."""
 
     def __init__(self, status: int, reason: str, **more: Any) -> None:
         super().__init__(f"{status}: {reason}")

@@ -103,7 +103,9 @@ def update_collection(account: Account, request: Request, identifier: str) -> Re
         if "thumbnail" in changes:
             record.pop("thumbnail", None)
             if changes["thumbnail"] is not None:
-                record["thumbnail"] = {"assetId": str(changes["thumbnail"])}
+                if not isinstance(changes["thumbnail"], str) or not changes["thumbnail"]:
+                    raise HTTPError(400, "thumbnail must be the id of an asset, or null")
+                record["thumbnail"] = {"assetId": changes["thumbnail"]}
         return record | {"updatedAt": team.iso(account.clock())}
 
     record = account.update(COLLECTIONS, identifier, change)

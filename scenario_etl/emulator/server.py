@@ -3,6 +3,7 @@
 import contextlib
 import http.server
 import json
+import re
 import socket
 import struct
 import threading
@@ -18,16 +19,16 @@ MAX_BODY_BYTES = 2**20  # of a request
 
 @dataclass(frozen=True)
 class Fault:
-    """What goes wrong with one response; a plain `Fault()` changes nothing.
+    """A fault in one response; `Fault()` without arguments changes nothing.
 
     Attributes:
-        status: sent in place of the right response, with `body` and `headers`.
-        headers: added to the response.
-        body: sent in place of the right one; bytes, text, or a value for JSON.
-        cut: close the connection after this many bytes of the body, whose full length was announced.
-        reset: close the connection with a TCP reset and without a response.
-        token: sent as the token of the next page; None leaves the right one.
-        latency: seconds to wait before the response.
+        status: Status of the response that replaces the normal one, with `body` and `headers`.
+        headers: Headers to add to the response.
+        body: Body of the response: bytes, text, or a value for JSON.
+        cut: Number of bytes of the body after which the connection is closed; Content-Length does not change.
+        reset: Whether to close the connection with a TCP reset, without a response.
+        token: Token of the next page; None for the normal one.
+        latency: Seconds before the response.
 
     """
 
@@ -49,9 +50,9 @@ class Server(http.server.ThreadingHTTPServer):
     """A server that binds its port at once and accepts connections once it is started, with a thread for each.
 
     Args:
-        port: to bind on loopback; 0 picks a free one.
-        respond: returns the response to a request; called by many threads at once.
-        fault: returns what goes wrong with a request; called once for each, before `respond`.
+        port: Port on loopback; 0 chooses a free port.
+        respond: Function that returns the response to a request; called by several threads at once.
+        fault: Function that returns the fault of a request; called once per request, before `respond`.
 
     """
 
@@ -112,7 +113,11 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     server: Server
 
     def _handle(self) -> None:
-        body = self.rfile.read(min(int(self.headers.get("Content-Length") or 0), MAX_BODY_BYTES))
+        length = self.headers.get("Content-Length") or "0"
+        if not re.fullmatch(r"[0-9]{1,18}", length):
+            self.send_error(400, "Content-Length is not valid")
+            return
+        body = self.rfile.read(min(int(length), MAX_BODY_BYTES))
         request = Request(self.command, self.path, self.headers.get("Authorization"), body)
         fault = self.server.fault(request)
         time.sleep(fault.latency)

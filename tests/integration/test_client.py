@@ -74,7 +74,7 @@ def test_any_split_into_pages_gives_every_record_once_in_order(split) -> None:
 
 
 @pytest.mark.parametrize("end", [{}, {"nextPaginationToken": None}, {"nextPaginationToken": ""}])
-def test_an_absent_null_or_empty_token_ends_the_listing(end) -> None:
+def test_an_absent_null_or_empty_token_ends_the_list(end) -> None:
     assert len(pages(answering({"collections": [1]} | end)[0])) == 1
 
 
@@ -95,7 +95,7 @@ def test_tokens_are_percent_encoded_and_everything_else_stays() -> None:
 def test_a_token_seen_before_ends_in_an_error(tokens: str) -> None:
     error = failure(*(page(1, token=token) for token in tokens))
     assert type(error) is PaginationError
-    assert f"page {len(tokens)} has the token" in str(error)
+    assert f"the token 'a' of page {len(tokens)} repeats" in str(error)
 
 
 def test_nine_consecutive_empty_pages_are_skipped_and_ten_are_an_error() -> None:
@@ -106,11 +106,11 @@ def test_nine_consecutive_empty_pages_are_skipped_and_ten_are_an_error() -> None
 
 def test_pages_counts_pages_requests_and_the_chain_of_tokens() -> None:
     client, _ = answering(page(token="a"), (503, {}, b""), page(token="b"), page())
-    listing = client.pages("/collections", "collections", {})
-    list(listing)
-    assert (listing.pages, listing.requests, listing.retries) == (3, 4, 1)
-    assert listing.seconds_waited >= 1
-    assert listing.tokens_sha256 == hashlib.sha256(b"a\nb\n").hexdigest()
+    pages = client.pages("/collections", "collections", {})
+    list(pages)
+    assert (pages.pages, pages.requests, pages.retries) == (3, 4, 1)
+    assert pages.seconds_waited >= 1
+    assert pages.tokens_sha256 == hashlib.sha256(b"a\nb\n").hexdigest()
 
 
 def test_a_record_is_retrieved_by_its_path_and_404_is_none() -> None:
@@ -127,5 +127,5 @@ def test_a_record_is_retrieved_by_its_path_and_404_is_none() -> None:
         with pytest.raises(error):
             answering((status, {}, b""))[0].retrieve("/collections/c1", "collection")
     client, adapter = answering({"collections": []})
-    with pytest.raises(APIError, match="without an object 'collection'"):
+    with pytest.raises(APIError, match="the body has no object 'collection'"):
         client.retrieve("/collections/c1", "collection")

@@ -142,7 +142,7 @@ def proxy_server(status: int) -> Iterator[int]:
 
 
 def refused(url: str) -> ScenarioError:
-    """The error of one listing, which must not have been retried."""
+    """The error of one list, which must not have been retried."""
     waits: list[float] = []
     with Client("k", "s", base_url=url, sleep=waits.append) as client, pytest.raises(ScenarioError) as caught:
         pages(client)
@@ -201,11 +201,11 @@ def test_a_port_without_tls_and_a_port_with_it_have_errors_of_their_own(authorit
     with Emulator(1) as api:
         error = refused(api.url.replace("http:", "https:"))
     assert type(error) is APIError
-    assert "the port does not speak TLS" in str(error)
+    assert "the port does not support TLS" in str(error)
     with tls_server(authority.issue_cert("127.0.0.1")) as url:
         error = refused(url.replace("https:", "http:"))
     assert type(error) is APIError
-    assert "the port speaks TLS: use https" in str(error)
+    assert "the port expects TLS: use https" in str(error)
 
 
 @pytest.mark.parametrize(

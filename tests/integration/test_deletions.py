@@ -208,7 +208,7 @@ def test_look_ups_and_a_second_read_are_counted_as_requests(lake: Path, caplog) 
         report = take_from(lake, DAYS[1], api, page_size=5, max_lookups=2, max_shrink=0.9)
         assert report.scan.requests == len(api.requests) == 2 + 2 + 1
     assert (report.scan.pages, report.deleted, report.unverified) == (1, 2, 1)
-    assert "1 row not looked up, so the last values stay; max_lookups is 2 (--max-lookups)" in caplog.text
+    assert "1 row not looked up, last values kept; max_lookups is 2 (--max-lookups)" in caplog.text
 
 
 def test_a_response_that_stays_wrong_ends_the_look_ups(lake: Path) -> None:
@@ -220,11 +220,13 @@ def test_a_response_that_stays_wrong_ends_the_look_ups(lake: Path) -> None:
 
 def test_the_error_of_the_guard_has_the_number_of_look_ups_that_verify_all_missing_rows(lake: Path) -> None:
     take(lake, DAYS[0], *many(8))
-    with pytest.raises(GuardError, match=r"--accept-shrink \(accept_shrink=True\), and --max-lookups 7 to have them"):
+    with pytest.raises(
+        GuardError, match=r"--accept-shrink \(accept_shrink=True\), and --max-lookups 7 to verify the missing"
+    ):
         take(lake, DAYS[1], *many(1), max_lookups=3)
 
 
-def test_where_the_guard_refuses_the_list_nothing_is_looked_up(lake: Path) -> None:
+def test_where_the_guard_rejects_the_snapshot_nothing_is_looked_up(lake: Path) -> None:
     take(lake, DAYS[0], *many(10))
     with pytest.raises(GuardError):
         take(lake, DAYS[1], *many(2))

@@ -238,24 +238,6 @@ def test_latency_delays_a_response(api) -> None:
     assert get(api, "/collections").elapsed.total_seconds() >= 0.05
 
 
-@pytest.mark.parametrize(
-    ("method", "path", "body", "status"),
-    [
-        ("GET", "/nothing", None, 404),
-        ("PATCH", "/collections", None, 501),
-        ("DELETE", "/collections", None, 404),
-        ("GET", "/collections/unknown", None, 404),
-        ("PUT", "/collections/unknown", {"name": "x"}, 404),
-        ("DELETE", "/collections/unknown", None, 404),
-        ("POST", "/collections", {"name": ""}, 400),
-        ("POST", "/collections", None, 400),
-    ],
-)
-def test_an_unknown_route_or_record_is_refused(api, method: str, path: str, body, status: int) -> None:
-    response = requests.request(method, f"{api.url}{path}", json=body, auth=("demo", "demo"), timeout=5)
-    assert response.status_code == status
-
-
 def test_it_serves_records_of_the_user_as_they_are() -> None:
     with Emulator([{"id": "mine", "extra": 1}]) as api:
         assert get(api, "/collections").json() == {"collections": [{"id": "mine", "extra": 1}]}

@@ -34,11 +34,11 @@ def test_a_row_that_only_the_replaced_snapshot_had_is_looked_up(lake: Path) -> N
     assert changes_on(lake, DAYS[1]) == [("added", "c2", [])]
 
 
-def test_the_guard_refuses_also_where_it_cannot_keep_the_new_rows(lake: Path) -> None:
+def test_the_guard_rejects_a_snapshot_also_where_it_cannot_save_the_new_rows(lake: Path) -> None:
     take(lake, DAYS[0], *(record(id=f"c{number}") for number in range(5)))
     (lake / f".collections.snapshot_date={DAYS[1]}.rejected").mkdir()
     with pytest.raises(
-        GuardError, match=r"4 of the 5 rows of the last snapshot are missing.*could not be kept.*rejected"
+        GuardError, match=r"4 of the 5 rows of the last snapshot are missing.*could not be saved.*rejected"
     ):
         take(lake, DAYS[1], record(id="c0"))
 

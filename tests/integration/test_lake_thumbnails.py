@@ -91,7 +91,7 @@ def test_any_error_with_thumbnails_is_a_warning(lake: Path, monkeypatch) -> None
     def no_threads(*_: object, **__: object) -> None:
         raise RuntimeError("can't start new thread")
 
-    monkeypatch.setattr(lake_thumbnails, "fetch_or_explain", no_threads)
+    monkeypatch.setattr(lake_thumbnails, "fetch_images", no_threads)
     report = take(lake, DAYS[0], with_thumbnail(1), thumbnails=True)
     assert report.warnings == ("thumbnails could not be stored: can't start new thread",)
 
@@ -142,7 +142,9 @@ def test_other_files_than_jpegs_are_not_read(lake: Path) -> None:
 def test_invalid_arguments_and_a_missing_pillow_are_errors_before_the_first_request(lake: Path, monkeypatch) -> None:
     with pytest.raises(ConfigError, match="thumbnails must be True or False, got 1"):
         take(lake, DAYS[0], thumbnails=1)
-    with pytest.raises(ConfigError, match="signed_urls must be 'public' or 'keep', got 'omit'"):
+    with pytest.raises(
+        ConfigError, match="signed_urls must be 'public' or 'keep' if thumbnails are stored, got 'omit'"
+    ):
         take(lake, DAYS[0], thumbnails=True, signed_urls="omit")
     monkeypatch.setitem(sys.modules, "PIL", None)
     with pytest.raises(ConfigError, match=r"thumbnails need Pillow; install it: pip install '.*\[report\]'"):

@@ -43,9 +43,9 @@ def test_an_export_to_an_object_store_and_the_places_it_cannot_go(s3, run, api) 
     assert run("export", "collections", "s3://bucket/deep/c.parquet", api=api).returncode == 0
     assert keys("deep") == ["c.parquet"]
     served = len(api.requests)
-    for uri in ("s3://no-such-bucket/c.parquet", "nonsense://bucket/c.parquet"):
+    for uri, code in (("s3://no-such-bucket/c.parquet", 74), ("nonsense://bucket/c.parquet", 78)):
         done = run("export", "collections", uri, api=api)
-        assert (done.returncode, done.stderr.count("\n")) == (74, 1)
+        assert (done.returncode, done.stderr.count("\n")) == (code, 1)
     assert len(api.requests) == served
 
 
@@ -79,7 +79,9 @@ def test_a_run_that_was_overtaken_publishes_nothing(s3, connect) -> None:
         other, client = connect(api), connect(slow)
         client.api_name = other.api_name
         snapshot("collections", lake, date=DAYS[0], client=other)
-        with pytest.raises(TransientError, match="another run has published in s3://bucket/overtaken meanwhile"):
+        with pytest.raises(
+            TransientError, match="another run has published a snapshot in s3://bucket/overtaken in the meantime"
+        ):
             snapshot("collections", lake, date=DAYS[1], client=client)
     assert [day["date"].isoformat() for day in history(lake, "collections").to_pylist()] == [DAYS[0], DAYS[2]]
 

@@ -39,7 +39,7 @@ def test_a_project_list_that_never_ends_is_aborted_after_seconds(lake: Path, mon
     over = threading.Event()
     headers = 0
 
-    def drip(exchange: Exchange) -> None:
+    def respond_slowly(exchange: Exchange) -> None:
         nonlocal headers
         if "/projects" not in exchange.target:
             exchange.send(page(record()))
@@ -52,7 +52,7 @@ def test_a_project_list_that_never_ends_is_aborted_after_seconds(lake: Path, mon
                 return
             headers += 1
 
-    with FaultServer(drip, breaks=0) as server:
+    with FaultServer(respond_slowly, breaks=0) as server:
         client = Client("demo", "demo", base_url=f"{server.origin}/v1")
         report = snapshot("collections", lake, date=DAYS[0], client=client)
         over.set()

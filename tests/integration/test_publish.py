@@ -142,7 +142,7 @@ def test_a_store_that_stays_down_is_a_transient_error_and_the_old_object_stays(a
     export_collections("s3://bucket/down/c.parquet", client=client)
     old = content("down/c.parquet")
     proxy.faults.append(StoreFault(is_copy, answer=SLOW_DOWN))
-    with pytest.raises(TransientError, match=r"SLOW_DOWN.*tried \d+ times in \d+ s; run again later"):
+    with pytest.raises(TransientError, match=r"SLOW_DOWN.* \(\d+ attempts in \d+ s\); run again later"):
         export_collections("s3://bucket/down/c.parquet", client=client)
     assert 2 < patient.now <= client.deadline
     assert content("down/c.parquet") == old

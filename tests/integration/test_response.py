@@ -13,7 +13,7 @@ from tests.helpers import answering, failure, page, pages
 @pytest.mark.parametrize("body", [b"", b"<html>", b'{"collections": [', b"\xff\xfe\xfa", b"[" * 100_000, b"text\n"])
 def test_a_200_that_is_not_json_is_retried_then_exit_75(body: bytes) -> None:
     client, adapter = answering((200, {}, body))
-    with pytest.raises(TransientError, match="its body is not valid JSON") as caught:
+    with pytest.raises(TransientError, match="status 200, but the body is not valid JSON") as caught:
         pages(client)
     assert (caught.value.exit_code, caught.value.status, len(adapter.requests)) == (75, 200, 8)
 
@@ -23,7 +23,7 @@ def test_a_200_that_is_not_json_is_retried_then_exit_75(body: bytes) -> None:
 )
 def test_json_without_the_list_is_retried_then_exit_69(body) -> None:
     client, adapter = answering((200, {}, body))
-    with pytest.raises(APIError, match="without a list 'collections'") as caught:
+    with pytest.raises(APIError, match="status 200, but the body has no list 'collections'") as caught:
         pages(client)
     assert (caught.value.exit_code, len(adapter.requests)) == (69, 8)
 
@@ -64,7 +64,7 @@ def test_a_quoted_response_is_bounded() -> None:
 def test_a_compressed_response_is_bounded_while_it_is_decompressed() -> None:
     bomb = gzip.compress(b" " * (40 * 2**20))
     client, adapter = answering((200, {"Content-Encoding": "gzip"}, bomb))
-    with pytest.raises(APIError, match="larger than 32 MiB; use a smaller page_size"):
+    with pytest.raises(APIError, match="larger than 32 MiB; use a smaller page size"):
         pages(client)
     assert len(adapter.requests) == 1
 

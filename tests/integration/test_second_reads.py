@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from scenario_etl import SnapshotReport, changes, history, read_snapshot, snapshot
-from scenario_etl.errors import GuardError
+from scenario_etl.errors import ConfigError, GuardError
+from scenario_etl.filters import PROJECT_ID, TEXT, Filter
 from scenario_etl.resources import RESOURCES
 from scenario_etl.schema import INTEGER, STRING, Column, Resource
 from tests.lakes import DAYS, connected
@@ -106,3 +107,42 @@ def test_the_guard_of_rows_that_cannot_be_looked_up_has_no_advice_about_look_ups
     take_tags(lake, DAYS[0], [tag("p1", name) for name in "abcd"])
     with pytest.raises(GuardError, match=r"3 of the 4 rows .*accept_shrink=True\)$"):
         take_tags(lake, DAYS[1], [tag("p1", "a")], max_lookups=1)
+
+
+NAMED = replace(TAGS, record_key="tag", primary_key=("name",))  # a record of it can be looked up
+
+
+@pytest.mark.parametrize(
+    ("declared", "filters"),
+    [(Filter("status", "status", TEXT, "Limit to one status."), {"status": "new"}), (PROJECT_ID, {"project_id": "p1"})],
+    ids=["another filter", "project without owner_id"],
+)
+def test_a_row_that_may_no_longer_pass_a_filter_is_not_looked_up(
+    lake: Path, monkeypatch, declared: Filter, filters: dict[str, str]
+) -> None:
+    monkeypatch.setitem(RESOURCES, "tags", replace(NAMED, filters=(declared,)))
+    take_tags(lake, DAYS[0], [tag("p1", name) for name in "abcd"], **filters)
+    report = take_tags(lake, DAYS[1], *[[tag("p1", name) for name in "abc"]] * 2, **filters)
+    assert (report.deleted, report.recovered, report.unverified) == (1, 0, 0)
+
+
+def test_a_look_up_has_the_parameters_that_every_request_of_the_list_has(lake: Path, monkeypatch) -> None:
+    monkeypatch.setitem(RESOURCES, "tags", replace(NAMED, fixed_query={"full": "false"}))
+    take_tags(lake, DAYS[0], [tag("p1", "a"), tag("p1", "b")])
+    targets = []
+
+    def send(exchange: Exchange) -> None:
+        targets.append(exchange.target)
+        exchange.send({"tag": tag("p1", "b")} if "/tags/b" in exchange.target else {"tags": [tag("p1", "a")]})
+
+    with FaultServer(send, breaks=0) as server, connected(base_url=f"{server.origin}/v1") as client:
+        client.api_name = "https://api.example/v1"
+        assert snapshot("tags", lake, date=DAYS[1], client=client).recovered == 1
+    assert [target for target in targets if "/tags" in target] == [
+        "/v1/tags?full=false&pageSize=100", "/v1/tags/b?full=false",
+    ]  # fmt: skip
+
+
+def test_thumbnails_of_a_list_without_them_are_refused_before_any_request(lake: Path, tags) -> None:
+    with pytest.raises(ConfigError, match=r"tags has no thumbnails; omit thumbnails \(--thumbnails\)"):
+        snapshot("tags", lake, thumbnails=True)

@@ -23,10 +23,10 @@ from tests.helpers import said
         ("s3://bucket/", "has no path below the bucket"),
         ("s3://bucket?region=eu-west-1", "has no path below the bucket"),
         ("gs://bucket", "has no path below the bucket"),
-        ("s3://bucket//lake", "contains '//', which an object store"),
-        ("s3://bucket/a//b", "contains '//', which an object store"),
-        ("s3://bucket/lake//", "contains '//', which an object store"),
-        ("file:///tmp//b", "contains '//', which an object store"),
+        ("s3://bucket//lake", "contains '//', which is a folder with an empty name"),
+        ("s3://bucket/a//b", "contains '//', which is a folder with an empty name"),
+        ("s3://bucket/lake//", "contains '//', which is a folder with an empty name"),
+        ("file:///tmp//b", "contains '//', which is a folder with an empty name"),
         ("file:///tmp/a?b=1", "has a query, which file:// and hdfs:// do not support"),
         (None, "a path must be a string or a PathLike, got None"),
         (7, "a path must be a string or a PathLike, got 7"),
@@ -38,12 +38,15 @@ def test_a_uri_of_which_pyarrow_would_ignore_a_part_is_refused(uri, words) -> No
         stores.filesystem(uri)
 
 
-@pytest.mark.parametrize(
-    "uri", ["", "a\0b", "caf\udce9", "nonsense://bucket/x", "mock://bucket/x", "://", "gs://b/x?y=1"]
-)
-def test_text_that_is_not_a_path_is_a_destination_error(uri: str) -> None:
-    with pytest.raises(DestinationError, match=r"is not a path|is not supported|cannot open"):
+@pytest.mark.parametrize("uri", ["", "a\0b", "caf\udce9", "nonsense://bucket/x", "mock://bucket/x", "://"])
+def test_text_that_is_not_a_path_or_has_an_unknown_scheme_is_a_config_error(uri: str) -> None:
+    with pytest.raises(ConfigError, match=r"is not a path|is not supported"):
         stores.filesystem(uri)
+
+
+def test_a_uri_that_pyarrow_cannot_open_is_a_destination_error() -> None:
+    with pytest.raises(DestinationError, match="cannot open gs://b/x"):
+        stores.filesystem("gs://b/x?y=1")
 
 
 def test_a_working_folder_that_is_gone_is_an_error(tmp_path: Path, monkeypatch) -> None:
@@ -51,7 +54,7 @@ def test_a_working_folder_that_is_gone_is_an_error(tmp_path: Path, monkeypatch) 
     gone.mkdir()
     monkeypatch.chdir(gone)
     gone.rmdir()
-    with pytest.raises(DestinationError, match="the current folder is gone"):
+    with pytest.raises(DestinationError, match="the current folder no longer exists"):
         stores.filesystem("lake")
 
 
@@ -62,7 +65,7 @@ def test_a_working_folder_that_is_gone_is_an_error(tmp_path: Path, monkeypatch) 
         (("snapshot", "collections", "s3://bucket"), 78),
         (("export", "collections", "s3://bucket//c.parquet"), 78),
         (("export", "collections", "file:///tmp/c.parquet?x=1"), 78),
-        (("export", "collections", "mock://bucket/c.parquet"), 74),
+        (("export", "collections", "mock://bucket/c.parquet"), 78),
         (("changes", "collections", "s3://bucket"), 78),
         (("report", "s3://bucket#", "report.html"), 78),
     ],

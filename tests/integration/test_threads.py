@@ -25,7 +25,7 @@ THREADS = 8
 LISTINGS = 32
 PAGES = 6
 ATTEMPTS = 3
-REFUSED = 3  # number % 4 of a listing that ends with a 401, on its last page
+REFUSED = 3  # number % 4 of a list that ends with a 401, on its last page
 FAILED = 2  # of one that ends with a 500, on its last page
 PART = 8  # characters of a token that must not be seen
 
@@ -105,14 +105,14 @@ def serving() -> Iterator[Server]:
 
 
 def read(client: Client, number: int) -> tuple[Pages, list[str], ScenarioError | None]:
-    """All records of a listing, and its error."""
-    listing, ids = client.pages("/collections", "collections", {"projectId": str(number)}), []
+    """All records of a list, and its error."""
+    pages, ids = client.pages("/collections", "collections", {"projectId": str(number)}), []
     try:
-        for each in listing:
+        for each in pages:
             ids.extend(record["id"] for record in each.records)
     except ScenarioError as error:
-        return listing, ids, error
-    return listing, ids, None
+        return pages, ids, error
+    return pages, ids, None
 
 
 @pytest.mark.parametrize("own_session", [True, False])
@@ -129,13 +129,13 @@ def test_eight_threads_read_whole_listings_and_no_text_contains_a_token(own_sess
         with client, ThreadPoolExecutor(THREADS, initializer=barrier.wait) as pool:
             results = list(pool.map(lambda number: read(client, number), range(LISTINGS)))
     text = caplog.text + repr(client)
-    for number, (listing, ids, error) in enumerate(results):
+    for number, (pages, ids, error) in enumerate(results):
         kind = {REFUSED: AuthError, FAILED: TransientError}.get(number % 4)
         retries = sum(fails_once(number, token) for token in range(PAGES)) + (ATTEMPTS - 1) * (kind is TransientError)
         assert ids == [f"{number}-{token}" for token in range(PAGES - (kind is not None))]
-        assert (listing.retries, listing.requests) == (retries, PAGES + retries)
+        assert (pages.retries, pages.requests) == (retries, PAGES + retries)
         assert type(error) is (kind or type(None))
-        text += repr(listing) + repr(vars(listing))
+        text += repr(pages) + repr(vars(pages))
         if error:
             assert "***" in str(error)
             text += "".join(traceback.format_exception(error)) + repr(error) + repr(vars(error))
@@ -143,7 +143,7 @@ def test_eight_threads_read_whole_listings_and_no_text_contains_a_token(own_sess
     assert "pool is full" not in text
     assert tokens.parts_in(text) == set()
     sent = [credentials.removeprefix("Bearer ") for credentials in server.credentials]
-    assert len(set(sent)) == len(sent) == sum(listing.requests for listing, _, _ in results)
+    assert len(set(sent)) == len(sent) == sum(pages.requests for pages, _, _ in results)
 
 
 class BusyAdapter(FakeAdapter):

@@ -120,12 +120,12 @@ def test_the_deadline_holds_for_all_urls_even_if_a_server_stalls(api: Emulator) 
     assert fetch_thumbnails(urls(api), deadline=0) == [None] * len(urls(api))
     over = threading.Event()
 
-    def drip(exchange: Exchange) -> None:
+    def respond_slowly(exchange: Exchange) -> None:
         exchange.connection.sendall(b"HTTP/1.1 200 OK\r\n")
         while not over.wait(0.05):
             exchange.connection.sendall(b"X-More: headers\r\n")
 
-    with FaultServer(drip, breaks=0) as server:
+    with FaultServer(respond_slowly, breaks=0) as server:
         started = time.monotonic()
         images = fetch_thumbnails([server.origin, urls(api)[0]], deadline=0.5)
         took = time.monotonic() - started

@@ -16,7 +16,7 @@ from scenario_etl.errors import TransientError
 from tests.helpers import in_child, page
 from tests.versions import INTERIM_END
 
-TIMEOUT = 5.0  # seconds of silence, which no busy machine makes of a pause between two drips
+TIMEOUT = 5.0  # seconds of silence, which no busy machine makes of a pause between two parts
 RESPONSE_TIME = 0.5  # seconds
 PAUSE = 0.002
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
@@ -25,7 +25,7 @@ PAGE = b'{"collections": []}'
 EMPTY_BLOCK = zlib.compressobj(wbits=31).flush(zlib.Z_SYNC_FLUSH)  # a gzip header, and a block of nothing
 EMPTY_BLOCKS = zlib.compressobj(wbits=-15).flush(zlib.Z_SYNC_FLUSH)
 
-DRIPS = {
+SLOW = {
     "status line": (b"HTTP/1.1 200 ", b"O"),
     "header": (OK + b"X-Slow: ", b"x"),
     "chunk size": (CHUNKED, b"0"),
@@ -69,8 +69,8 @@ def server(answer: Iterator[bytes], pause: float = PAUSE) -> Iterator[int]:
         listening.close()
 
 
-def drip(name: str) -> Iterator[bytes]:
-    first, again = DRIPS[name]
+def slow_response(name: str) -> Iterator[bytes]:
+    first, again = SLOW[name]
     return chain([first], repeat(again))
 
 
@@ -81,19 +81,19 @@ def given_up(port: int, **arguments) -> str:
     return str(caught.value)
 
 
-@pytest.mark.parametrize("name", DRIPS)
-def test_a_response_that_drips_without_end_is_given_up_wherever_it_drips(name: str) -> None:
-    with server(drip(name)) as port:
+@pytest.mark.parametrize("name", SLOW)
+def test_a_slow_response_without_end_is_given_up_wherever_it_is_slow(name: str) -> None:
+    with server(slow_response(name)) as port:
         assert (INTERIM_END if name == "100 Continue" else "not complete after 0.5 s") in given_up(port)
 
 
 @pytest.mark.parametrize("name", ["header", "trailer"])
 def test_with_a_session_of_the_users_too(name: str) -> None:
-    with server(drip(name)) as port, requests.Session() as session:
+    with server(slow_response(name)) as port, requests.Session() as session:
         assert "not complete after 0.5 s" in given_up(port, session=session)
 
 
-def test_a_proxy_whose_response_drips_is_given_up(monkeypatch) -> None:
+def test_a_proxy_whose_response_is_slow_is_given_up(monkeypatch) -> None:
     with server(chain([b"HTTP/1.1 200 "], repeat(b"O"))) as port:
         monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{port}")
         client = Client("k", "s", base_url="https://api.example/v1", timeout=TIMEOUT, attempts=1)
@@ -108,7 +108,7 @@ def test_an_incomplete_response_is_never_a_page() -> None:
         assert "not complete after 0.5 s" in given_up(port)
 
 
-def test_a_refusal_whose_text_drips_is_still_a_refusal() -> None:
+def test_a_refusal_whose_text_is_slow_is_still_a_refusal() -> None:
     with server(chain([b"HTTP/1.1 503 Busy\r\nConnection: close\r\n\r\nbusy"], repeat(b"."))) as port:
         assert "503 Busy: busy..." in given_up(port)
 
@@ -134,13 +134,13 @@ def test_responses_in_time_are_left_alone_however_many_there_are(connect) -> Non
 
 
 def test_a_child_of_a_fork_has_a_watchdog_of_its_own() -> None:
-    with server(drip("header")) as port:
+    with server(slow_response("header")) as port:
         given_up(port)
         assert in_child(lambda: given_up(port)) == 0
 
 
 def test_a_later_watch_may_end_sooner() -> None:
-    with server(drip("header")) as port, watchdog.Watch(1000):
+    with server(slow_response("header")) as port, watchdog.Watch(1000):
         assert "not complete after 0.5 s" in given_up(port)
 
 

@@ -26,7 +26,7 @@ def old(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def lake(tmp_path_factory) -> Path:
-    """A lake of three days: the first snapshot, one with changes, and one that the guard stops; with hostile names."""
+    """A lake of three days: a first snapshot, one with changes, and one that the guard rejects; with hostile names."""
     folder = tmp_path_factory.mktemp("lake")
     with Emulator(60) as api, Client("demo", "demo", base_url=api.url) as client:
         api.collections = [api.record(number, signed=False) for number in range(60)]

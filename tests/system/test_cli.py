@@ -234,7 +234,7 @@ def test_secrets_can_be_mounted_as_files(run, api, tmp_path: Path) -> None:
     assert run("check", **mounted).returncode == 0
     lost = run("check", **(mounted | {"SCENARIO_SDK_API_SECRET_FILE": "missing"}))
     assert lost.returncode == 78
-    assert "the file that SCENARIO_SDK_API_SECRET_FILE names cannot be read" in lost.stderr
+    assert "cannot read the file in SCENARIO_SDK_API_SECRET_FILE" in lost.stderr
 
 
 def test_an_export_can_make_urls_durable(run, api, tmp_path: Path) -> None:
@@ -251,7 +251,7 @@ def test_a_home_folder_is_expanded_and_a_dash_is_refused(run, api, tmp_path: Pat
     for command in (("export", "collections", "-"), ("snapshot", "collections", "-"), ("report", "lake", "-")):
         refused = run(*command, api=api)
         assert refused.returncode == 78
-        assert "'-' is not a file" in refused.stderr
+        assert "'-' (stdout) is not supported here" in refused.stderr
 
 
 @pytest.mark.parametrize("command", ["export", "snapshot", "head"])
@@ -270,7 +270,7 @@ def test_the_options_reach_the_run(run, api, command: str) -> None:
     assert (late.returncode, "Timeout" in late.stderr) == (75, True)
     api.faults.append(Fault(status=429, headers={"Retry-After": "30"}))
     assert run(command, "collections", *target, "--deadline", "9", api=api).returncode == 75
-    paced = run(command, "collections", *target, "--page-size", "20", "--requests-per-minute", "600", "-v", api=api)
-    assert paced.returncode == 0
+    limited = run(command, "collections", *target, "--page-size", "20", "--requests-per-minute", "600", "-v", api=api)
+    assert limited.returncode == 0
     api.collections[0] = record(colour="red", ownerId=project)
     assert run(command, "collections", *target, "--strict", api=api).returncode == 65

@@ -1,3 +1,4 @@
+import json
 import os
 import signal
 import subprocess
@@ -14,11 +15,14 @@ from tests.helpers import OLD, environment, record, said
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_an_interrupt_leaves_the_old_file_and_no_debris(api, old: Path, number: int) -> None:
+def test_an_interrupt_leaves_the_old_file_and_no_debris_and_is_in_the_report(
+    api, old: Path, number: int, tmp_path_factory
+) -> None:
+    report = tmp_path_factory.mktemp("reports") / "report.json"
     api.faults.extend([None, Fault(status=503, headers={"Retry-After": "60"})])
     heard = ["env", "--default-signal=INT,TERM,HUP"]  # nohup, and a shell's &, have some of them ignored
     with subprocess.Popen(
-        [*heard, "scenario-etl", "export", "collections", str(old)],
+        [*heard, "scenario-etl", "export", "collections", str(old), "--report", str(report)],
         env=environment(api), stderr=subprocess.PIPE, text=True,
     ) as process:  # fmt: skip
         line = process.stderr.readline()  # it says that it waits
@@ -28,6 +32,21 @@ def test_an_interrupt_leaves_the_old_file_and_no_debris(api, old: Path, number: 
     assert process.returncode == 128 + number
     assert "Traceback" not in rest
     assert (old.read_bytes(), os.listdir(old.parent)) == (OLD, ["collections.parquet"])
+    message = "interrupted" if number == signal.SIGINT else "terminated by a signal"
+    assert json.loads(report.read_text()) == {
+        "succeeded": False, "resource": "collections", "exit_code": 128 + number, "message": message,
+    }  # fmt: skip
+
+
+def test_an_internal_error_is_in_the_report_and_the_metrics(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("scenario_etl.extract.Scan.to_parquet", lambda *_: 1 / 0)
+    outputs = ["--report", "report.json", "--metrics-file", "metrics"]
+    CliRunner().invoke(cli, ["export", "collections", "c.parquet", "--demo", *outputs])
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert (report["succeeded"], report["exit_code"]) == (False, 70)
+    assert report["message"].startswith("internal error, please report it")
+    assert 'scenario_etl_last_exit_code{resource="collections"} 70' in (tmp_path / "metrics").read_text()
 
 
 def test_head_into_a_closed_pipe_is_silent(api) -> None:
@@ -79,6 +98,11 @@ def test_output_that_cannot_be_written_is_exit_74_and_one_line(tmp_path: Path, c
     assert "No space left on device" in done.stderr
 
 
+def test_the_error_of_a_run_is_not_replaced_by_that_of_its_closed_output(tmp_path: Path) -> None:
+    done = in_shell("scenario-etl export collections c.parquet --report - > /dev/full", tmp_path)
+    assert (done.returncode, "no credentials" in done.stderr) == (78, True), done.stderr
+
+
 @pytest.mark.parametrize("command", ["--help", "head collections --demo", "check --demo"])
 def test_a_reader_that_has_closed_stdout_is_exit_141_and_silent(command: str) -> None:
     read, write = os.pipe()
@@ -104,7 +128,7 @@ def test_a_deleted_working_folder_is_said(api, tmp_path: Path) -> None:
         command, shell=True, cwd=tmp_path, env=environment(api), capture_output=True, text=True, check=False
     )
     assert (done.returncode, api.requests) == (74, [])
-    assert "the current folder is gone" in done.stderr
+    assert "the current folder no longer exists" in done.stderr
 
 
 def test_a_run_under_nohup_outlives_its_terminal(api, tmp_path: Path) -> None:

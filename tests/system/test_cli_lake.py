@@ -12,7 +12,7 @@ def api():
         yield running
 
 
-def test_days_makes_a_history_with_nights_that_the_guard_stopped(run, tmp_path: Path) -> None:
+def test_days_makes_a_history_with_snapshots_that_the_guard_rejected(run, tmp_path: Path) -> None:
     done = run("snapshot", "collections", "lake", "--demo", "--days", "30", "--date", "2026-11-23")
     assert done.returncode == 0, done.stderr
     runs = history(tmp_path / "lake", "collections").to_pylist()
@@ -21,7 +21,7 @@ def test_days_makes_a_history_with_nights_that_the_guard_stopped(run, tmp_path: 
     ]
     assert [str(run["date"]) for run in runs if run["rejected"]] == ["2026-11-04", "2026-11-17"]
     assert sum(run["deleted"] or 0 for run in runs) > 0
-    assert "2026-11-04: stopped by the guard: the list is empty, but the last snapshot has 257 rows\n" in done.stderr
+    assert "2026-11-04: rejected by the guard: the list is empty, but the last snapshot has 257 rows\n" in done.stderr
     assert "lake: 28 snapshots and 2 snapshots rejected by the guard; to see them: scenario-etl changes" in done.stderr
     again = run("snapshot", "collections", "lake", "--demo", "--days", "30")
     assert (again.returncode, again.stderr.count("\n")) == (78, 1)
@@ -33,14 +33,14 @@ def test_days_makes_a_history_with_nights_that_the_guard_stopped(run, tmp_path: 
     assert "--days simulates history; use it with --demo" in run("snapshot", "collections", "x", "--days", "9").stderr
 
 
-def test_changes_say_which_night_was_stopped_which_had_none_and_which_no_snapshot(run) -> None:
+def test_changes_say_which_snapshot_was_rejected_which_had_none_and_which_no_snapshot(run) -> None:
     assert run("snapshot", "collections", "lake", "--demo", "--days", "30", "--date", "2026-11-23").returncode == 0
 
     def changes(*arguments: str) -> str:
         return run("changes", "collections", "lake", *arguments, COLUMNS="80").stdout
 
-    assert "2026-11-04   stopped by the guard\n" in changes()
-    assert changes("--date", "2026-11-04") == "2026-11-04: stopped by the guard\n"
+    assert "2026-11-04   rejected by the guard\n" in changes()
+    assert changes("--date", "2026-11-04") == "2026-11-04: rejected by the guard\n"
     assert changes("--date", "2026-11-23") == "2026-11-23: no changes\n"
     assert changes("--since", "2027-01-01") == "no snapshot since 2027-01-01; the newest is of 2026-11-23\n"
     assert changes("--date", "2026-11-21").splitlines()[0].split() == ["change", "name", "changed_columns"]

@@ -1,4 +1,5 @@
 import json
+import re
 import time
 from datetime import datetime
 from pathlib import Path
@@ -144,6 +145,23 @@ def test_one_file_is_not_written_twice(run, api, old: Path, option: str, other: 
     done = run("export", "collections", "collections.parquet", option, other, api=api)
     assert (done.returncode, api.requests, old.read_bytes()) == (78, [], OLD)
     assert "the outputs must be different files, got " in done.stderr
+
+
+@pytest.mark.parametrize("option", ["--report", "--metrics-file"])
+@pytest.mark.parametrize("place", ["collections/snapshot_date=2026-01-01/part-0.parquet", ".collections.lock", "r"])
+def test_a_report_does_not_replace_a_file_of_the_lake(run, api, option: str, place: str) -> None:
+    done = run("snapshot", "collections", "lake", option, f"lake/{place}", api=api)
+    assert (done.returncode, api.requests) == (78, [])
+    assert f"lake/{place} is in the lake; write the report and the metrics to another folder" in done.stderr
+
+
+def test_metrics_at_a_uri_keep_the_last_success_when_a_run_fails(run, api, tmp_path: Path) -> None:
+    metrics = f"file://{tmp_path}/m.prom"
+    assert run("export", "collections", "c.parquet", "--metrics-file", metrics, api=api).returncode == 0
+    assert run("export", "collections", "c.parquet", "--metrics-file", metrics).returncode == 78
+    text = (tmp_path / "m.prom").read_text()
+    assert re.search(r"scenario_etl_last_success_timestamp_seconds\{.*\} \d+", text)
+    assert re.search(r"scenario_etl_last_exit_code\{.*\} 78", text)
 
 
 def test_counts_have_the_right_number(run) -> None:

@@ -176,8 +176,8 @@ def test_the_github_workflow_retries_only_after_75(tmp_path: Path, faults, code:
     script = steps[-1]["run"].replace("s3://bucket/lake", f"{tmp_path}/lake --attempts 1").replace("sleep 600", "true")
     with Emulator(9, faults=[Fault(status=status) for status in faults]) as api:
         done = subprocess.run(["bash", "-e", "-c", script], env=environment(api), check=False, capture_output=True)
-        listings = [path for _, path in api.requests if path.startswith("/v1/collections")]
-        assert (done.returncode, len(listings)) == (code, runs)
+        requests = [path for _, path in api.requests if path.startswith("/v1/collections")]
+        assert (done.returncode, len(requests)) == (code, runs)
 
 
 def test_the_alert_rules_use_existing_metrics_and_resources() -> None:

@@ -45,11 +45,13 @@ def text_of(page: str) -> str:
 
 def test_the_page_has_totals_changes_and_runs(page: str, lake: Path) -> None:
     text = text_of(page)
-    assert "Snapshot of 2026-11-02 (UTC). 2 snapshots since 2026-11-01 , 1 night stopped by the guard. Lake: " in text
+    assert (
+        "Snapshot of 2026-11-02 (UTC). 2 snapshots since 2026-11-01 , 1 snapshot rejected by the guard. Lake: " in text
+    )
     assert "collections 57" in text
     assert re.search(r"2026-11-02 updated コレクション 🎮 &amp; Söhne 5,001 asset_count, item_count", text)
     assert text.count("2026-11-02 deleted") == 3
-    assert "2026-11-03 stopped by the guard - - - - - - -" in text
+    assert "2026-11-03 rejected by the guard - - - - - - -" in text
     ninety_days_before = datetime(2026, 8, 4, tzinfo=UTC)
     stale = sum(row["updated_at"] < ninety_days_before for row in read_snapshot(lake, "collections").to_pylist())
     assert f"not updated for 90 days {stale}" in text
@@ -136,7 +138,7 @@ def test_a_day_with_a_snapshot_and_a_later_rejected_run_shows_both(tmp_path: Pat
             snapshot("collections", tmp_path / "lake", date="2026-11-02", client=client)
     write_report(tmp_path / "lake", tmp_path / "report.html")
     text = text_of((tmp_path / "report.html").read_text(encoding="utf-8"))
-    assert "2026-11-02 published; a later run was stopped by the guard 9 1 0 0 0 0 0" in text
+    assert "2026-11-02 published; a later run was rejected by the guard 9 1 0 0 0 0 0" in text
 
 
 def test_an_unreadable_lake_is_an_error_and_an_unknown_count_is_a_dash(tmp_path: Path) -> None:
@@ -164,9 +166,7 @@ def test_the_page_is_at_most_1_mb_with_any_thumbnails(tmp_path: Path, lake: Path
     target = io.BytesIO()
     Image.frombytes("RGB", (160, 160), dice.randbytes(3 * 160 * 160)).save(target, "JPEG", quality=95)
     assert 48 * len(target.getvalue()) > 10**6
-    monkeypatch.setattr(
-        "scenario_etl.dashboard.page.fetch_or_explain", lambda urls: dict.fromkeys(urls, target.getvalue())
-    )
+    monkeypatch.setattr("scenario_etl.dashboard.page.fetch_images", lambda urls: dict.fromkeys(urls, target.getvalue()))
     write_report(lake, tmp_path / "report.html")
     assert (tmp_path / "report.html").stat().st_size < 10**6
     assert (tmp_path / "report.html").read_text(encoding="utf-8").count('<img src="data:image/jpeg') == 45

@@ -8,7 +8,7 @@ from PIL import Image, ImageChops, ImageStat
 from playwright.sync_api import Browser
 
 from scenario_etl.dashboard.page import write_report
-from tests.tools.pictures import CHROMIUM, HEIGHT, HISTORY, SCREENSHOT, WIDTH, running_browser, screenshot
+from tests.tools.images import CHROMIUM, HEIGHT, HISTORY, SCREENSHOT, WIDTH, running_browser, screenshot
 
 
 @pytest.fixture(scope="module")

@@ -14,6 +14,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from scenario_etl import Client, scan
+from scenario_etl.auth import MAX_RECENT_TOKENS, BearerAuth
 from scenario_etl.errors import AuthError, ConfigError, ScenarioError
 from scenario_etl.redact import redact_secrets
 from tests.helpers import answering, failure, page, pages
@@ -22,7 +23,7 @@ SECRETS = ("secret-of-mine", "a2V5LW9mLW1pbmU6c2VjcmV0LW9mLW1pbmU=")
 
 
 def test_without_credentials_the_error_names_the_variables() -> None:
-    with pytest.raises(ConfigError, match="SCENARIO_SDK_API_KEY and SCENARIO_SDK_API_SECRET not set"):
+    with pytest.raises(ConfigError, match="SCENARIO_SDK_API_KEY and SCENARIO_SDK_API_SECRET are not set"):
         Client()
 
 
@@ -59,7 +60,7 @@ def test_a_key_or_secret_with_space_around_it_is_an_error_that_names_it_and_does
 
 def test_half_a_key_is_an_error_that_names_the_other_half(monkeypatch) -> None:
     monkeypatch.setenv("SCENARIO_SDK_JWT", "jwt")
-    with pytest.raises(ConfigError, match=r"credentials: SCENARIO_SDK_API_SECRET not set"):
+    with pytest.raises(ConfigError, match=r"credentials: SCENARIO_SDK_API_SECRET is not set"):
         Client("key")
 
 
@@ -302,7 +303,7 @@ def test_a_token_of_an_earlier_request_is_redacted_too() -> None:
 def test_a_secret_in_the_variable_for_its_file_is_not_in_the_error(monkeypatch) -> None:
     monkeypatch.setenv("SCENARIO_SDK_API_KEY", "key-of-mine")
     monkeypatch.setenv("SCENARIO_SDK_API_SECRET_FILE", "s3cr3t-of-mine")
-    with pytest.raises(ConfigError, match="set it to a path, not to the secret itself") as caught:
+    with pytest.raises(ConfigError, match="set the variable to a path, not to the secret itself") as caught:
         Client()
     assert "s3cr3t" not in "".join(traceback.format_exception(caught.value))
 
@@ -311,3 +312,32 @@ def test_a_secret_in_the_variable_for_its_file_is_not_in_the_error(monkeypatch) 
 def test_a_client_cannot_be_pickled_or_copied(taken) -> None:
     with pytest.raises(ConfigError, match="cannot be pickled or copied"):
         taken(Client("k", "s3cr3t"))
+
+
+def test_the_token_of_a_request_that_is_not_complete_stays_a_secret() -> None:
+    numbers = iter(range(1000))
+    auth = BearerAuth(lambda: f"token-{next(numbers)}")
+    slow = auth.credentials()
+    for _ in range(MAX_RECENT_TOKENS + 1):
+        auth.release(auth.credentials())
+    assert slow in auth.secrets
+    assert len(auth.secrets) == MAX_RECENT_TOKENS + 1
+    auth.release(slow)
+    assert slow not in auth.secrets
+    assert len(auth.secrets) == MAX_RECENT_TOKENS
+
+
+def test_a_request_that_fails_releases_its_token() -> None:
+    client, _ = answering(requests.ConnectionError(), (400, {}, {}), bearer_token=lambda: "token-of-mine", attempts=2)
+    with pytest.raises(ScenarioError):
+        scan("collections", client=client).to_arrow()
+    assert not client._transport.authorization._in_use
+
+
+def test_headers_and_cookies_of_the_session_are_redacted() -> None:
+    client, _ = answering((400, {}, {"reason": "bad header-of-mine and cookie-of-mine, Accept application/json"}))
+    session = client._transport.connections._session
+    session.headers.update({"X-Api-Key": b"header-of-mine", "Accept": "application/json", "X-Short": "bad"})
+    session.cookies.set("sid", "cookie-of-mine")
+    with pytest.raises(ScenarioError, match=r"bad \*\*\* and \*\*\*, Accept application/json"):
+        scan("collections", client=client).to_arrow()

@@ -231,8 +231,10 @@ def test_a_chart_is_labelled_and_fits_its_width_with_any_names(name: str, width:
 
 
 def test_rejected_snapshots_are_highlighted() -> None:
-    stopped, all_well = (charts.growth(history(rejected=rejected)) for rejected in (history()["rejected"], [False] * 9))
-    assert [text.get_text() for text in stopped.legends[0].get_texts()] == ["stopped by the guard"]
+    rejected_once, all_well = (
+        charts.growth(history(rejected=rejected)) for rejected in (history()["rejected"], [False] * 9)
+    )
+    assert [text.get_text() for text in rejected_once.legends[0].get_texts()] == ["rejected by the guard"]
     assert all_well.legends == []
 
 
@@ -270,8 +272,8 @@ def test_a_day_without_a_run_interrupts_the_line_of_daily_snapshots() -> None:
 @pytest.mark.parametrize(
     ("draw", "table", "message"),
     [
-        (charts.growth, [1], "growth draws a DataFrame or a pyarrow.Table, got a value of type list"),
-        (charts.growth, collections(), "growth needs the column 'date', which the table does not have"),
+        (charts.growth, [1], "growth needs a DataFrame or a pyarrow.Table, got a value of type list"),
+        (charts.growth, collections(), "growth needs the column 'date', which is missing from the table"),
         (charts.activity, collections(), "activity needs the column 'snapshot_date'"),
     ],
 )

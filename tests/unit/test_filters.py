@@ -1,12 +1,13 @@
 from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
 from typing import Any
 
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from scenario_etl.errors import ConfigError
-from scenario_etl.filters import DATE, FLAG, TEXT, TEXTS, Filter, query_for
+from scenario_etl.filters import DATE, END_DATE, FLAG, TEXT, TEXTS, Filter, query_for
 
 FILTERS = (
     Filter("project_id", "projectId", TEXT, "Only this project."),
@@ -14,10 +15,13 @@ FILTERS = (
     Filter("kind", "type", TEXT, "Only this type."),
     Filter("hide_results", "hideResults", FLAG, "Without results."),
     Filter("created_after", "createdAfter", DATE, "Only later ones.", adds={"sortBy": "createdAt"}),
+    Filter("created_before", "createdBefore", END_DATE, "Only earlier ones.", adds={"sortBy": "createdAt"}),
     Filter(
         "updated_after", "updatedAfter", DATE, "Only later ones.", adds={"sortBy": "updatedAt"}, needs=("kind", "types")
     ),
 )
+
+BOUNDS = {"created_after": "createdAfter", "created_before": "createdBefore"}
 
 
 def query(**values: Any) -> dict[str, str]:
@@ -65,6 +69,20 @@ def test_what_is_not_a_date_is_refused(value: Any) -> None:
     ],
 )  # fmt: skip
 def test_a_date_outside_the_calendar_of_utc_is_not_a_date(value: Any) -> None:
+    assert refused(created_after=value).startswith("created_after must be a date or time")
+
+
+@pytest.mark.parametrize("fraction", ["0", "000001", "106", "106001", "106500", "106999"])
+def test_a_bound_with_microseconds_neither_adds_nor_loses_a_record(fraction: str) -> None:
+    bound = datetime.fromisoformat(f"2026-11-23T08:00:00.{fraction}+00:00")
+    times = [datetime(2026, 11, 23, 8, microsecond=1000 * number, tzinfo=UTC) for number in range(1000)]
+    sent = {name: datetime.fromisoformat(query(**{name: bound})[api_name]) for name, api_name in BOUNDS.items()}
+    assert [time for time in times if time > sent["created_after"]] == [time for time in times if time > bound]
+    assert [time for time in times if time < sent["created_before"]] == [time for time in times if time < bound]
+
+
+@pytest.mark.parametrize("value", ["2026-11-23T08:00:00.1065001Z", pd.Timestamp("2026-11-23T08:00:00.106500001Z")])
+def test_a_date_with_nanoseconds_is_refused_as_the_api_has_none(value: Any) -> None:
     assert refused(created_after=value).startswith("created_after must be a date or time")
 
 

@@ -47,16 +47,13 @@ def test_a_full_disk_is_a_destination_error_with_advice(old: Path) -> None:
     ("destination", "words"),
     [
         ("missing/x.parquet", "does not exist; create it first"),
-        (".", "it is a folder; name a file"),
+        (".", "it is a folder; specify a file"),
         ("file/x.parquet", "file is not a folder"),
         ("/proc/x.parquet", "cannot write /proc/x.parquet"),
         ("n" * 256, "File name too long"),
-        ("", "is not a path"),
-        ("caf\udce9.parquet", "is not (a path|supported)"),
-        ("new/", "because of the slash at its end it is a folder; name a file in it"),
+        ("new/", "it ends with a slash, so it is a folder; specify a file in it"),
         ("/dev/null", "it is a device or a pipe"),
         ("pipe", "it is a device or a pipe"),
-        ("nonsense://bucket/x", "is not (a path|supported)"),
     ],
 )
 def test_a_path_that_cannot_be_written_is_an_error_before_the_block(

@@ -3,13 +3,13 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from scenario_etl.errors import APIError, TransientError
-from scenario_etl.retry import Pacer, Retry, RetryableError, TokenBucket, is_retryable, parse_retry_after
+from scenario_etl.retry import RateLimiter, Retry, RetryableError, TokenBucket, is_retryable, parse_retry_after
 from tests.helpers import FakeClock
 
 NOW = 784_111_777.0  # Sun, 06 Nov 1994 08:49:37 GMT, the date of RFC 9110
 
 
-UNCONNECTED = RetryableError(TransientError("GET /x: no connection"), "refused", connected=False)
+UNCONNECTED = RetryableError(TransientError("GET /x: cannot connect"), "refused", connected=False)
 
 
 def failing(times: int, error: APIError | None = None):
@@ -81,13 +81,13 @@ def test_the_backoff_applies_where_retry_after_is_shorter(clock: FakeClock) -> N
 
 
 def test_the_last_error_has_the_number_of_attempts(clock: FakeClock) -> None:
-    with pytest.raises(TransientError, match=r"GET /x: 503, tried 3 times in \d+ s; run again later") as caught:
+    with pytest.raises(TransientError, match=r"GET /x: 503 \(3 attempts in \d+ s\); run again later") as caught:
         Retry(3, 300, clock.sleep, clock)(failing(9))
     assert (caught.value.status, caught.value.attempts, len(clock.waits)) == (503, 3, 2)
 
 
 def test_a_retry_after_beyond_the_deadline_ends_it_at_once_and_the_error_says_so(clock: FakeClock) -> None:
-    with pytest.raises(TransientError, match="asked to wait 3,600 s, but the deadline of 300 s ends sooner") as caught:
+    with pytest.raises(TransientError, match="asked for a wait of 3,600 s, beyond the deadline of 300 s") as caught:
         Retry(8, 300, clock.sleep, clock)(failing(9, TransientError("429", retry_after=3600)))
     assert (clock.waits, caught.value.retry_after, caught.value.attempts) == ([], 3600, 1)
 
@@ -108,10 +108,10 @@ def test_without_any_connection_the_last_attempt_starts_before_the_connect_deadl
 
     for _ in range(2):  # requests, each with its own
         started = clock.now
-        with pytest.raises(TransientError, match=r"tried 5 times in 1\d s; run again later"):
+        with pytest.raises(TransientError, match=r" \(5 attempts in 1\d s\); run again later"):
             Retry(99, 300, clock.sleep, clock, connect_deadline=20)(refused)
         assert 15 <= clock.now - started <= 20
-    with pytest.raises(TransientError, match="tried 2 times"):
+    with pytest.raises(TransientError, match="2 attempts in"):
         Retry(99, 3, clock.sleep, clock, connect_deadline=20)(refused)
 
 
@@ -186,45 +186,45 @@ def test_a_slow_rate_has_small_bursts(clock: FakeClock) -> None:
 
 
 def test_requests_of_one_project_do_not_delay_those_of_another(clock: FakeClock) -> None:
-    pacer = Pacer(100, clock)
-    assert [pacer.take("a") for _ in range(100)] == [0.0] * 100
-    assert [pacer.take("b") for _ in range(100)] == [0.0] * 100
-    assert pacer.take("a") == pytest.approx(0.6)
-    assert pacer.take("b") == pytest.approx(0.6)
+    limiter = RateLimiter(100, clock)
+    assert [limiter.take("a") for _ in range(100)] == [0.0] * 100
+    assert [limiter.take("b") for _ in range(100)] == [0.0] * 100
+    assert limiter.take("a") == pytest.approx(0.6)
+    assert limiter.take("b") == pytest.approx(0.6)
 
 
 def test_a_request_without_a_project_takes_from_the_bucket_of_every_project(clock: FakeClock) -> None:
-    pacer = Pacer(100, clock)
-    pacer.take("a")
-    pacer.take("b")
-    assert [pacer.take(None) for _ in range(99)] == [0.0] * 99
-    assert [pacer.take("a"), pacer.take("b")] == [pytest.approx(0.6)] * 2
+    limiter = RateLimiter(100, clock)
+    limiter.take("a")
+    limiter.take("b")
+    assert [limiter.take(None) for _ in range(99)] == [0.0] * 99
+    assert [limiter.take("a"), limiter.take("b")] == [pytest.approx(0.6)] * 2
 
 
 def test_a_request_without_a_project_waits_for_the_longest_of_all_buckets(clock: FakeClock) -> None:
-    pacer = Pacer(100, clock)
+    limiter = RateLimiter(100, clock)
     for _ in range(100):
-        pacer.take("a")
+        limiter.take("a")
     for _ in range(104):
-        pacer.take("b")
-    assert pacer.take(None) == pytest.approx(3.0)
+        limiter.take("b")
+    assert limiter.take(None) == pytest.approx(3.0)
 
 
 def test_a_new_project_starts_with_the_requests_without_a_project(clock: FakeClock) -> None:
-    pacer = Pacer(100, clock)
+    limiter = RateLimiter(100, clock)
     for _ in range(100):
-        pacer.take(None)
-    assert pacer.take("a") == pytest.approx(0.6)
+        limiter.take(None)
+    assert limiter.take("a") == pytest.approx(0.6)
     clock.sleep(60)
-    assert [pacer.take("b") for _ in range(100)] == [0.0] * 100
+    assert [limiter.take("b") for _ in range(100)] == [0.0] * 100
 
 
 def test_requests_of_two_projects_and_without_one_keep_each_project_below_its_limit(clock: FakeClock) -> None:
-    pacer = Pacer(100, clock)
+    limiter = RateLimiter(100, clock)
     sent: dict[str | None, list[float]] = {"a": [], "b": [], None: []}
     for number in range(600):
         project = ("a", None, "b", "a")[number % 4]
-        clock.sleep(pacer.take(project))
+        clock.sleep(limiter.take(project))
         sent[project].append(clock.now)
     for project in ("a", "b"):
         times = sorted(sent[project] + sent[None])
@@ -233,18 +233,18 @@ def test_requests_of_two_projects_and_without_one_keep_each_project_below_its_li
 
 
 def test_many_threads_take_one_token_each(clock: FakeClock) -> None:
-    pacer = Pacer(100, clock)
+    limiter = RateLimiter(100, clock)
     with ThreadPoolExecutor(8) as pool:
-        waits = list(pool.map(lambda number: pacer.take(("a", None)[number % 2]), range(400)))
+        waits = list(pool.map(lambda number: limiter.take(("a", None)[number % 2]), range(400)))
     assert sum(wait == 0 for wait in waits) == 100
     assert max(waits) == pytest.approx(300 * 0.6)
 
 
-def test_pacing_before_the_first_attempt_takes_nothing_from_the_deadline(clock: FakeClock) -> None:
-    def pace() -> None:
+def test_a_wait_for_the_rate_limit_before_the_first_attempt_takes_nothing_from_the_deadline(clock: FakeClock) -> None:
+    def wait() -> None:
         clock.now += 200
 
-    retry = Retry(8, 300, clock.sleep, clock, before_attempt=pace)
+    retry = Retry(8, 300, clock.sleep, clock, before_attempt=wait)
     assert retry(failing(1)) == "page"
-    with pytest.raises(TransientError, match="tried 3 times"):
+    with pytest.raises(TransientError, match="3 attempts in"):
         retry(failing(9))

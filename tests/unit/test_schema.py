@@ -88,7 +88,7 @@ def test_the_comparable_form_tells_equal_values_from_different_ones(name: str) -
 @pytest.mark.parametrize("rows", [0, 1])
 def test_pandas_reads_the_declared_dtypes_with_and_without_nulls(rows: int) -> None:
     columns = tuple(Column(name, name, kind) for name, kind in TYPES.items())
-    schema = Resource("x", "/x", "x", None, (), (1, 10), columns).schema
+    schema = with_pandas_types(pa.field(column.name, column.type.arrow) for column in columns)
     frame = pa.table([pa.nulls(rows, each.type) for each in schema], schema=schema).to_pandas()
     dtypes = {name: str(dtype) for name, dtype in frame.dtypes.items()}
     text = "object" if PANDAS_2 else "str"
@@ -109,8 +109,30 @@ def test_pandas_reads_the_declared_dtypes_with_and_without_nulls(rows: int) -> N
     ids=["integer", "nullable", "nested", "not a column"],
 )
 def test_a_primary_key_consists_of_required_strings_of_the_record_itself(column: Column) -> None:
-    with pytest.raises(ConfigError, match="things: each part of the primary key must be a STRING column"):
+    with pytest.raises(ConfigError, match="things: the primary key must consist of STRING columns"):
         Resource("things", "/things", "things", None, ("id",), (1, 10), (column,))
+
+
+@pytest.mark.parametrize(
+    ("column", "message"),
+    [
+        (Column("id", "other", STRING), "cannot be named id"),
+        (Column("change", "change", STRING), "cannot be named change"),
+        (Column("snapshot_date", "date", STRING), "cannot be named snapshot_date"),
+        (Column("document", "document", JSON, signed_url=True), "document has signed URLs"),
+        (Column("url", "url", STRING, nullable=False, signed_url=True), "url has signed URLs"),
+    ],
+)
+def test_a_column_that_a_lake_cannot_keep_is_refused(column: Column, message: str) -> None:
+    with pytest.raises(ConfigError, match=f"things: .*{message}"):
+        Resource(
+            "things", "/things", "things", None, ("id",), (1, 10), (Column("id", "id", STRING, nullable=False), column)
+        )
+
+
+def test_a_resource_needs_a_primary_key() -> None:
+    with pytest.raises(ConfigError, match=r"things: the primary key .* no column"):
+        Resource("things", "/things", "things", None, (), (1, 10), (Column("id", "id", STRING, nullable=False),))
 
 
 def test_columns_of_other_types_are_left_to_pandas() -> None:

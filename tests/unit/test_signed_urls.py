@@ -5,7 +5,7 @@ import pytest
 from scenario_etl.records import RecordReader
 from scenario_etl.redact import redact, without_credentials
 from scenario_etl.resources import COLLECTIONS
-from scenario_etl.signed_urls import in_form
+from scenario_etl.signed_urls import apply_form
 from tests.helpers import record
 
 
@@ -52,7 +52,7 @@ def test_text_of_a_hostile_server_is_shown_in_linear_time(text: str) -> None:
 @pytest.mark.parametrize("name", ["X-Goog-Signature", "sig", "signature", "Token", "X-Amz-Signature"])
 @pytest.mark.parametrize("mark", ["?", "&", "?a=1;"])
 def test_a_signature_of_another_kind_is_one_too(mark: str, name: str) -> None:
-    assert in_form(f"https://cdn.example/a{mark}{name}=s3cr3t", "omit") is None
+    assert apply_form(f"https://cdn.example/a{mark}{name}=s3cr3t", "omit") is None
 
 
 def test_a_deeply_nested_value_is_named_not_shown() -> None:
@@ -80,7 +80,7 @@ UNSIGNED = ["https://cdn.example/a?p=100", PUBLIC, "https://cdn.example/assets-t
 )
 def test_signed_urls_take_the_requested_form_and_unsigned_ones_stay(form, expected) -> None:
     urls = [SIGNED, OTHER, *UNSIGNED, None]
-    assert [in_form(url, form, "thumbnail") for url in urls if url is not None] == expected[:-1]
+    assert [apply_form(url, form, "thumbnail") for url in urls if url is not None] == expected[:-1]
     records = [
         record(id=str(number), thumbnail=None if url is None else {"url": url}) for number, url in enumerate(urls)
     ]
@@ -88,5 +88,5 @@ def test_signed_urls_take_the_requested_form_and_unsigned_ones_stay(form, expect
 
 
 def test_the_url_of_content_has_no_permanent_form() -> None:
-    assert in_form(SIGNED, "public") is None
-    assert in_form(PUBLIC, "public") == PUBLIC
+    assert apply_form(SIGNED, "public") is None
+    assert apply_form(PUBLIC, "public") == PUBLIC

@@ -13,7 +13,7 @@ from tests.system.faults.modes import MODES, Mode
 from tests.system.faults.programs import PROGRAMS, Run, is_right, run
 
 ENDED = -9  # the exit code of a program that was ended
-MANY_REQUESTS = 300  # the longest listing of a mode has 202 pages
+MANY_REQUESTS = 300  # the longest list of a mode has 202 pages
 RIGHT, LOUD, WRONG = "right", "loud", "silently wrong"
 PACKAGES = ("scenario-etl", "scenario-sdk", "requests", "urllib3", "pandas", "dlt", "pyarrow")
 

@@ -172,13 +172,13 @@ def trickle(seconds: float) -> Fault:
     return fault
 
 
-def dripping(start: bytes, drip: bytes) -> Fault:
+def sending_slowly(start: bytes, part: bytes) -> Fault:
     """Send the start of an answer, then the same few bytes again and again, for as long as anybody listens."""
 
     def fault(exchange: Exchange) -> None:
         exchange.connection.sendall(start)
         while True:
-            exchange.connection.sendall(drip)
+            exchange.connection.sendall(part)
             time.sleep(0.005)
 
     return fault
@@ -213,7 +213,7 @@ def bomb(exchange: Exchange) -> None:
     exchange.send(member * 40, 200, {"Content-Encoding": "gzip"})
 
 
-def listing(*pages: tuple[Any, list[int], Any]) -> dict[str, Any]:
+def paging(*pages: tuple[Any, list[int], Any]) -> dict[str, Any]:
     """The arguments of a mode that has these pages: its token, the numbers of its records, the next token."""
     bodies = {}
     for token, numbers, following in pages:
@@ -356,10 +356,10 @@ MODES = [
     Mode("transport", "corrupt gzip for ever", zipped(lambda content: content[:40] + b"???" + content[43:]), LATER),
     Mode("transport", "gzip bomb of 2.5 GiB", bomb, REPORT),
     Mode("transport", "102 and 103 before the answer", with_early_hints),
-    # drips: no silence in them is longer than the timeout
+    # slow responses: no silence in them is longer than the timeout
     *[
-        Mode("drips", f"{name}, once", dripping(start, drip), times=1, timeout=0.2)
-        for name, start, drip in [
+        Mode("slow responses", f"{name}, once", sending_slowly(start, part), times=1, timeout=0.2)
+        for name, start, part in [
             ("status line", b"HTTP/1.1 200 ", b"O"),
             ("header", OK + b"X-Slow: ", b"x"),
             ("headers", OK, b"X-Slow: x\r\n"),
@@ -372,29 +372,29 @@ MODES = [
             ("gzip of nothing", OK + b"Content-Encoding: gzip\r\n\r\n" + NOTHING, MORE_NOTHING),
         ]
     ],
-    Mode("drips", "status line, for ever", dripping(b"HTTP/1.1 200 ", b"O"), LATER, timeout=0.1),
+    Mode("slow responses", "status line, for ever", sending_slowly(b"HTTP/1.1 200 ", b"O"), LATER, timeout=0.1),
     # pages
     Mode("pages", "the same token for ever", changed(lambda page: page.update(nextPaginationToken="page-2")), DATA),
-    Mode("pages", "a cycle of two", fails=DATA, **listing((None, [0, 1], "a"), ("a", [2], "b"), ("b", [3], "a"))),
+    Mode("pages", "a cycle of two", fails=DATA, **paging((None, [0, 1], "a"), ("a", [2], "b"), ("b", [3], "a"))),
     Mode("pages", "a cycle of three", fails=DATA,
-         **listing((None, [0], "a"), ("a", [1], "b"), ("b", [2], "c"), ("c", [3], "a"))),
+         **paging((None, [0], "a"), ("a", [1], "b"), ("b", [2], "c"), ("c", [3], "a"))),
     Mode("pages", "endless empty pages", fails=DATA,
-         **listing((None, [0], "e0"), *[(f"e{i}", [], f"e{i + 1}") for i in range(200)], ("e200", [], ...))),
+         **paging((None, [0], "e0"), *[(f"e{i}", [], f"e{i + 1}") for i in range(200)], ("e200", [], ...))),
     Mode("pages", "the token is ignored", fails=DATA,
-         **listing((None, [0, 1], "e0"), *[(f"e{i}", [0, 1], f"e{i + 1}") for i in range(200)], ("e200", [], ...))),
+         **paging((None, [0, 1], "e0"), *[(f"e{i}", [0, 1], f"e{i + 1}") for i in range(200)], ("e200", [], ...))),
     Mode("pages", "a page comes three times",
-         **listing((None, [0, 1], "a"), ("a", [2, 3], "b"), ("b", [2, 3], "c"), ("c", [2, 3], "d"), ("d", [4], ...))),
-    Mode("pages", "an empty page in the middle", **listing((None, [0, 1], "a"), ("a", [], "b"), ("b", [2, 3], ...))),
-    Mode("pages", "eight empty pages in the middle", **listing((None, [0], "e0"), *MANY_EMPTY, ("e8", [1], ...))),
-    Mode("pages", "an empty first page", **listing((None, [], "a"), ("a", [2, 3], ...))),
-    Mode("pages", "an empty last page", **listing((None, [0, 1], "a"), ("a", [], ...))),
-    Mode("pages", "short pages", **listing((None, [0], "a"), ("a", [1], "b"), ("b", [2, 3, 5], "c"), ("c", [6], ...))),
-    Mode("pages", "no collections at all", **listing((None, [], ...))),
+         **paging((None, [0, 1], "a"), ("a", [2, 3], "b"), ("b", [2, 3], "c"), ("c", [2, 3], "d"), ("d", [4], ...))),
+    Mode("pages", "an empty page in the middle", **paging((None, [0, 1], "a"), ("a", [], "b"), ("b", [2, 3], ...))),
+    Mode("pages", "eight empty pages in the middle", **paging((None, [0], "e0"), *MANY_EMPTY, ("e8", [1], ...))),
+    Mode("pages", "an empty first page", **paging((None, [], "a"), ("a", [2, 3], ...))),
+    Mode("pages", "an empty last page", **paging((None, [0, 1], "a"), ("a", [], ...))),
+    Mode("pages", "short pages", **paging((None, [0], "a"), ("a", [1], "b"), ("b", [2, 3, 5], "c"), ("c", [6], ...))),
+    Mode("pages", "no collections at all", **paging((None, [], ...))),
     Mode("pages", "a token with + / = & %",
-         **listing((None, [0, 1], "a+b/c==&d=1%2B#?"), ("a+b/c==&d=1%2B#?", [2], ...))),
-    Mode("pages", "a token that is not ASCII", **listing((None, [0, 1], "page·二"), ("page·二", [2], ...))),
-    Mode("pages", "the end as null", **listing((None, [0, 1], "a"), ("a", [2], None))),
-    Mode("pages", "the end as an empty string", **listing((None, [0, 1], "a"), ("a", [2], ""))),
+         **paging((None, [0, 1], "a+b/c==&d=1%2B#?"), ("a+b/c==&d=1%2B#?", [2], ...))),
+    Mode("pages", "a token that is not ASCII", **paging((None, [0, 1], "page·二"), ("page·二", [2], ...))),
+    Mode("pages", "the end as null", **paging((None, [0, 1], "a"), ("a", [2], None))),
+    Mode("pages", "the end as an empty string", **paging((None, [0, 1], "a"), ("a", [2], ""))),
     Mode("pages", "the token is a number", changed(lambda page: page.update(nextPaginationToken=7)), DATA),
     Mode("pages", "the token is an object", changed(lambda page: page.update(nextPaginationToken={"offset": 7})), DATA),
     # records

@@ -43,7 +43,7 @@ def test_there_are_at_least_sixty_modes_of_every_family_each_with_a_name_of_its_
     assert len(MODES) >= 60
     assert len({str(mode) for mode in MODES}) == len(MODES)
     families = {mode.family for mode in MODES}
-    assert families == {"status codes", "bodies", "transport", "drips", "pages", "records", "redirects"}
+    assert families == {"status codes", "bodies", "transport", "slow responses", "pages", "records", "redirects"}
 
 
 RIGHT = [record for page in right_pages() for record in page["collections"]]

@@ -19,7 +19,7 @@ DEFAULT_PAGE_SIZE = 10
 
 
 class Pages:
-    """The bodies of the pages of a listing, as bytes."""
+    """The bodies of the pages of a list, as bytes."""
 
     def __init__(self, rows: int) -> None:
         self.rows = rows

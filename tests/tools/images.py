@@ -1,4 +1,4 @@
-"""`python -m tests.tools.pictures`: update `docs/report.png`, the screenshot of the page in the README."""
+"""`python -m tests.tools.images`: update `docs/report.png`, the screenshot of the page in the README."""
 
 import io
 import shutil
