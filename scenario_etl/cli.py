@@ -286,7 +286,7 @@ def resources(resource: str | None) -> None:
       scenario-etl resources
       scenario-etl resources assets
     """
-    echo(cli_resources.description(RESOURCES[resource]) if resource else cli_resources.overview())
+    write_stdout(cli_resources.description(RESOURCES[resource]) if resource else cli_resources.overview())
 
 
 @cli.command(short_help="Serve the built-in emulator of the API.")

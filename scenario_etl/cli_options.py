@@ -117,7 +117,7 @@ def filter_options(*names: str) -> Decorator:
         @functools.wraps(command)
         def wrapper(**values: Any) -> None:
             chosen = {name: values.pop(name) for name in names}
-            command(**values, filters={name: value for name, value in chosen.items() if value not in (None, (), False)})
+            command(**values, filters={name: value for name, value in chosen.items() if value not in (None, ())})
 
         return _with_options(wrapper, [_filter_option(name) for name in names])
 
@@ -129,7 +129,7 @@ def _filter_option(name: str) -> Decorator:
     if name in INCLUSIONS:
         columns = {column.name for each in RESOURCES.values() for column in each.columns if column.included_by == name}
         help_text = f"Add columns that are left out by default: {', '.join(sorted(columns))}."
-        return click.option(option, is_flag=True, help=f"{help_text} [{_lists_with(name)}]")
+        return click.option(option, is_flag=True, default=None, help=f"{help_text} [{_lists_with(name)}]")
     declared = FILTERS[name]
     return click.option(
         option, metavar="ID" if name.endswith("_id") else "VALUE", multiple=declared.type.is_list,

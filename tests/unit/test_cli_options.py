@@ -1,4 +1,4 @@
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import click
@@ -9,7 +9,7 @@ from scenario_etl import cli_options
 from scenario_etl.cli_options import filter_options, grouped
 from scenario_etl.errors import ConfigError
 from scenario_etl.filters import DATE, FLAG, TEXT, TEXTS, Filter, query_for
-from scenario_etl.resources import RESOURCES
+from scenario_etl.resources import INCLUSIONS, RESOURCES
 
 FILTERS = (
     Filter("owner_id", "ownerId", TEXT, "Limit to one owner."),
@@ -68,10 +68,11 @@ def test_options_are_listed_in_the_order_of_their_declaration() -> None:
 def filter_command(monkeypatch: pytest.MonkeyPatch) -> tuple[click.Command, list[dict[str, Any]]]:
     """A command with the options of FILTERS, and the list that it appends its filters to."""
     monkeypatch.setattr(cli_options, "FILTERS", {each.name: each for each in FILTERS})
+    monkeypatch.setattr(cli_options, "RESOURCES", {"tags": replace(RESOURCES["tags"], filters=FILTERS)})
     received: list[dict[str, Any]] = []
 
     @click.command()
-    @filter_options
+    @filter_options(*(each.name for each in FILTERS))
     def command(filters: dict[str, Any]) -> None:
         received.append(filters)
 
@@ -95,10 +96,23 @@ def test_each_type_of_filter_can_be_set_by_its_option(filter_command, arguments:
     assert query_for("things", FILTERS, received[0]) == query
 
 
-def test_the_option_of_a_filter_has_its_description_as_help(filter_command) -> None:
+def test_the_option_of_a_filter_has_its_description_and_its_resources_as_help(filter_command) -> None:
     assert {option.name: option.help for option in filter_command[0].params} == {
-        each.name: each.description for each in FILTERS
+        each.name: f"{each.description} [tags]" for each in FILTERS
     }
+
+
+def test_an_option_adds_columns_that_are_not_read_by_default() -> None:
+    received: list[dict[str, Any]] = []
+
+    @click.command()
+    @filter_options(*INCLUSIONS)
+    def command(filters: dict[str, Any]) -> None:
+        received.append(filters)
+
+    run(command)
+    run(command, "--include-personal")
+    assert received == [{}, {"include_personal": True}]
 
 
 def test_each_declared_filter_has_an_option() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from scenario_etl import scan
 from scenario_etl.errors import ConfigError
-from scenario_etl.filters import DATE, FLAG, TEXT, TEXTS, Filter
+from scenario_etl.filters import DATE, END_DATE, FLAG, TEXT, TEXTS, Filter
 from scenario_etl.records import RecordReader
 from scenario_etl.resources import INCLUSIONS, RESOURCES, resource_of
 from scenario_etl.schema import BOOLEAN, FLOAT, FLOATS, INTEGER, JSON, STRING, STRINGS, TIMESTAMP, Resource
@@ -17,7 +17,7 @@ RIGHT = {
     STRING: "text", INTEGER: 7, FLOAT: 1.5, BOOLEAN: True, TIMESTAMP: "2026-04-22T08:57:03.106Z", STRINGS: ["a", "b"],
     FLOATS: [0.5], JSON: {"x": 1},
 }  # fmt: skip
-EXAMPLES = {TEXT: "x", TEXTS: ["x"], DATE: "2026-11-23", FLAG: True}
+EXAMPLES = {TEXT: "x", TEXTS: ["x"], DATE: "2026-11-23", END_DATE: "2026-11-23", FLAG: True}
 
 
 def right_record(resource: Resource, number: int = 0) -> dict[str, Any]:
@@ -156,7 +156,7 @@ WRONG_FILTERS = [
     ("projects", {"project_id": "p"}, "'project_id' is not an argument or a filter of projects"),
     ("teams", {"project_id": "p"}, "'project_id' is not an argument or a filter of teams; its filters are: none"),
     ("tags", {"include_personal": True}, "include_personal adds no column to tags"),
-    ("teams", {"page_size": 10}, "teams has no pages: leave page_size out, got 10"),
+    ("teams", {"page_size": 10}, "page_size must not be set, because teams has no pages, got 10"),
 ]
 
 
