@@ -4,9 +4,10 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import click
 
+from scenario_etl.column_types import JSON
 from scenario_etl.filters import Filter
 from scenario_etl.resources import RESOURCES
-from scenario_etl.schema import JSON, Column, Resource
+from scenario_etl.schema import Column, Resource
 
 MAX_WIDTH = 100  # characters of a line
 

@@ -13,12 +13,13 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from scenario_etl.column_types import strings
 from scenario_etl.diff import joined_keys, keys_of, to_arrow, to_numpy
 from scenario_etl.errors import APIError, TransientError
 from scenario_etl.guard import Baseline, Guard
 from scenario_etl.lookups import OWNER, Lookups
 from scenario_etl.redact import redact
-from scenario_etl.schema import Resource, strings
+from scenario_etl.schema import Resource
 
 LOGGED_LOOKUPS = 50  # number of lookups between two lines of the log
 

@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from scenario_etl.column_types import strings
 from scenario_etl.errors import SchemaError
 from scenario_etl.lake import changes_schema
 from scenario_etl.lake_file import LakeFile
-from scenario_etl.schema import Column, Resource, strings
+from scenario_etl.schema import Column, Resource
 
 CHANGES = ("added", "updated", "deleted")
 

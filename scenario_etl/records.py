@@ -9,9 +9,10 @@ from typing import Any, NoReturn
 
 import pyarrow as pa
 
+from scenario_etl.column_types import JSON
 from scenario_etl.errors import SchemaError
 from scenario_etl.redact import redact
-from scenario_etl.schema import JSON, Column, Resource
+from scenario_etl.schema import Column, Resource
 from scenario_etl.signed_urls import SignedURLs, apply_form
 
 MAX_UNKNOWN_FIELDS = 1000  # names in the report; there is no warning about later ones

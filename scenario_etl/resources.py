@@ -8,22 +8,11 @@ import re
 from collections.abc import Collection
 from typing import Any
 
+from scenario_etl.column_types import BOOLEAN, FLOAT, FLOATS, INTEGER, JSON, STRING, STRINGS, TIMESTAMP, ColumnType
 from scenario_etl.errors import ConfigError
 from scenario_etl.filters import DATE, END_DATE, FLAG, PROJECT_ID, TEXT, TEXTS, Filter, choice_of
 from scenario_etl.redact import redact
-from scenario_etl.schema import (
-    BOOLEAN,
-    FLOAT,
-    FLOATS,
-    INTEGER,
-    JSON,
-    STRING,
-    STRINGS,
-    TIMESTAMP,
-    Column,
-    ColumnType,
-    Resource,
-)
+from scenario_etl.schema import Column, Resource
 
 
 def _column(field: str, kind: ColumnType, **more: Any) -> Column:

@@ -8,7 +8,7 @@ import matplotlib as mpl
 import pandas as pd
 import pyarrow as pa
 
-from scenario_etl.schema import BOOLEAN, FLOAT, FLOATS, INTEGER, JSON, STRING, STRINGS, TIMESTAMP
+from scenario_etl.column_types import BOOLEAN, FLOAT, FLOATS, INTEGER, JSON, STRING, STRINGS, TIMESTAMP
 
 PANDAS_2 = pd.__version__.startswith("2.")
 MATPLOTLIB_3_10 = mpl.__version_info__ < (3, 11)

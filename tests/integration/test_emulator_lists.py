@@ -21,8 +21,9 @@ from scenario_sdk.types import (
 )
 
 from scenario_etl import Emulator, scan
+from scenario_etl.column_types import JSON, STRINGS, TIMESTAMP
 from scenario_etl.resources import RESOURCES
-from scenario_etl.schema import JSON, STRINGS, TIMESTAMP, Column
+from scenario_etl.schema import Column
 from tests.integration.test_emulator import get
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)

@@ -5,10 +5,11 @@ from typing import Any
 import pytest
 
 from scenario_etl import SnapshotReport, changes, history, read_snapshot, snapshot
+from scenario_etl.column_types import INTEGER, STRING
 from scenario_etl.errors import ConfigError, GuardError
 from scenario_etl.filters import PROJECT_ID, TEXT, Filter
 from scenario_etl.resources import RESOURCES
-from scenario_etl.schema import INTEGER, STRING, Column, Resource
+from scenario_etl.schema import Column, Resource
 from tests.lakes import DAYS, connected
 from tests.system.faults.server import Exchange, FaultServer
 

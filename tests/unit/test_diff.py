@@ -9,10 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scenario_etl import parquet
+from scenario_etl.column_types import INTEGER, STRING, STRINGS
 from scenario_etl.diff import Diff, changed_rows, compare, joined_keys
 from scenario_etl.lake import changes_schema
 from scenario_etl.lake_file import LakeFile
-from scenario_etl.schema import INTEGER, STRING, STRINGS, Column, Resource
+from scenario_etl.schema import Column, Resource
 
 LISTS = [None, [], [None], [""], ["a"], ["b"], ["a", "b"], ["b", "a"], ["a,b"], ["ab"], ["a", "b", None],
          ["a", None, "b"], [None, None], ["", ""], ["-"], ["1:a"], ["a", "1:b"], ["a1:b"], ["a:b"],

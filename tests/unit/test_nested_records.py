@@ -2,9 +2,10 @@ import re
 
 import pytest
 
+from scenario_etl.column_types import JSON, STRING
 from scenario_etl.errors import SchemaError
 from scenario_etl.records import RecordReader
-from scenario_etl.schema import JSON, STRING, Column, Resource
+from scenario_etl.schema import Column, Resource
 from scenario_etl.signed_urls import SignedURLs
 
 SIGNED = "https://cdn.example/assets-transform/asset_1?Policy=p&Signature=s"

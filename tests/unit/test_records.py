@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from scenario_etl.column_types import INTEGER, STRING, TIMESTAMP
 from scenario_etl.errors import ScenarioError, SchemaError
 from scenario_etl.records import RecordReader
 from scenario_etl.resources import COLLECTIONS
-from scenario_etl.schema import INTEGER, STRING, TIMESTAMP, Column, Resource
+from scenario_etl.schema import Column, Resource
 from tests.helpers import RIGHT, record
 
 

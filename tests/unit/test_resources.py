@@ -5,11 +5,12 @@ from typing import Any
 import pytest
 
 from scenario_etl import scan
+from scenario_etl.column_types import BOOLEAN, FLOAT, FLOATS, INTEGER, JSON, STRING, STRINGS, TIMESTAMP
 from scenario_etl.errors import ConfigError
 from scenario_etl.filters import DATE, END_DATE, FLAG, TEXT, TEXTS, Filter
 from scenario_etl.records import RecordReader
 from scenario_etl.resources import INCLUSIONS, RESOURCES, resource_of
-from scenario_etl.schema import BOOLEAN, FLOAT, FLOATS, INTEGER, JSON, STRING, STRINGS, TIMESTAMP, Resource
+from scenario_etl.schema import Resource
 from tests.helpers import answering
 from tests.versions import DTYPES
 
