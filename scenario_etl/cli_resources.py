@@ -30,7 +30,7 @@ def description(resource: Resource) -> str:
     formatter = click.HelpFormatter(max_width=MAX_WIDTH)
     if resource.filters:
         formatter.write("\n\nfilters\n")
-        formatter.write_dl([(option(each), _conditions(each)) for each in resource.filters])
+        formatter.write_dl([(option(each), conditions(each)) for each in resource.filters])
     return "\n".join(lines) + formatter.getvalue().rstrip()
 
 
@@ -54,7 +54,7 @@ def _when(column: Column) -> str:
     return f"only with --{column.included_by.replace('_', '-')}" if column.included_by else ""
 
 
-def _conditions(each: Filter) -> str:
+def conditions(each: Filter) -> str:
     """Return the description of a filter and what it needs or excludes."""
     parts = [each.description]
     if each.type.choices:

@@ -18,6 +18,8 @@ import click
 
 import scenario_etl
 from scenario_etl import charts
+from scenario_etl.cli_resources import conditions
+from scenario_etl.column_types import JSON
 from scenario_etl.resources import RESOURCES
 from scenario_etl.schema import Resource
 
@@ -36,28 +38,31 @@ def tables() -> str:
 
 def _resource(resource: Resource) -> str:
     sizes = "from {} to {} records".format(*resource.page_sizes) if resource.page_sizes else "the list has one page"
-    filters = [f"`{each.name}` (`{each.api_name}`)" for each in resource.filters]
     dtypes = {column["name"]: column["numpy_type"] for column in resource.schema.pandas_metadata["columns"]}
     rows = [
         (
             f"`{field.name}`",
-            f"`{field.type}`" + ("" if field.nullable else ", not null"),
+            f"`{field.type}`{', JSON' if column.type == JSON else ''}{'' if field.nullable else ', not null'}",
             f"`{dtypes.get(field.name, 'object')}`",
-            f"`{column.field}`",
+            f"`{column.field}`" + (f", only with `{column.included_by}`" if column.included_by else ""),
         )
         for field, column in zip(resource.schema, resource.columns, strict=True)
     ]
-    return "\n".join(
-        [
-            f"## {resource.name}",
-            "",
-            f"- Primary key: {', '.join(f'`{name}`' for name in resource.primary_key)}",
-            f"- Page size: {sizes}",
-            f"- Filters, with their names in the API: {', '.join(filters) or 'no filters'}",
-            "",
-            _table(("column", "Arrow type", "pandas dtype", "field in the API"), rows),
+    lines = [
+        f"## {resource.name}",
+        "",
+        f"- Primary key: {', '.join(f'`{name}`' for name in resource.primary_key)}",
+        f"- Page size: {sizes}",
+        "",
+        _table(("column", "Arrow type", "pandas dtype", "field in the API"), rows),
+    ]
+    if resource.filters:
+        filters = [
+            (f"`{each.name}`", f"`{each.api_name}`" if each.api_name else "", conditions(each))
+            for each in resource.filters
         ]
-    )
+        lines += ["", _table(("filter", "name in the API", ""), filters)]
+    return "\n".join(lines)
 
 
 def module_map() -> str:
