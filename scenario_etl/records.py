@@ -125,15 +125,11 @@ class RecordReader:
                 values = [apply_form(value, self._signed_urls, column.signed_url) for value in values]
             if not column.nullable and (nulls or "" in values):
                 raise ValueError
-            self._check_items(column, values)
+            if column.name == self._resource.exploded:
+                _check_items(values)
             return column.type.convert(values)
         except _DOES_NOT_FIT:
             self._explain(column, values, records)
-
-    def _check_items(self, column: Column, values: Records) -> None:
-        """Raise ValueError where an item that becomes a key is empty."""
-        if column.name == self._resource.exploded and any(isinstance(value, list) and "" in value for value in values):
-            raise ValueError
 
     def _explain(self, column: Column, values: Records, records: Records) -> NoReturn:
         """Raise SchemaError for the value that does not fit, which is found by converting one value at a time."""
@@ -141,7 +137,8 @@ class RecordReader:
             try:
                 if not column.nullable and value in (None, ""):
                     raise ValueError
-                self._check_items(column, [value])
+                if column.name == self._resource.exploded:
+                    _check_items([value])
                 column.type.convert([apply_form(value, self._signed_urls)])
             except _DOES_NOT_FIT:
                 self._reject(column.name, records, position, value, column.type.description)
@@ -194,6 +191,12 @@ class RecordReader:
                 return
             logger.warning("%s: field %s %s", self._resource.name, name, what)
         counter[name] += times
+
+
+def _check_items(values: Records) -> None:
+    """Raise ValueError if an item that becomes a key is empty."""
+    if any(isinstance(value, list) and "" in value for value in values):
+        raise ValueError
 
 
 def _known_names(resource: Resource) -> dict[str, set[str] | None]:

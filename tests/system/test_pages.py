@@ -14,6 +14,7 @@ import pytest
 
 import scenario_etl
 from scenario_etl import Emulator
+from scenario_etl.cli_options import FILTERS
 from tests.helpers import environment
 from tests.system.faults.modes import MODES
 
@@ -160,7 +161,10 @@ def test_the_options_are_those_of_the_command_line(command: str, tables: int) ->
         ["scenario-etl", command, "--help"], capture_output=True, text=True, check=True, env=environment()
     )
     listed = re.findall(r"^  (?:-\w, )?(--[a-z-]+)(?:[ /]+(--[a-z-]+))?", done.stdout, re.MULTILINE)
-    assert documented == {name for names in listed for name in names if name} - {"--help"}
+    options = {name for names in listed for name in names if name}
+    filters = {f"--{name.replace('_', '-')}" for name in FILTERS}
+    assert documented - filters == options - filters - {"--help"} | {"--include-personal", "--include-embedding"}
+    assert filters < options
 
 
 def test_the_table_of_faults_has_the_number_of_modes_of_each_family() -> None:

@@ -185,7 +185,7 @@ MUTATIONS = [
     Mutation("text of foreign files is checked", "lake_file", "            _check_text(self.uri, typed)\n", "            pass\n"),
     Mutation("5 optional fields are not missing", "records", " and not column.optional:", ":"),
     Mutation("4 links of a record are unique", "records", "rows if len(first) == rows.num_rows else rows.take(list(first.values()))", "rows"),
-    Mutation("5 a key of a link is not empty", "records", "if column.name == self._resource.exploded and any(", "if False and any("),
+    Mutation("5 a key of a link is not empty", "records", "    if any(isinstance(value, list)", "    if False and any(isinstance(value, list)"),
     Mutation("7 content has no permanent URL", "signed_urls", ' and kind == "thumbnail" else None', " else None"),
     Mutation("a condition needs its value", "filters", "if needs and true.isdisjoint(needs):", "if False:"),
     Mutation("signed URLs in JSON are no change", "column_types", 'pc.replace_substring_regex(texts, SIGNED_URL_IN_JSON, "null")', "texts"),
