@@ -4,17 +4,36 @@ from collections.abc import Iterator
 from copy import deepcopy
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from scenario_etl import scan
 from scenario_etl.errors import APIError, PaginationError, SchemaError
-from scenario_etl.resources import COLLECTIONS
+from scenario_etl.resources import resource_of
 from tests.helpers import RIGHT, answering, page, record
 
 CASES = 10_000
 REMOVED = "removed"
-PAGE = page(record(), record(id="c2", thumbnail=...), record(id="c3"), token="t")
+
+
+def nested(number: int) -> dict[str, Any]:
+    return {
+        "id": f"a{number}", "ownerId": "proj_1", "collectionIds": ["c1", "c2"], "tags": [],
+        "metadata": {"kind": "image", "modelId": "m", "input": {"deep": [1, {"x": None}]}}, "properties": {"size": 7},
+        "thumbnail": {"assetId": "t", "url": "https://cdn.example/assets-transform/t?Signature=s"},
+        "createdAt": "2026-04-22T08:57:03.106Z",
+    }  # fmt: skip
+
+
+PAGES = {
+    "collections": page(record(), record(id="c2", thumbnail=...), record(id="c3"), token="t"),
+    "assets": {"assets": [nested(1), nested(2)], "nextPaginationToken": "t"},
+    "collection_assets": {"assets": [nested(1), nested(2)], "nextPaginationToken": "t"},
+    "tags": {
+        "tags": [{"ownerId": "p", "tagName": name, "itemCount": 3} for name in "ab"], "nextPaginationToken": "t",
+    },
+}  # fmt: skip
 
 
 def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
@@ -56,17 +75,22 @@ values = st.one_of(
     st.lists(scalars, max_size=2),
     st.dictionaries(st.sampled_from([*RIGHT, "x"]), scalars, max_size=2),
 )
-mutations = st.lists(st.tuples(st.sampled_from(list(places(PAGE))), values), min_size=1, max_size=3)
 
 
-@settings(max_examples=CASES, suppress_health_check=list(HealthCheck))
-@given(mutations, st.booleans())
-def test_ten_thousand_nearly_right_pages_give_a_table_of_the_declared_schema_or_an_error(changes, strict: bool) -> None:
-    body = deepcopy(PAGE)
-    for path, value in changes:
+@pytest.mark.parametrize("name", PAGES)
+@settings(max_examples=CASES // len(PAGES), suppress_health_check=list(HealthCheck))
+@given(data=st.data(), strict=st.booleans())
+def test_ten_thousand_nearly_right_pages_give_a_table_of_the_declared_schema_or_an_error(
+    name: str, data, strict: bool
+) -> None:
+    body = deepcopy(PAGES[name])
+    mutation = st.tuples(st.sampled_from(list(places(body))), values)
+    for path, value in data.draw(st.lists(mutation, min_size=1, max_size=3)):
         document = mutated(body, path, deepcopy(value))
         body = document if not path else body
-    described = scan("collections", client=answering((200, {}, body), page(), attempts=1)[0], strict=strict)
+    resource = resource_of(name)
+    end = {resource.records_key: []}
+    described = scan(name, client=answering((200, {}, body), end, attempts=1)[0], strict=strict)
     try:
         table = described.to_arrow()
     except (SchemaError, APIError, PaginationError) as error:
@@ -74,6 +98,7 @@ def test_ten_thousand_nearly_right_pages_give_a_table_of_the_declared_schema_or_
         assert "\n" not in str(error)
     else:
         table.validate(full=True)
-        assert table.schema == COLLECTIONS.schema
-        assert table["id"].null_count == 0
-        assert len(set(table["id"].to_pylist())) == table.num_rows
+        assert table.schema == resource.schema
+        keys = list(zip(*(table[key].to_pylist() for key in resource.primary_key), strict=True))
+        assert all(all(key) for key in keys)
+        assert len(set(keys)) == table.num_rows
