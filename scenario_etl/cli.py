@@ -202,7 +202,7 @@ def show_changes(resource: str, lake: str, date: str | None, since: str | None, 
     runs = {run["date"]: run for run in read_history(lake, resource)}
     if day:
         if day not in runs:
-            raise no_snapshot(lake, resource, day, [*runs])
+            raise no_snapshot(lake, resource, day, [*runs], "omit --date for the counts of all dates")
         show_changed_rows(scenario_etl.changes(lake, resource, since=day, until=day), day, runs[day])
     elif max(runs) < first:
         write_stdout(f"no snapshot since {first}; the newest is of {max(runs)}")

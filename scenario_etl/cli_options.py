@@ -16,7 +16,8 @@ from scenario_etl.client import MAX_PAGES, Client
 from scenario_etl.errors import AuthError
 from scenario_etl.extract import Scan, scan
 from scenario_etl.filters import FLAG
-from scenario_etl.resources import RESOURCES
+from scenario_etl.redact import redact
+from scenario_etl.resources import RESOURCES, resource_of
 from scenario_etl.signed_urls import SignedURLs
 
 if TYPE_CHECKING:
@@ -128,7 +129,10 @@ def _with_options(command: Command, options: Any) -> Command:
     return command
 
 
-resource_argument = click.argument("resource", type=click.Choice(tuple(RESOURCES)), metavar="RESOURCE")
+resource_argument = click.argument(
+    "resource", metavar="RESOURCE", callback=lambda _context, _argument, name: resource_of(name).name,
+    shell_complete=lambda _context, _argument, start: [name for name in RESOURCES if name.startswith(start)],
+)  # fmt: skip
 traceback_option = click.option("-v", "--verbose", is_flag=True, help="Show the traceback of an error.")
 verbose_option = click.option("-v", "--verbose", is_flag=True, help="Log every request; show tracebacks.")
 connection_options = grouped(
@@ -228,8 +232,10 @@ def demo_api(connection: Connection) -> Generator["Emulator | None"]:
         try:
             yield api
         except AuthError as error:  # its key is right
-            projects = ", ".join(api.project_ids)
-            message = f"the demo team has no project of this id; set --project-id to one of {projects}"
+            project = redact(click.get_current_context().params["project_id"])
+            message = (
+                f"the demo team has no project '{project}'; set --project-id to one of: {', '.join(api.project_ids)}"
+            )
             raise AuthError(message, status=error.status) from error
 
 

@@ -39,7 +39,7 @@ class ConfigError(ScenarioError):
 
 
 class APIError(ScenarioError):
-    """The API returned a response that cannot be used; retrying does not help.
+    """A request to the API failed. Retrying does not help, except for the subclass TransientError.
 
     Attributes:
         status: HTTP status, None if there was no response.

@@ -99,9 +99,9 @@ def changes(
 
 
 def history(lake: str | os.PathLike[str], resource: str) -> pa.Table:
-    """Return the metadata of all runs of a lake, with one row per date, oldest first.
+    """Return one row per date with the metadata of its last run, oldest first.
 
-    It includes dates whose snapshot retention has removed, because the files of changes also contain the metadata.
+    Dates whose snapshots were removed by `keep` are included, because the files of changes contain the same metadata.
 
     Returns:
         `date`; the counts of the run `rows`, `pages`, `requests`, `retries` and `duplicates`, null without a snapshot;
@@ -219,13 +219,31 @@ def _history_of(run: _Run, total: str | None) -> dict[str, Any]:
 
 
 def no_snapshot(
-    lake: str | os.PathLike[str], resource: str, day: dt.date | None = None, dates: Sequence[dt.date] = ()
+    lake: str | os.PathLike[str],
+    resource: str,
+    day: dt.date | None = None,
+    dates: Sequence[dt.date] = (),
+    advice: str = "omit the date for the newest snapshot",
 ) -> ConfigError:
-    """Return what to raise for a lake without a snapshot of a day, None for any; `dates` are those that it has."""
+    """Return the error for a lake without a snapshot of a date, or of any date if `day` is None.
+
+    Args:
+        lake: The path or URI of the lake.
+        resource: The name of the resource.
+        day: The date.
+        dates: The dates that the lake has.
+        advice: What to do if no certain date is needed.
+
+    """
     if day and dates:
-        first, last = min(dates), max(dates)
-        others = f"{len(dates):,} dates, from {first} to {last}" if first < last else f"only {last}"
-        return ConfigError(f"{redact_uri(lake)} has no snapshot of {resource} for {day}; it has {others}")
+        before, after = [each for each in dates if each < day], [each for each in dates if each > day]
+        closest = [str(each) for each in (max(before, default=None), min(after, default=None)) if each]
+        found = (
+            f"dates are {' and '.join(closest)}; use one of them" if closest[1:] else f"date is {closest[0]}; use it"
+        )
+        return ConfigError(
+            f"{redact_uri(lake)} has no snapshot of {resource} for {day}; the closest {found}, or {advice}"
+        )
     return ConfigError(
         f"{redact_uri(lake)} has no snapshot of {resource}; check the path, or make one with `scenario-etl snapshot`"
     )

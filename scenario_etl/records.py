@@ -132,7 +132,7 @@ class RecordReader:
     def _reject_strictly(self, field: str, records: Records, position: int, problem: str) -> NoReturn:
         raise SchemaError(
             f"{self._resource.name}: record {self._name(records, position)} {problem} {self._redact(field)}; to accept "
-            "that, run without --strict (strict=True)"
+            "it, omit --strict (in Python, use strict=False)"
         )
 
     def _name(self, records: Records, position: int) -> str:

@@ -80,11 +80,12 @@ def fetch_thumbnails(urls: Iterable[object], *, side: int = SIDE, deadline: floa
     side = whole_number("side", side, 1, MAX_SIDE)
     deadline = number("deadline", deadline, 0, MAX_DEADLINE)
     if isinstance(urls, str):
-        raise ConfigError(f"urls must be an iterable of URLs, got {redact(repr(urls))}")
+        quoted = redact(repr(urls))
+        raise ConfigError(f"urls must be a list of URLs, got the string {quoted}; pass [{quoted}]")
     try:
         requested = list(urls)
     except TypeError:
-        raise ConfigError(f"urls must be an iterable of URLs, got {redact(repr(urls))}") from None
+        raise ConfigError(f"urls must be a list of URLs, got {redact(repr(urls))}") from None
     fetched = fetch_images((url for url in requested if isinstance(url, str)), side, deadline)
     images = [fetched.get(url) if isinstance(url, str) else None for url in requested]
     if problems := Counter(image for image in images if isinstance(image, str)):

@@ -146,11 +146,7 @@ def test_to_batches_gives_one_batch_a_page_as_they_arrive() -> None:
     ("resource", "arguments", "words"),
     [
         ("asset", {}, "'asset' is not a resource; use one of: collections"),
-        (
-            "collections",
-            {"colour": "red"},
-            "'colour' is not an argument or a filter of collections; its filters",
-        ),
+        ("collections", {"colour": "red"}, "unknown argument 'colour'; the filters of collections are: project_id"),
         ("collections", {"project_id": ""}, "project_id must be a string of 1 to 1,000 printable characters, got ''"),
         ("collections", {"project_id": 7}, "project_id must be a string of 1 to 1,000 printable characters, got 7"),
         ("collections", {"page_size": 0}, "page_size must be between 1 and 100, got 0"),

@@ -31,7 +31,7 @@ def test_the_demo_needs_no_account(run, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
-        (("export", "assets", "c.parquet"), 78, "error: invalid value for 'RESOURCE': 'assets' is not"),
+        (("export", "assets", "c.parquet"), 78, "error: 'assets' is not a resource; use one of: collections\n"),
         (("export", "collections", "c.parquet", "--colour", "red"), 2, "No such option"),
         (("export", "collections"), 2, "Missing argument"),
         (("export", "collections", "c.parquet", "--page-size", "0"), 78, "between 1 and 100, got 0"),
@@ -69,7 +69,9 @@ def test_a_wrong_key_is_one_request_exit_77_and_one_line_that_says_what_to_fix(r
 def test_the_demo_names_its_projects_where_another_is_requested(run) -> None:
     done = run("head", "collections", "--demo", "--project-id", "proj_x")
     assert (done.returncode, len(said(done.stderr))) == (77, 1)
-    assert re.search("no project of this id; set --project-id to one of proj_[^,]+, proj_", done.stderr)
+    assert re.search(
+        "the demo team has no project 'proj_x'; set --project-id to one of: proj_[^,]+, proj_", done.stderr
+    )
     assert "SCENARIO_SDK" not in done.stderr
 
 

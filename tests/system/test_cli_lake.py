@@ -46,17 +46,21 @@ def test_changes_say_which_snapshot_was_rejected_which_had_none_and_which_no_sna
     assert changes("--date", "2026-11-21").splitlines()[0].split() == ["change", "name", "changed_columns"]
 
 
-def test_a_date_without_a_snapshot_is_the_same_error_as_in_python_and_says_which_dates_there_are(
-    run, api, tmp_path: Path
-) -> None:
-    for number, dates in enumerate(("only 2026-11-21", "2 dates, from 2026-11-21 to 2026-11-22")):
-        assert run("snapshot", "collections", "lake", "--date", f"2026-11-2{number + 1}", api=api).returncode == 0
+def test_the_error_for_a_date_without_a_snapshot_names_the_closest_dates(run, api, tmp_path: Path) -> None:
+    closest = {
+        "2026-11-19": "date is 2026-11-19; use it",
+        "2026-11-22": "dates are 2026-11-19 and 2026-11-22; use one of them",
+        "2026-11-23": "dates are 2026-11-19 and 2026-11-22; use one of them",
+    }
+    for date, words in closest.items():
+        assert run("snapshot", "collections", "lake", "--date", date, api=api).returncode == 0
         with pytest.raises(ConfigError) as caught:
             read_snapshot(tmp_path / "lake", "collections", "2026-11-20")
-        message = f"has no snapshot of collections for 2026-11-20; it has {dates}"
-        assert str(caught.value) == f"{tmp_path}/lake {message}"
+        message = f"has no snapshot of collections for 2026-11-20; the closest {words}"
+        assert str(caught.value) == f"{tmp_path}/lake {message}, or omit the date for the newest snapshot"
         done = run("changes", "collections", "lake", "--date", "2026-11-20")
-        assert (done.returncode, said(done.stderr)) == (78, [f"error: lake {message}"])
+        assert done.returncode == 78
+        assert said(done.stderr) == [f"error: lake {message}, or omit --date for the counts of all dates"]
 
 
 def test_a_date_and_the_first_of_several_exclude_each_other(run, lake: Path) -> None:

@@ -174,9 +174,9 @@ def test_the_report_of_unknown_fields_is_bounded(caplog) -> None:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"name": ...}, "record c1 has no value for the field name; to accept that, run without --strict"),
+        ({"name": ...}, "record c1 has no value for the field name; to accept it, omit --strict"),
         ({"thumbnail": {"assetId": "a"}}, "record c1 has no value for the field thumbnail.url;"),
-        ({"colour": "red"}, "record c1 has the unknown field colour; to accept that, run without --strict"),
+        ({"colour": "red"}, "record c1 has the unknown field colour; to accept it, omit --strict"),
         ({"thumbnail": {"assetId": "a", "url": "u", "w": 1}}, "record c1 has the unknown field thumbnail.w;"),
     ],
 )
