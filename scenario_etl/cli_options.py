@@ -167,10 +167,13 @@ reading_options = grouped(
     ),
     click.option(
         "--deadline", type=click.FloatRange(0, min_open=True), default=300.0, show_default=True, metavar="SECONDS",
-        help="Seconds from the first attempt of a request, or of an upload, to the start of the last.",
+        help="Time limit in seconds for retries: no attempt of a request or upload starts later than this after the "
+        "first one.",
     ),
     click.option("--strict", is_flag=True, help="Fail if a field is missing or unknown, instead of logging a warning."),
-    click.option("--progress/--no-progress", default=None, help="Show a progress bar. Default: on a terminal."),
+    click.option(
+        "--progress/--no-progress", default=None, help="Show a progress bar. Default: only if stderr is a terminal."
+    ),
 )  # fmt: skip
 output_options = grouped(
     Outputs,
@@ -187,7 +190,10 @@ publishing_options = grouped(
         "--max-shrink", type=click.FloatRange(0, 1), default=0.5, show_default=True, metavar="FRACTION",
         help="Maximum fraction of the rows of the last snapshot that may be missing.",
     ),
-    click.option("--accept-shrink", is_flag=True, help="Publish even if more rows are missing."),
+    click.option(
+        "--accept-shrink", is_flag=True,
+        help="Publish even if more rows are missing than --max-shrink allows, or all of them.",
+    ),
     click.option("--accept-scope", is_flag=True, help="Publish even if the base URL, project or filters have changed."),
     click.option(
         "--max-lookups", type=click.IntRange(0), default=200, show_default=True, metavar="N",

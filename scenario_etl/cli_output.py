@@ -161,7 +161,7 @@ def count_of(number: int, one: str, many: str) -> str:
 def summary(report: ScanReport) -> str:
     """Return a finished run in one line."""
     retries = count_of(report.retries, "retry", "retries")
-    waited = f", {retries}, {report.seconds_waited:.0f} s waited" if report.seconds_waited else ""
+    waited = f", {retries}, waited {report.seconds_waited:.0f} s" if report.seconds_waited else ""
     dropped = f", {count_of(report.duplicates, 'duplicate', 'duplicates')} dropped" if report.duplicates else ""
     return (
         f"{report.path}: {report.rows:,} {report.resource}, {report.bytes or 0:,} bytes; "
@@ -214,7 +214,9 @@ def _check_outside(outputs: Iterable[str], lake: str) -> None:
     for name in outputs:
         output_store, place = filesystem(name)
         if output_store.type_name == store.type_name and f"{place}/".startswith(f"{folder}/"):
-            raise ConfigError(f"{redact_uri(name)} is in the lake; write the report and the metrics to another folder")
+            raise ConfigError(
+                f"{redact_uri(name)} is in the lake; write the JSON report and the metrics to another folder"
+            )
 
 
 def describe_failure(error: BaseException) -> tuple[int, str]:
@@ -230,7 +232,9 @@ def describe_failure(error: BaseException) -> tuple[int, str]:
             return code, "terminated by a signal"
         case OSError():
             return DestinationError.exit_code, error.strerror or str(error)
-    message = f"internal error, please report it (-v shows where): {type(error).__name__}: {error}"
+    message = (
+        f"internal error; please report it with the traceback (run again with -v): {type(error).__name__}: {error}"
+    )
     return INTERNAL, message
 
 

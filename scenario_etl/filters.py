@@ -77,9 +77,9 @@ def query_for(resource: str, filters: Sequence[Filter], values: Mapping[str, obj
 def _check_names(resource: str, filters: Iterable[Filter], names: Collection[str]) -> None:
     declared = [each.name for each in filters]
     if unknown := [name for name in sorted(names) if name not in declared]:
-        filters = f"the filters of {resource} are: {', '.join(declared)}" if declared else f"{resource} has no filters"
+        known = f"the filters of {resource} are: {', '.join(declared)}" if declared else f"{resource} has no filters"
         arguments = "arguments" if len(unknown) > 1 else "argument"
-        raise ConfigError(f"unknown {arguments} {', '.join(map(repr, unknown))}; {filters}")
+        raise ConfigError(f"unknown {arguments} {', '.join(map(repr, unknown))}; {known}")
 
 
 def _check_companions(each: Filter, names: Collection[str]) -> None:

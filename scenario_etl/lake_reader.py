@@ -71,7 +71,13 @@ def changes(
     since: dt.date | str | None = None,
     until: dt.date | str | None = None,
 ) -> pa.Table:
-    """Return the rows that changed from `since` to `until`, inclusive; None means no limit.
+    """Return the rows that changed from `since` to `until`, inclusive.
+
+    Args:
+        lake: Folder, or URI of a prefix in an object store.
+        resource: Name of the resource, such as "collections".
+        since: First date; None for no limit.
+        until: Last date; None for no limit.
 
     Returns:
         One row per change, oldest first: `snapshot_date`, `change` ("added", "updated" or "deleted"), `changed_columns`
@@ -81,9 +87,9 @@ def changes(
     Raises:
         ConfigError: An argument is not valid, or the lake has no snapshot of the resource.
         DestinationError: The lake cannot be read.
-        TransientError: The files of the newest date come from two runs, of which one may be running, or the object
-            store is unavailable.
-        SchemaError: The files of an earlier date come from two runs, or a file is missing or not valid.
+        TransientError: The files of the newest date were written by different runs, one of which may still be in
+            progress, or the object store is unavailable.
+        SchemaError: The files of an earlier date were written by different runs, or a file is missing or not valid.
 
     """
     described = resource_of(resource)
@@ -103,6 +109,10 @@ def history(lake: str | os.PathLike[str], resource: str) -> pa.Table:
 
     Dates whose snapshots were removed by `keep` are included, because the files of changes contain the same metadata.
 
+    Args:
+        lake: Folder, or URI of a prefix in an object store.
+        resource: Name of the resource, such as "collections".
+
     Returns:
         `date`; the counts of the run `rows`, `pages`, `requests`, `retries` and `duplicates`, null without a snapshot;
         `previous_date`, null for the first snapshot; `added`, `updated` and `deleted`; and `rejected`, whether the
@@ -111,9 +121,9 @@ def history(lake: str | os.PathLike[str], resource: str) -> pa.Table:
     Raises:
         ConfigError: An argument is not valid, or the lake has no snapshot of the resource.
         DestinationError: The lake cannot be read.
-        TransientError: The files of the newest date come from two runs, of which one may be running, or the object
-            store is unavailable.
-        SchemaError: The files of an earlier date come from two runs, or a file is missing or not valid.
+        TransientError: The files of the newest date were written by different runs, one of which may still be in
+            progress, or the object store is unavailable.
+        SchemaError: The files of an earlier date were written by different runs, or a file is missing or not valid.
 
     """
     return pa.Table.from_pylist(list(read_history(lake, resource)), schema=HISTORY)
@@ -174,8 +184,8 @@ def _runs(
 
     Raises:
         ConfigError: There are no files, unless `may_be_empty`.
-        TransientError: The files of the newest date come from two runs.
-        SchemaError: The files of an earlier date come from two runs.
+        TransientError: The files of the newest date were written by different runs.
+        SchemaError: The files of an earlier date were written by different runs.
 
     """
     snapshot_dates, changes_dates = tables.snapshots.dates(), tables.changes.dates()
@@ -193,7 +203,7 @@ def _runs(
 
 
 def _check_run(run: _Run, before: dt.date | None) -> None:
-    """Raise an error if the files of a date come from two runs, or do not follow the changes of the date before."""
+    """Raise an error if different runs wrote the files of a date, or they do not follow the date before."""
     if run.snapshot and run.changes and not is_same_run(run.snapshot, run.changes):
         raise _mismatch(f"{run.changes.uri} and {run.snapshot.uri} come from different runs", run)
     if run.changes and not is_next_run(run.changes, before):
@@ -245,7 +255,7 @@ def no_snapshot(
             f"{redact_uri(lake)} has no snapshot of {resource} for {day}; the closest {found}, or {advice}"
         )
     return ConfigError(
-        f"{redact_uri(lake)} has no snapshot of {resource}; check the path, or make one with `scenario-etl snapshot`"
+        f"{redact_uri(lake)} has no snapshot of {resource}; check the path, or add one with `scenario-etl snapshot`"
     )
 
 
@@ -253,8 +263,8 @@ def _mismatch(problem: str, run: _Run) -> TransientError | SchemaError:
     """Return what to raise for two files that do not belong together; the next snapshot corrects the newest date."""
     if run.is_newest:
         return TransientError(
-            f"{problem}; a run may be publishing them now: try again later; otherwise, the next snapshot writes the "
-            "changes of the newest date again"
+            f"{problem}; another run may be writing them; try again later. If the error persists, run `scenario-etl "
+            "snapshot`, which rewrites the changes of the newest date"
         )
     return SchemaError(f"{problem}; a file of the lake is missing or was replaced: restore it")
 

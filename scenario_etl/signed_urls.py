@@ -68,7 +68,7 @@ def signed_url_expiry(urls: Any) -> Any:
         of timestamp[us, UTC]. It is None or null if the URL is not signed or its policy cannot be read.
 
     Raises:
-        ConfigError: The argument has another type.
+        ConfigError: The argument has a different type.
 
     >>> signed_url_expiry("https://cdn.example/thumbnails/asset_1") is None
     True

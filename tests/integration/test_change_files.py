@@ -40,7 +40,9 @@ def test_a_snapshot_without_its_changes_is_an_error(lake: Path) -> None:
     for day in DAYS[:3]:
         take(lake, day, record(id="c1"), record(id=day))
     shutil.rmtree(lake / "collections_changes" / f"snapshot_date={DAYS[2]}")
-    with pytest.raises(TransientError, match="has no file of changes; a run may be publishing them now"):
+    with pytest.raises(
+        TransientError, match="has no file of changes; another run may be writing them; try again later"
+    ):
         changes(lake, "collections")
     assert history(lake, "collections").num_rows == 3
     shutil.rmtree(lake / "collections_changes" / f"snapshot_date={DAYS[1]}")

@@ -95,7 +95,7 @@ def test_tokens_are_percent_encoded_and_everything_else_stays() -> None:
 def test_a_token_seen_before_ends_in_an_error(tokens: str) -> None:
     error = failure(*(page(1, token=token) for token in tokens))
     assert type(error) is PaginationError
-    assert f"the token 'a' of page {len(tokens)} repeats" in str(error)
+    assert f"page {len(tokens)} has the same next-page token 'a' as an earlier page" in str(error)
 
 
 def test_nine_consecutive_empty_pages_are_skipped_and_ten_are_an_error() -> None:

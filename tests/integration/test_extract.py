@@ -151,8 +151,8 @@ def test_to_batches_gives_one_batch_a_page_as_they_arrive() -> None:
         ("collections", {"project_id": 7}, "project_id must be a string of 1 to 1,000 printable characters, got 7"),
         ("collections", {"page_size": 0}, "page_size must be between 1 and 100, got 0"),
         ("collections", {"page_size": 101}, "page_size must be between 1 and 100, got 101"),
-        ("collections", {"page_size": "10"}, "page_size must be a whole number, got '10'"),
-        ("collections", {"page_size": True}, "page_size must be a whole number, got True"),
+        ("collections", {"page_size": "10"}, "page_size must be an integer, got '10'"),
+        ("collections", {"page_size": True}, "page_size must be an integer, got True"),
     ],
 )
 def test_a_wrong_argument_is_refused_when_the_scan_is_described(resource, arguments, words) -> None:

@@ -45,7 +45,7 @@ def test_an_internal_error_is_in_the_report_and_the_metrics(tmp_path: Path, monk
     CliRunner().invoke(cli, ["export", "collections", "c.parquet", "--demo", *outputs])
     report = json.loads((tmp_path / "report.json").read_text())
     assert (report["succeeded"], report["exit_code"]) == (False, 70)
-    assert report["message"].startswith("internal error, please report it")
+    assert report["message"].startswith("internal error; please report it with the traceback (run again with -v): ")
     assert 'scenario_etl_last_exit_code{resource="collections"} 70' in (tmp_path / "metrics").read_text()
 
 

@@ -234,7 +234,7 @@ def test_rejected_snapshots_are_highlighted() -> None:
     rejected_once, all_well = (
         charts.growth(history(rejected=rejected)) for rejected in (history()["rejected"], [False] * 9)
     )
-    assert [text.get_text() for text in rejected_once.legends[0].get_texts()] == ["rejected by the guard"]
+    assert [text.get_text() for text in rejected_once.legends[0].get_texts()] == ["rejected snapshot"]
     assert all_well.legends == []
 
 
@@ -260,7 +260,7 @@ def test_with_more_than_90_snapshots_each_bar_is_a_week() -> None:
          "rejected": False},
     )  # fmt: skip
     figure = charts.daily_changes(year)
-    assert figure.axes[0].get_ylabel() == "changed per week"
+    assert figure.axes[0].get_ylabel() == "changed collections per week"
     assert charts.title_of(figure) == "13 weeks have the most changes: 7 collections each"
 
 

@@ -126,7 +126,7 @@ def test_filters_that_need_different_orders_are_refused() -> None:
 
 def test_an_unknown_filter_is_refused_with_those_that_there_are() -> None:
     assert refused(dtype="x").startswith("unknown argument 'dtype'; the filters of assets are: project_id, ")
-    with pytest.raises(ConfigError, match="^unknown arguments 'bar', 'foo'; teams has no filters$"):
+    with pytest.raises(ConfigError, match=r"^unknown arguments 'bar', 'foo'; teams has no filters$"):
         query_for("teams", (), {"foo": "y", "bar": "y"})
 
 
