@@ -44,7 +44,7 @@ from tests.helpers import answering, failure, page, pages
         {"requests_per_minute": -1},
     ],
 )
-def test_a_wrong_argument_is_refused_before_any_request_without_showing_secrets(arguments) -> None:
+def test_a_wrong_argument_is_rejected_before_any_request_without_showing_secrets(arguments) -> None:
     complete = (
         arguments if {"bearer_token", "api_key"} & set(arguments) else {"api_key": "k", "api_secret": "s"} | arguments
     )

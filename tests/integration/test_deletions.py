@@ -182,10 +182,10 @@ def test_more_missing_rows_than_the_limit_are_read_in_a_second_read(lake: Path) 
 
     with MovingList(many(10), [cut, lambda records: records.extend(many(3))]) as api:
         report = take_from(lake, DAYS[1], api, page_size=5, max_lookups=2)
-        listings = [path for path in requests_but_projects(api) if "/collections/" not in path]
+        lists = [path for path in requests_but_projects(api) if "/collections/" not in path]
     assert sorted(ids(lake, DAYS[1])) == [f"c{number}" for number in range(10)]
     assert (report.recovered, report.deleted, report.unverified) == (3, 0, 0)
-    assert len(listings) > 2
+    assert len(lists) > 2
 
 
 def test_rows_missing_from_a_second_read_are_looked_up_to_the_limit_and_unverified_beyond_it(lake: Path) -> None:

@@ -33,7 +33,7 @@ DAY = dt.date(2026, 11, 23)
         ({"now": dt.datetime(2026, 11, 23)}, "now must be a datetime with a time zone, got datetime"),
     ],
 )
-def test_a_wrong_argument_is_refused_at_once_and_quoted(arguments: dict[str, Any], message: str) -> None:
+def test_a_wrong_argument_is_rejected_at_once_and_quoted(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Emulator(**arguments)
 
@@ -48,7 +48,7 @@ def test_a_wrong_argument_is_refused_at_once_and_quoted(arguments: dict[str, Any
         ((10**6, DAY), "count must be an integer between 0 and 739,942, got 1000000"),
     ],
 )
-def test_wrong_days_are_refused_before_the_first_is_used(arguments: tuple[Any, Any], message: str) -> None:
+def test_wrong_days_are_rejected_before_the_first_is_used(arguments: tuple[Any, Any], message: str) -> None:
     api = Emulator(1)
     with pytest.raises(ValueError, match=message):
         api.days(*arguments)

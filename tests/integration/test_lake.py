@@ -34,7 +34,7 @@ def test_a_filesystem_without_locks_works_with_a_warning(lake: Path, monkeypatch
 # Dates
 
 
-def test_a_date_after_tomorrow_is_refused(lake: Path) -> None:
+def test_a_date_after_tomorrow_is_rejected(lake: Path) -> None:
     for day in (TODAY + dt.timedelta(days=2), "2062-11-24", "9999-12-31"):
         with pytest.raises(ConfigError, match="date must not be after tomorrow"):
             take(lake, day, record())
@@ -65,7 +65,7 @@ def test_the_error_of_a_lake_with_a_snapshot_of_tomorrow_says_so_and_what_to_do(
 
 
 @pytest.mark.parametrize("date", [pd.NaT, float("nan"), 20261101, b"2026-11-01", ["2026-11-01"], "", "2026-11-31"])
-def test_a_value_that_is_not_a_date_is_refused(lake: Path, date) -> None:
+def test_a_value_that_is_not_a_date_is_rejected(lake: Path, date) -> None:
     with pytest.raises(ConfigError, match="is not a date; use YYYY-MM-DD"):
         take(lake, date, record())
     assert API.requests == []
@@ -81,7 +81,7 @@ def test_a_value_that_is_not_a_date_is_refused(lake: Path, date) -> None:
      {"max_lookups": 1.5}, {"max_lookups": None}, {"lock_timeout": "1"}, {"lock_timeout": float("inf")},
      {"lock_timeout": float("nan")}, {"lock_timeout": 10**30}],
 )  # fmt: skip
-def test_a_number_of_the_wrong_kind_is_refused(lake: Path, arguments) -> None:
+def test_a_number_of_the_wrong_kind_is_rejected(lake: Path, arguments) -> None:
     (name,) = arguments
     with pytest.raises(ConfigError, match=f"^{name} must be "):
         take(lake, DAYS[0], record(), **arguments)

@@ -39,7 +39,7 @@ def test_two_ids_that_python_hashes_alike_are_two_rows(ids: list[str]) -> None:
     assert described.report.duplicates == 1
 
 
-def test_the_report_tells_what_happened(connect) -> None:
+def test_the_report_describes_the_run(connect) -> None:
     with Emulator(250, faults=[None, Fault(status=429, headers={"Retry-After": "12"})]) as api:
         described = scan("collections", client=connect(api))
         described.to_arrow()

@@ -22,7 +22,7 @@ from tests.lakes import API, DAYS, connected, take
         ({"project_id": "project"}, {"project_id": "other"}, "project_id proj_.*project_id proj_"),
     ],
 )
-def test_a_run_of_another_project_is_refused_before_the_first_request(lake: Path, first, second, named: str) -> None:
+def test_a_run_of_another_project_is_rejected_before_the_first_request(lake: Path, first, second, named: str) -> None:
     projects = {"project": API.project_ids[0], "other": API.project_ids[1]}
     first, second = ({name: projects[value] for name, value in each.items()} for each in (first, second))
     rows = [record(id=f"c{number}", ownerId=API.project_ids[number % 2]) for number in range(6)]

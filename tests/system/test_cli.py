@@ -239,14 +239,14 @@ def test_secrets_can_be_mounted_as_files(run, api, tmp_path: Path) -> None:
     assert "cannot read the file in SCENARIO_SDK_API_SECRET_FILE" in lost.stderr
 
 
-def test_an_export_can_make_urls_durable(run, api, tmp_path: Path) -> None:
+def test_an_export_can_make_urls_permanent(run, api, tmp_path: Path) -> None:
     assert run("export", "collections", "c.parquet", "--signed-urls", "public", api=api).returncode == 0
     urls = pq.read_table(tmp_path / "c.parquet")["thumbnail_url"].drop_null().to_pylist()
     assert urls
     assert all("/thumbnails/asset_" in url and "?" not in url for url in urls)
 
 
-def test_a_home_folder_is_expanded_and_a_dash_is_refused(run, api, tmp_path: Path) -> None:
+def test_a_home_folder_is_expanded_and_a_dash_is_rejected(run, api, tmp_path: Path) -> None:
     done = run("export", "collections", "~/c.parquet", "--report", "-", api=api, HOME=str(tmp_path))
     assert (done.returncode, json.loads(done.stdout)["path"]) == (0, str(tmp_path / "c.parquet"))
     assert (tmp_path / "c.parquet").exists()

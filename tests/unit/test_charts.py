@@ -297,7 +297,7 @@ def test_signatures_show_the_parameters() -> None:
     assert list(inspect.signature(charts.activity).parameters) == ["changes", "names", "width"]
 
 
-def test_a_sheet_with_another_number_of_images_than_collections_is_refused() -> None:
+def test_a_sheet_with_another_number_of_images_than_collections_is_rejected() -> None:
     for images in ([None] * 7, [None] * 9, []):
         with pytest.raises(ConfigError, match=f"one image for each collection, got {len(images)} images for 8 coll"):
             charts.contact_sheet(collections(), images)

@@ -106,7 +106,7 @@ def test_each_declared_filter_has_an_option() -> None:
     assert cli_options.FILTERS.keys() == declared
 
 
-def test_a_filter_that_the_resource_does_not_declare_is_refused(filter_command) -> None:
+def test_a_filter_that_the_resource_does_not_declare_is_rejected(filter_command) -> None:
     command, received = filter_command
     run(command, "--owner-id", "proj_1")
     with pytest.raises(ConfigError, match="owner_id"):

@@ -63,7 +63,7 @@ class TestEveryResource:
         assert [str(kind) for kind in frame.dtypes] == [DTYPES[column.type] for column in resource.columns]
         assert f"{resource.path}?pageSize={resource.page_sizes[1]}" in adapter.requests[0].url
 
-    def test_an_empty_listing_has_the_same_types(self, resource: Resource) -> None:
+    def test_an_empty_list_has_the_same_types(self, resource: Resource) -> None:
         frame = scan(resource.name, client=answering({resource.records_key: []})[0]).to_pandas()
         assert [str(kind) for kind in frame.dtypes] == [DTYPES[column.type] for column in resource.columns]
 

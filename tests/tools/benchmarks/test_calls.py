@@ -39,14 +39,14 @@ def calls(pages: int, use: Callable[[Scan], object]) -> Counter[str]:
 
 
 @pytest.mark.parametrize(
-    ("use", "most_calls"),  # of our own Python functions, for a page of 100 records
+    ("use", "max_calls"),  # of our own Python functions, for a page of 100 records
     [(lambda scan: list(scan.to_batches()), 100), (Scan.to_arrow, 30)],  # 74 and 18 when this was written
     ids=["page by page", "gathered"],
 )
-def test_a_page_of_a_hundred_records_costs_a_bounded_number_of_calls(use, most_calls: int) -> None:
+def test_a_page_of_a_hundred_records_costs_a_bounded_number_of_calls(use, max_calls: int) -> None:
     few, many = calls(1, use), calls(1 + PAGES, use)
     ours = {name: (many[name] - few[name]) / PAGES for name in many if "scenario_etl" in name}
-    assert sum(ours.values()) < most_calls, ours
+    assert sum(ours.values()) < max_calls, ours
     assert sum(ours.values()) > 5
 
 
