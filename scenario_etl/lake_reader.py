@@ -94,6 +94,8 @@ def changes(
     """
     described = resource_of(resource)
     first, last = as_date(since) or dt.date.min, as_date(until) or dt.date.max
+    if last < first:
+        raise ConfigError(f"since must not be after until, got {first} and {last}")
     tables = LakeTables.of(lake, described)
     found = [_with_date(dt.date.min, changes_schema(described).empty_table())]
     for run in _runs(tables, first, last):
@@ -207,6 +209,9 @@ def _check_run(run: _Run, before: dt.date | None) -> None:
     if run.snapshot and run.changes and not is_same_run(run.snapshot, run.changes):
         raise _mismatch(f"{run.changes.uri} and {run.snapshot.uri} come from different runs", run)
     if run.changes and not is_next_run(run.changes, before):
+        previous = footers.date(run.changes.footer, "previous_date")
+        if previous and before and previous > before:
+            raise _mismatch(f"the changes of {previous} are missing, and {run.changes.uri} follows them", run)
         raise _mismatch(f"{run.changes.uri} does not follow the changes of {before}", run)
 
 

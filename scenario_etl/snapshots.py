@@ -9,10 +9,12 @@ import logging
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from glob import glob
 from time import monotonic
 from typing import Any
 
 import pyarrow as pa
+from pyarrow.fs import LocalFileSystem
 
 from scenario_etl.arguments import flag, number, whole_number
 from scenario_etl.client import MAX_PAGES, Client
@@ -27,7 +29,7 @@ from scenario_etl.run import ScanReport, connected
 from scenario_etl.schema import Resource
 from scenario_etl.signed_urls import SignedURLs
 from scenario_etl.snapshot_run import Options, Published, Source, publish
-from scenario_etl.stores import redact_uri
+from scenario_etl.stores import filesystem, redact_uri
 from scenario_etl.thumbnails import check_pillow
 
 MAX_LOOKUPS = 200
@@ -167,12 +169,20 @@ def snapshot(
         keep=None if keep is None else whole_number("keep", keep, 1),
         thumbnails=_check_thumbnails(thumbnails, signed_urls, described.resource),
     )
+    _check_lake(lake)
     lock_timeout = number("lock_timeout", lock_timeout, 0, MAX_LOCK_TIMEOUT)
     with connected(client) as api, locked(lake, resource, lock_timeout):
         tables = LakeTables.of(lake, described.resource, api.deadline)
         source = Source(described.resource, described.query, described.options, api)
         report = _finish(publish(source, tables, options), tables, options)
     return replace(report, scan=replace(report.scan, seconds=round(monotonic() - started, 3)))
+
+
+def _check_lake(lake: str | os.PathLike[str]) -> None:
+    """Raise ConfigError for the folder of a table, because a reader of the table would read a lake in it as well."""
+    store, folder = filesystem(lake)
+    if isinstance(store, LocalFileSystem) and glob("snapshot_date=*", root_dir=folder):
+        raise ConfigError(f"{redact_uri(lake)} is a table of a lake; use the folder of the lake, which contains it")
 
 
 def _check_thumbnails(thumbnails: object, signed_urls: SignedURLs, resource: Resource) -> bool:

@@ -33,6 +33,7 @@ def test_an_interrupt_leaves_the_old_file_and_no_debris_and_is_in_the_report(
     assert "Traceback" not in rest
     assert (old.read_bytes(), os.listdir(old.parent)) == (OLD, ["collections.parquet"])
     message = "interrupted" if number == signal.SIGINT else "terminated by a signal"
+    assert f"error: {message}\n" in rest
     assert json.loads(report.read_text()) == {
         "succeeded": False, "resource": "collections", "exit_code": 128 + number, "message": message,
     }  # fmt: skip

@@ -341,3 +341,11 @@ def test_headers_and_cookies_of_the_session_are_redacted() -> None:
     session.cookies.set("sid", "cookie-of-mine")
     with pytest.raises(ScenarioError, match=r"bad \*\*\* and \*\*\*, Accept application/json"):
         scan("collections", client=client).to_arrow()
+
+
+def test_an_empty_file_of_a_secret_is_named(monkeypatch, tmp_path) -> None:
+    monkeypatch.setenv("SCENARIO_SDK_API_KEY", "key")
+    monkeypatch.setenv("SCENARIO_SDK_API_SECRET_FILE", str(tmp_path / "secret"))
+    (tmp_path / "secret").write_text("\n")
+    with pytest.raises(ConfigError, match="the file that SCENARIO_SDK_API_SECRET_FILE names is empty"):
+        Client()
