@@ -1,4 +1,4 @@
-"""Scenario's collections as a pandas DataFrame, an Arrow stream or Parquet: complete, typed, or a clear error.
+"""Load the collections of a Scenario team into pandas, Arrow or Parquet, with complete and type-checked results.
 
 extract_collections() returns a DataFrame, export_collections(path) writes a Parquet file, and scan("collections") reads
 page by page. snapshot("collections", lake) adds the current rows to a lake, which read_snapshot, changes and history

@@ -11,9 +11,9 @@ MAX_TEXT_LENGTH = 1000  # characters
 
 
 def whole_number(name: str, value: object, minimum: int, maximum: int | None = None) -> int:
-    """Return a whole number between two bounds, inclusive."""
+    """Return an integer between two bounds, inclusive."""
     if not isinstance(value, Integral) or isinstance(value, bool):
-        raise _wrong(name, "a whole number", value)
+        raise _wrong(name, "an integer", value)
     _check_bounds(name, value, minimum, maximum)
     return int(value)
 

@@ -135,10 +135,14 @@ def _variable_or_file(name: str) -> str | None:
         return value
     try:
         with Path(path).open("rb") as file:
-            return file.read(MAX_SECRET_BYTES).decode("utf-8-sig").strip()
+            value = file.read(MAX_SECRET_BYTES).decode("utf-8-sig").strip()
     except (OSError, ValueError) as error:  # without the path, which may be the secret itself
         reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
         problem = f"cannot read the file in {name}_FILE: {reason}; set the variable to a path, not to the secret itself"
+    else:
+        if value:
+            return value
+        problem = f"the file that {name}_FILE names is empty; write the secret to it"
     raise ConfigError(problem)  # without the first error, which contains the path
 
 

@@ -44,7 +44,7 @@ def complete_changes(tables: LakeTables, dates: Sequence[dt.date], deadline: flo
     Args:
         tables: The tables of the lake.
         dates: The dates of the snapshots, oldest first.
-        deadline: Seconds from the first attempt of an upload to the start of the last one.
+        deadline: Time limit in seconds for retries: no attempt of an upload starts later than this after the first.
 
     Raises:
         SchemaError: Retention has removed the snapshot that the newest one was compared with.

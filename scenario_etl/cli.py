@@ -32,6 +32,7 @@ from scenario_etl.cli_options import (
 )
 from scenario_etl.cli_output import (
     CHANGES,
+    EXIT_CODES,
     Outputs,
     change_counts,
     count_of,
@@ -55,33 +56,18 @@ from scenario_etl.thumbnails import check_pillow
 CHECK = Reading(
     page_size=1, max_pages=1, requests_per_minute=0, attempts=1, deadline=300.0, strict=False, progress=False
 )  # fmt: skip
-EXIT_CODES = """\b
-Exit codes:
-  0    success
-  2    usage error, such as an unknown option or a missing argument
-  65   the data is not valid, or too many rows are missing
-  69   the response of the API is not valid; retrying does not help
-  70   internal error
-  74   a file or a lake cannot be written or read
-  75   temporary failure, or another run has locked the lake; run again later
-  77   the API rejected the credentials
-  78   a credential is missing, or a value is not valid
-  129  the terminal was closed (SIGHUP)
-  130  interrupted (Ctrl-C)
-  141  stdout was closed by its reader
-  143  terminated (SIGTERM)
-"""
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}, epilog=EXIT_CODES)
 @click.version_option(package_name="scenario-etl")
 def cli() -> None:
-    """Export Scenario collections to Parquet: complete and typed, or a clear error.
+    """Export Scenario collections to Parquet.
 
     \b
     Credentials are read from the environment:
       SCENARIO_SDK_API_KEY and SCENARIO_SDK_API_SECRET, or SCENARIO_SDK_JWT
-      SCENARIO_SDK_API_KEY_FILE and SCENARIO_SDK_API_SECRET_FILE: files with them
+      SCENARIO_SDK_API_KEY_FILE and SCENARIO_SDK_API_SECRET_FILE:
+        paths of files that contain the key and the secret
 
     \b
     Without an account:
@@ -134,7 +120,7 @@ def add_snapshot(
     *, resource: str, lake: str, publishing: Publishing, signed_urls: SignedURLs, outputs: Outputs,
     filters: dict[str, Any], reading: Reading, connection: Connection,
 ) -> None:  # fmt: skip
-    """Save all records of RESOURCE as today's snapshot in LAKE, with the changes since the previous one.
+    """Add a snapshot of RESOURCE to LAKE: all records, and the changes since the previous snapshot.
 
     LAKE is a folder, or the URI of a prefix in an object store. A second run on the same day replaces the snapshot. A
     snapshot in which too many rows are missing is not published (exit code 65).
@@ -145,7 +131,7 @@ def add_snapshot(
     """
     days = publishing.days
     if days and not connection.demo:
-        raise click.UsageError("--days simulates history; use it with --demo")
+        raise click.UsageError("--days requires --demo")
     reading = replace(reading, requests_per_minute=0) if days else reading
     start_logging(connection.log_format, connection.verbose)
     with (
@@ -205,10 +191,10 @@ def show_changes(resource: str, lake: str, date: str | None, since: str | None, 
     runs = {run["date"]: run for run in read_history(lake, resource)}
     if day:
         if day not in runs:
-            raise no_snapshot(lake, resource, day, [*runs])
+            raise no_snapshot(lake, resource, day, [*runs], "omit --date for the counts of all dates")
         show_changed_rows(scenario_etl.changes(lake, resource, since=day, until=day), day, runs[day])
     elif max(runs) < first:
-        write_stdout(f"no snapshot since {first}; the newest is of {max(runs)}")
+        write_stdout(f"no snapshot since {first}; the newest one is from {max(runs)}")
     else:
         write_stdout(f"{'date':10} {'added':>9} {'updated':>9} {'deleted':>9}")
         for each in sorted(runs):
@@ -216,15 +202,15 @@ def show_changes(resource: str, lake: str, date: str | None, since: str | None, 
                 write_stdout(f"{each} {change_counts(runs[each])}")
 
 
-@cli.command(name="report", short_help="Write an HTML page about a lake of collections.")
+@cli.command(name="report", short_help="Write an HTML report about a lake of collections.")
 @click.argument("lake", type=PATH)
 @click.argument("destination", type=PATH)
 @traceback_option
 def report_lake(lake: str, destination: str, verbose: bool) -> None:
-    """Write an HTML page about the snapshots of collections in LAKE to DESTINATION, in a single file.
+    """Write an HTML report about the snapshots of collections in LAKE to DESTINATION, in a single file.
 
-    It has totals, growth, changes, thumbnails of the most recently updated collections, and the history of runs. Needs
-    the extra `report`.
+    It has totals, growth, changes, thumbnails of the most recently updated collections, and the history of runs.
+    Requires the `report` extra.
 
     \b
       scenario-etl report /data/lake report.html
@@ -238,7 +224,8 @@ def report_lake(lake: str, destination: str, verbose: bool) -> None:
     if os.path.splitext(destination)[1].lower() not in {".html", ".htm"}:
         raise ConfigError(f"DESTINATION must end in .html or .htm, got {redact_uri(destination)}")
     runs = write_report(lake, destination)
-    logger.info("%s: %s of collections; open it in a browser", redact_uri(destination), count_of(runs, "run", "runs"))
+    history = count_of(runs, "run", "runs")
+    logger.info("wrote %s with the history of %s; open it in a browser", redact_uri(destination), history)
 
 
 @cli.command(short_help="Show the first rows of a resource.")
@@ -291,7 +278,12 @@ def resources(resource: str | None) -> None:
 
 @cli.command(short_help="Serve the built-in emulator of the API.")
 @click.option(
-    "--port", type=click.IntRange(0, 65535), default=0, help="0 chooses a free port.", show_default=True, metavar="N"
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=0,
+    show_default=True,
+    metavar="N",
+    help="Port to listen on; 0 chooses a free port.",
 )
 @click.option(
     "--collections", type=click.IntRange(0), default=250, show_default=True, metavar="N", help="Number of collections."

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class TakeSnapshot(Protocol):
-    """Takes the snapshot of a date."""
+    """Adds the snapshot of a date."""
 
     def __call__(self, *, date: dt.date) -> "SnapshotReport":
         """Return its report."""
@@ -27,12 +27,12 @@ def make_history(
     take_snapshot: TakeSnapshot, *, lake: str, resource: str, api: "Emulator", days: int, last: dt.date | None,
     progress: bool, verbose: bool,
 ) -> "SnapshotReport":  # fmt: skip
-    """Take a snapshot on each of some simulated days; return the report of the last.
+    """Add a snapshot on each of some simulated days; return the report of the last.
 
-    A snapshot that the guard rejects is a warning, unless it is the last.
+    A snapshot that the guard rejects is logged as a warning, unless it is the last.
 
     Args:
-        take_snapshot: A function that takes one snapshot.
+        take_snapshot: A function that adds one snapshot.
         lake: The path or URI of the lake, which must not contain snapshots of the resource.
         resource: The name of the resource.
         api: The emulator that simulates the days.
@@ -44,11 +44,13 @@ def make_history(
     """
     today = dt.datetime.now(dt.UTC).date()
     last = last or today
-    if not dt.date(1970, 1, 1) + dt.timedelta(days=days) <= last <= today + dt.timedelta(days=1):
-        raise ConfigError(f"--date must be from {days} days after 1970-01-01 to tomorrow (UTC), got {last}")
+    first, tomorrow = dt.date(1970, 1, 1) + dt.timedelta(days=days), today + dt.timedelta(days=1)
+    if not first <= last <= tomorrow:
+        raise ConfigError(f"--date must be between {first} and {tomorrow} (tomorrow in UTC), got {last}")
     if snapshot_dates(lake, resource):
         raise ConfigError(
-            f"{redact_uri(lake)} has snapshots of {resource}; --days needs a lake without any: use another folder"
+            f"{redact_uri(lake)} already contains snapshots of {resource}; --days requires a new lake; use another "
+            "folder"
         )
     rejected, level = 0, logger.level
     logger.setLevel(level if verbose else logging.WARNING)
@@ -63,10 +65,9 @@ def make_history(
                 logger.warning("%s: rejected by the guard: %s", day, str(error).partition(". ")[0])
     finally:
         logger.setLevel(level)
-    nights = count_of(rejected, "snapshot rejected by the guard", "snapshots rejected by the guard")
     logger.info(
-        "%s: %s%s; to see them: scenario-etl changes %s %s; scenario-etl report %s report.html",
-        redact_uri(lake), count_of(days - rejected, "snapshot", "snapshots"), f" and {nights}" if rejected else "",
-        resource, redact_uri(lake), redact_uri(lake),
+        '%s: added %s%s; run "scenario-etl changes %s %s" or "scenario-etl report %s report.html" to view them',
+        redact_uri(lake), count_of(days - rejected, "snapshot", "snapshots"),
+        f"; the guard rejected {rejected}" if rejected else "", resource, redact_uri(lake), redact_uri(lake),
     )  # fmt: skip
     return report

@@ -40,6 +40,9 @@ def exit_code(verbose: bool) -> int:
         code = cli(standalone_mode=False) or 0
     except SystemExit as error:  # by a signal or shell completion; click exits with 1 where a reader has closed stdout
         code = BROKEN_PIPE if error.code == 1 else error.code
+        if code in SIGNALS.values():
+            code, message = describe_failure(error)
+            fail(message, code)
     except click.exceptions.Exit as error:
         code = error.exit_code
     except click.ClickException as error:

@@ -2,7 +2,6 @@
 
 import functools
 import sys
-from collections import Counter
 from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, fields
@@ -13,11 +12,13 @@ from click.core import ParameterSource
 
 import scenario_etl
 from scenario_etl.cli_output import Outputs, logger
+from scenario_etl.cli_resources import page_sizes, resources_with
 from scenario_etl.client import MAX_PAGES, Client
 from scenario_etl.errors import AuthError
 from scenario_etl.extract import Scan, scan
 from scenario_etl.filters import FLAG
-from scenario_etl.resources import INCLUSIONS, RESOURCES
+from scenario_etl.redact import redact
+from scenario_etl.resources import INCLUSIONS, RESOURCES, resource_of
 from scenario_etl.signed_urls import SignedURLs
 
 if TYPE_CHECKING:
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
 PATH = click.Path(readable=False)  # an existing file is replaced, not read
 FILTERS = {each.name: each for resource in RESOURCES.values() for each in resource.filters}
-MANY_LISTS = 6  # that are not all named in the help
 CONNECT_DEADLINE = 20.0  # seconds for which a person waits for a host that cannot be reached
 
 Command = Callable[..., None]
@@ -129,34 +129,13 @@ def _filter_option(name: str) -> Decorator:
     if name in INCLUSIONS:
         columns = {column.name for each in RESOURCES.values() for column in each.columns if column.included_by == name}
         help_text = f"Add columns that are left out by default: {', '.join(sorted(columns))}."
-        return click.option(option, is_flag=True, default=None, help=f"{help_text} [{_lists_with(name)}]")
+        return click.option(option, is_flag=True, default=None, help=f"{help_text} [{resources_with(name)}]")
     declared = FILTERS[name]
     return click.option(
         option, metavar="ID" if name.endswith("_id") else "VALUE", multiple=declared.type.is_list,
         type=click.BOOL if declared.type is FLAG else click.STRING,
-        help=f"{declared.description} [{_lists_with(name)}]",
+        help=f"{declared.description} [{resources_with(name)}]",
     )  # fmt: skip
-
-
-def _lists_with(name: str) -> str:
-    """Return the names of the resources that have a filter, or a column that an argument adds."""
-    lists = [
-        each.name
-        for each in RESOURCES.values()
-        if name in {*(known.name for known in each.filters), *(column.included_by for column in each.columns)}
-    ]
-    return ", ".join(lists) if len(lists) < MANY_LISTS else "most resources"
-
-
-def _page_sizes() -> str:
-    """Return the page sizes of the resources: the most common, then others with the names of their resources."""
-    sizes = Counter(each.page_sizes for each in RESOURCES.values() if each.page_sizes)
-    texts = []
-    for (smallest, largest), count in sizes.most_common():
-        names = [each.name for each in RESOURCES.values() if each.page_sizes == (smallest, largest)]
-        is_common = count == max(sizes.values())
-        texts.append(f"{smallest} to {largest}" + ("" if is_common else f" for {', '.join(names)}"))
-    return "; ".join(texts)
 
 
 def _with_options(command: Command, options: Any) -> Command:
@@ -165,7 +144,10 @@ def _with_options(command: Command, options: Any) -> Command:
     return command
 
 
-resource_argument = click.argument("resource", type=click.Choice(tuple(RESOURCES)), metavar="RESOURCE")
+resource_argument = click.argument(
+    "resource", metavar="RESOURCE", callback=lambda _context, _argument, name: resource_of(name).name,
+    shell_complete=lambda _context, _argument, start: [name for name in RESOURCES if name.startswith(start)],
+)  # fmt: skip
 traceback_option = click.option("-v", "--verbose", is_flag=True, help="Show the traceback of an error.")
 verbose_option = click.option("-v", "--verbose", is_flag=True, help="Log every request; show tracebacks.")
 connection_options = grouped(
@@ -185,7 +167,7 @@ connection_options = grouped(
 reading_options = grouped(
     Reading,
     "reading",
-    click.option("--page-size", type=int, metavar="N", help=f"Records per request: {_page_sizes()}. Default: maximum."),
+    click.option("--page-size", type=int, metavar="N", help=f"Records per request: {page_sizes()}. Default: maximum."),
     click.option(
         "--max-pages", type=click.IntRange(1), default=MAX_PAGES, show_default=True, metavar="N",
         help="Maximum number of pages.",
@@ -200,10 +182,13 @@ reading_options = grouped(
     ),
     click.option(
         "--deadline", type=click.FloatRange(0, min_open=True), default=300.0, show_default=True, metavar="SECONDS",
-        help="Seconds from the first attempt of a request, or of an upload, to the start of the last.",
+        help="Time limit in seconds for retries: no attempt of a request or upload starts later than this after the "
+        "first one.",
     ),
     click.option("--strict", is_flag=True, help="Fail if a field is missing or unknown, instead of logging a warning."),
-    click.option("--progress/--no-progress", default=None, help="Show a progress bar. Default: on a terminal."),
+    click.option(
+        "--progress/--no-progress", default=None, help="Show a progress bar. Default: only if stderr is a terminal."
+    ),
 )  # fmt: skip
 output_options = grouped(
     Outputs,
@@ -220,7 +205,10 @@ publishing_options = grouped(
         "--max-shrink", type=click.FloatRange(0, 1), default=0.5, show_default=True, metavar="FRACTION",
         help="Maximum fraction of the rows of the last snapshot that may be missing.",
     ),
-    click.option("--accept-shrink", is_flag=True, help="Publish even if more rows are missing."),
+    click.option(
+        "--accept-shrink", is_flag=True,
+        help="Publish even if more rows are missing than --max-shrink allows, or all of them.",
+    ),
     click.option("--accept-scope", is_flag=True, help="Publish even if the base URL, project or filters have changed."),
     click.option(
         "--max-lookups", type=click.IntRange(0), default=200, show_default=True, metavar="N",
@@ -265,8 +253,10 @@ def demo_api(connection: Connection) -> Generator["Emulator | None"]:
         try:
             yield api
         except AuthError as error:  # its key is right
-            projects = ", ".join(api.project_ids)
-            message = f"the demo team has no project of this id; set --project-id to one of {projects}"
+            project = redact(click.get_current_context().params["project_id"])
+            message = (
+                f"the demo team has no project '{project}'; set --project-id to one of: {', '.join(api.project_ids)}"
+            )
             raise AuthError(message, status=error.status) from error
 
 

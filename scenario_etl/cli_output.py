@@ -55,6 +55,24 @@ class Outputs:
     metrics_file: str | None
 
 
+EXIT_CODES = """\b
+Exit codes:
+  0    success
+  2    usage error, such as an unknown option or a missing argument
+  65   the data is not valid, or too many rows are missing
+  69   the response of the API is not valid; retrying does not help
+  70   internal error
+  74   a file or a lake cannot be written or read
+  75   temporary failure, or another run has locked the lake; run again later
+  77   the API rejected the credentials
+  78   a credential is missing, or a value is not valid
+  129  the terminal was closed (SIGHUP)
+  130  interrupted (Ctrl-C)
+  141  stdout was closed by its reader
+  143  terminated (SIGTERM)
+"""
+
+
 class TextFormatter(logging.Formatter):
     """One line for a person, with the time in UTC; tracebacks have no credentials."""
 
@@ -161,7 +179,7 @@ def count_of(number: int, one: str, many: str) -> str:
 def summary(report: ScanReport) -> str:
     """Return a finished run in one line."""
     retries = count_of(report.retries, "retry", "retries")
-    waited = f", {retries}, {report.seconds_waited:.0f} s waited" if report.seconds_waited else ""
+    waited = f", {retries}, waited {report.seconds_waited:.0f} s" if report.seconds_waited else ""
     dropped = f", {count_of(report.duplicates, 'duplicate', 'duplicates')} dropped" if report.duplicates else ""
     return (
         f"{report.path}: {report.rows:,} {report.resource}, {report.bytes or 0:,} bytes; "
@@ -214,7 +232,9 @@ def _check_outside(outputs: Iterable[str], lake: str) -> None:
     for name in outputs:
         output_store, place = filesystem(name)
         if output_store.type_name == store.type_name and f"{place}/".startswith(f"{folder}/"):
-            raise ConfigError(f"{redact_uri(name)} is in the lake; write the report and the metrics to another folder")
+            raise ConfigError(
+                f"{redact_uri(name)} is in the lake; write the JSON report and the metrics to another folder"
+            )
 
 
 def describe_failure(error: BaseException) -> tuple[int, str]:
@@ -230,7 +250,9 @@ def describe_failure(error: BaseException) -> tuple[int, str]:
             return code, "terminated by a signal"
         case OSError():
             return DestinationError.exit_code, error.strerror or str(error)
-    message = f"internal error, please report it (-v shows where): {type(error).__name__}: {error}"
+    message = (
+        f"internal error; please report it with the traceback (run again with -v): {type(error).__name__}: {error}"
+    )
     return INTERNAL, message
 
 

@@ -1,5 +1,6 @@
-"""The command `resources`: the lists of the API, their columns and filters, as text."""
+"""Descriptions of the resources for the command `resources` and for `--help`."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
 import click
@@ -9,6 +10,7 @@ from scenario_etl.filters import Filter
 from scenario_etl.resources import RESOURCES
 from scenario_etl.schema import Column, Resource
 
+MANY_LISTS = 6  # that are not all named in the help
 MAX_WIDTH = 100  # characters of a line
 
 
@@ -32,6 +34,27 @@ def description(resource: Resource) -> str:
         formatter.write("\n\nfilters\n")
         formatter.write_dl([(option(each), conditions(each)) for each in resource.filters])
     return "\n".join(lines) + formatter.getvalue().rstrip()
+
+
+def resources_with(name: str) -> str:
+    """Return the names of the resources that have a filter, or a column that an argument adds."""
+    lists = [
+        each.name
+        for each in RESOURCES.values()
+        if name in {*(known.name for known in each.filters), *(column.included_by for column in each.columns)}
+    ]
+    return ", ".join(lists) if len(lists) < MANY_LISTS else "most resources"
+
+
+def page_sizes() -> str:
+    """Return the page sizes of the resources: the most common, then others with the names of their resources."""
+    sizes = Counter(each.page_sizes for each in RESOURCES.values() if each.page_sizes)
+    texts = []
+    for (smallest, largest), count in sizes.most_common():
+        names = [each.name for each in RESOURCES.values() if each.page_sizes == (smallest, largest)]
+        is_common = count == max(sizes.values())
+        texts.append(f"{smallest} to {largest}" + ("" if is_common else f" for {', '.join(names)}"))
+    return "; ".join(texts)
 
 
 def option(each: Filter) -> str:

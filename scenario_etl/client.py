@@ -55,7 +55,7 @@ class Client:
         base_url: Base URL; by default `SCENARIO_BASE_URL`, or that of the vendor. Only loopback may use http.
         timeout: Read timeout in seconds. Connecting may take 5 s, and a complete response ten times `timeout`.
         attempts: Maximum number of attempts per request.
-        deadline: Seconds from the first attempt of a request to the start of the last one.
+        deadline: Time limit in seconds for retries: no attempt starts later than this after the first one.
         connect_deadline: Deadline in seconds for requests that cannot connect to the host; by default `deadline`.
         requests_per_minute: Maximum requests per minute and project, in bursts of up to 100; None or 0 for no limit.
         session: Session whose proxies, certificates, headers and adapters are used; its `send`, hooks, `params` and
@@ -114,7 +114,7 @@ class Client:
 
     @property
     def deadline(self) -> float:
-        """Seconds from the first attempt of a request to the start of the last one."""
+        """Time limit in seconds for retries."""
         return self._transport.deadline
 
     def __repr__(self) -> str:
@@ -156,7 +156,7 @@ class Client:
             counts: Counter to which `requests`, `retries` and `seconds_waited` are added.
 
         Raises:
-            APIError: The request failed; also its subclasses TransientError and AuthError.
+            APIError: The request failed, including its subclasses TransientError and AuthError.
             ConfigError: The bearer token or the certificates are not valid.
 
         """
@@ -241,7 +241,7 @@ class Pages:
         """Yield each page as it arrives.
 
         Raises:
-            APIError: A request failed; also its subclasses TransientError and AuthError.
+            APIError: A request failed, including its subclasses TransientError and AuthError.
             ConfigError: The bearer token or the certificates are not valid.
             PaginationError: A token repeats, ten consecutive pages are empty, or there are too many pages.
 
@@ -263,13 +263,13 @@ class Pages:
     def _check_progress(self, token: str, seen: set[str], empty_pages: int) -> None:
         if token in seen:
             raise PaginationError(
-                f"{self._endpoint.url}: the token {self._endpoint.quote(token)!r} of page {self.pages} repeats that of "
-                "an earlier page, so the list does not end; report it to the vendor"
+                f"{self._endpoint.url}: page {self.pages} has the same next-page token {self._endpoint.quote(token)!r} "
+                "as an earlier page, so the list would never end; report it to the vendor"
             )
         if empty_pages >= MAX_EMPTY_PAGES:
             raise PaginationError(
                 f"{self._endpoint.url}: {empty_pages} consecutive empty pages, up to page {self.pages}, so the list "
-                "does not end; report it to the vendor"
+                "would never end; report it to the vendor"
             )
         if self.pages >= self._max_pages:
             raise PaginationError(

@@ -173,13 +173,13 @@ def _bitmap(flags: list[bool]) -> pa.Buffer:
 
 
 STRING = ColumnType(pa.string(), ("unicode", "str"), "a string", strings)
-INTEGER = ColumnType(pa.int64(), ("int64", "Int64"), "a whole number of at most 64 bits", _integers)
+INTEGER = ColumnType(pa.int64(), ("int64", "Int64"), "a 64-bit integer", _integers)
 FLOAT = ColumnType(pa.float64(), ("float64", "Float64"), "a number", _floats)
 BOOLEAN = ColumnType(pa.bool_(), ("bool", "boolean"), "true or false", _booleans)
 TIMESTAMP = ColumnType(
     pa.timestamp("us", tz="UTC"),
     ("datetimetz", "datetime64[us, UTC]"),
-    "an ISO 8601 date from year 1 to 9999 with an offset and at most 6 digits of a second",
+    "an ISO 8601 timestamp with a UTC offset, at most microsecond precision, and a year from 1 to 9999",
     _timestamps,
 )
 STRINGS = ColumnType(

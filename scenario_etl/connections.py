@@ -163,7 +163,7 @@ _FINAL: list[tuple[str, type[APIError | ConfigError], str]] = [  # a retry does 
     (
         r"^(SSL|Cert)\w*: .*([Hh]ostname mismatch|IP address mismatch|doesn't match)",
         APIError,
-        "the certificate belongs to another host: check the base URL",
+        "the certificate belongs to a different host: check the base URL",
     ),
     (
         r"^SSL\w*: .*CERTIFICATE_VERIFY_FAILED",

@@ -111,7 +111,7 @@ class MissingRows:
         """Return the rows of earlier snapshots that are missing from the list, with their last values.
 
         The second result is a numpy array: for each row, whether its snapshot has the scope of the list. If the list is
-        limited to one project and a snapshot has another scope, only rows whose owner is in the list can be missing.
+        limited to one project and a snapshot has a different scope, only rows whose owner is listed can be missing.
         """
         tables = [pa.Table.from_batches([], schema=self.resource.schema)]  # empty_table() imports pandas
         in_scope = [np.zeros(0, bool)]
@@ -174,9 +174,13 @@ class MissingRows:
                 logger.info("%s: looked up %s of %s rows", self.resource.name, f"{position + 1:,}", f"{limit:,}")
         self.unverified = int(is_unverified.sum())
         if missing.num_rows > limit:
+            left = missing.num_rows - limit
+            was, keeps, it = ("was", "keeps its", "it") if left == 1 else ("were", "keep their", "them")
             logger.warning(
-                "%s: %s not looked up, last values kept; max_lookups is %s (--max-lookups)",
-                self.resource.name, _rows(missing.num_rows - limit), f"{self.max_lookups:,}",
+                "%s: %s missing %s %s not looked up and %s last values, because max_lookups is %s; "
+                "increase --max-lookups to verify %s",
+                self.resource.name, f"{left:,}", "row" if left == 1 else "rows", was, keeps, f"{self.max_lookups:,}",
+                it,
             )  # fmt: skip
         yield from missing.filter(to_arrow(is_unverified)).combine_chunks().to_batches()
 

@@ -7,7 +7,7 @@
     ├── APIError            an unusable response; retrying does not help     report it           69
     │   ├── TransientError  a temporary failure, after all retries           run again later     75
     │   └── AuthError       401 or 403                                       fix the key         77
-    ├── PaginationError     the list does not end                            report it           65
+    ├── PaginationError     the list would never end                          report it           65
     ├── SchemaError         a value does not fit its column                  report or restore   65
     ├── GuardError          the new snapshot is not plausible                look at it          65
     └── DestinationError    a file cannot be written or read                 free space          74
@@ -39,7 +39,7 @@ class ConfigError(ScenarioError):
 
 
 class APIError(ScenarioError):
-    """The API returned a response that cannot be used; retrying does not help.
+    """A request to the API failed. Retrying does not help, except for the subclass TransientError.
 
     Attributes:
         status: HTTP status, None if there was no response.
@@ -73,7 +73,11 @@ class AuthError(APIError):
 
 
 class PaginationError(ScenarioError):
-    """The list does not end: a token repeats or is not valid, or there are no new records, or too many pages."""
+    """Pagination did not finish.
+
+    A token was repeated or not valid, ten consecutive pages had no new records, or the list has more than `max_pages`
+    pages.
+    """
 
     exit_code = 65
 

@@ -1,4 +1,4 @@
-"""The public functions that read a list into a DataFrame, Arrow data or Parquet, and the class Scan."""
+"""The public functions that read a resource into a DataFrame, Arrow data or Parquet, and the class Scan."""
 
 import os
 from collections.abc import Iterator, Mapping
@@ -17,6 +17,7 @@ from scenario_etl.client import MAX_PAGES, Client
 from scenario_etl.errors import ConfigError
 from scenario_etl.filters import query_for
 from scenario_etl.publish import atomic_write
+from scenario_etl.redact import redact
 from scenario_etl.resources import INCLUSIONS, resource_of
 from scenario_etl.run import BATCH_ROWS, Run, RunOptions, ScanReport, connected, footer_of, scope_of
 from scenario_etl.schema import Resource
@@ -83,8 +84,8 @@ class Scan:
 
         Raises:
             ConfigError: There are no credentials.
-            APIError: A page could not be read; also its subclasses TransientError and AuthError.
-            PaginationError: The list does not end.
+            APIError: A page could not be read, including its subclasses TransientError and AuthError.
+            PaginationError: Pagination did not finish.
             SchemaError: A value does not fit its column.
 
         """
@@ -95,11 +96,11 @@ class Scan:
         return pa.RecordBatchReader.from_batches(self.schema, self.to_batches()).__arrow_c_stream__(requested_schema)
 
     def to_arrow(self) -> pa.Table:
-        """Return the whole list as a pyarrow.Table. Raises the errors of `to_batches`."""
+        """Return all rows as a pyarrow.Table. Raises the errors of `to_batches`."""
         return pa.Table.from_batches(list(self._batches(BATCH_ROWS)), schema=self.schema).combine_chunks()
 
     def to_pandas(self, dtype_backend: DtypeBackend | None = None) -> "pd.DataFrame":
-        """Return the whole list as a DataFrame. Raises the errors of `to_batches`, and ConfigError for another backend.
+        """Return all rows as a DataFrame. Raises the errors of `to_batches`, and ConfigError for an unknown backend.
 
         Args:
             dtype_backend: Backend of the dtypes, "pyarrow" or "numpy_nullable" as in pandas. By default, the dtypes are
@@ -119,12 +120,12 @@ class Scan:
         return _to_pandas(pa.Table.from_batches(batches, schema=self.schema), None)
 
     def to_parquet(self, destination: str | os.PathLike[str]) -> ScanReport:
-        """Write the whole list to a Parquet file atomically. Also raises the errors of `to_batches`.
+        """Write all rows to a Parquet file atomically. Also raises the errors of `to_batches`.
 
         After an error, an existing file at `destination` is unchanged.
 
         Raises:
-            ConfigError: The destination is not a valid path or URI, or has the suffix of another format.
+            ConfigError: The destination is not a valid path or URI, or has the suffix of a different format.
             DestinationError: The file cannot be written; in most cases, this is known before the first request.
             TransientError: The object store is unavailable.
 
@@ -180,27 +181,25 @@ def scan(
     signed_urls: SignedURLs = "keep",
     **filters: object,
 ) -> Scan:
-    """Return a Scan of a list of the API. This does not send a request.
+    """Return a Scan of a resource. This does not send a request.
 
     Args:
         resource: Name of the resource, such as "collections".
         client: Client to use; None creates one from the environment for each use, and closes it.
         page_size: Number of records per request; by default the maximum.
-        max_pages: Maximum number of pages; a longer list is a PaginationError.
-        strict: Whether a missing or unknown field is a SchemaError instead of a warning.
+        max_pages: Maximum number of pages; a longer list raises PaginationError.
+        strict: Whether a missing or unknown field raises SchemaError instead of logging a warning.
         progress: Whether to show a progress bar, on stderr or in a notebook.
         signed_urls: Form of signed URLs: "keep" for the URLs from the API, "public" for their permanent unsigned form,
             or null if there is none, and "omit" for null.
-        filters: Filters of the resource, such as `project_id`; None for no filter. Also `include_personal=True` for the
-            users of projects with their e-mail addresses, and `include_embedding=True` for the embeddings of assets;
-            by default, the table does not have these columns.
+        filters: Filters of the resource, such as `project_id`, or None. `include_personal=True` adds the users of
+            projects with their e-mail addresses, `include_embedding=True` the embeddings of assets.
 
     Raises:
         ConfigError: An argument is not valid.
 
     """
-    included = [name for name in INCLUSIONS if flag(name, filters.pop(name, False))]
-    declared = resource_of(resource, included)
+    declared = resource_of(resource, [name for name in INCLUSIONS if flag(name, filters.pop(name, False))])
     if client is not None:
         instance("client", client, Client)
     options = RunOptions(
@@ -230,19 +229,18 @@ def extract_collections(
 
     Args:
         project_id: Project of the collections; by default the project of the API key.
-        dtype_backend: Backend of the dtypes, "pyarrow" or "numpy_nullable" as in pandas. By default, the dtypes are
-            `str` (`object` in pandas 2), `Int64` and `datetime64[us, UTC]`, whether or not values are missing.
+        dtype_backend: Backend of the dtypes, None, "pyarrow" or "numpy_nullable", as in `Scan.to_pandas`.
         client: Client to use; None creates one from the environment, and closes it.
         page_size: Number of records per request, from 1 to 100; by default 100.
-        max_pages: Maximum number of pages; a longer list is a PaginationError.
-        strict: Whether a missing or unknown field is a SchemaError instead of a warning.
+        max_pages: Maximum number of pages; a longer list raises PaginationError.
+        strict: Whether a missing or unknown field raises SchemaError instead of logging a warning.
         progress: Whether to show a progress bar, on stderr or in a notebook.
         signed_urls: Form of signed URLs, "keep", "public" or "omit", as in `scan`.
 
     Raises:
         ConfigError: An argument is not valid, or there are no credentials.
-        APIError: A page could not be read; also its subclasses TransientError and AuthError.
-        PaginationError: The list does not end.
+        APIError: A page could not be read, including its subclasses TransientError and AuthError.
+        PaginationError: Pagination did not finish.
         SchemaError: A value does not fit its column.
 
     >>> from scenario_etl import Client, Emulator, extract_collections
@@ -252,15 +250,9 @@ def extract_collections(
 
     """
     collections = scan(
-        "collections",
-        client=client,
-        page_size=page_size,
-        max_pages=max_pages,
-        strict=strict,
-        progress=progress,
-        signed_urls=signed_urls,
-        project_id=project_id,
-    )
+        "collections", client=client, page_size=page_size, max_pages=max_pages, strict=strict, progress=progress,
+        signed_urls=signed_urls, project_id=project_id,
+    )  # fmt: skip
     return collections.to_pandas(dtype_backend)
 
 
@@ -277,27 +269,30 @@ def export_collections(
 ) -> ScanReport:
     """Write all collections to a Parquet file atomically, and return the report of the run.
 
-    The same as `scan("collections", ...).to_parquet(destination)`. The other arguments are those of
-    `extract_collections`. After an error, an existing file at `destination` is unchanged.
+    The same as `scan("collections", ...).to_parquet(destination)`. After an error, an existing file is unchanged.
+
+    Args:
+        destination: Path of the file, or its URI in an object store.
+        project_id: Project of the collections; by default the project of the API key.
+        client: Client to use; None creates one from the environment, and closes it.
+        page_size: Number of records per request, from 1 to 100; by default 100.
+        max_pages: Maximum number of pages; a longer list raises PaginationError.
+        strict: Whether a missing or unknown field raises SchemaError instead of logging a warning.
+        progress: Whether to show a progress bar, on stderr or in a notebook.
+        signed_urls: Form of signed URLs, "keep", "public" or "omit", as in `scan`.
 
     Raises:
         ConfigError: An argument is not valid, or there are no credentials.
         DestinationError: The file cannot be written; in most cases, this is known before the first request.
-        APIError: A page could not be read; also its subclasses TransientError and AuthError.
-        PaginationError: The list does not end.
+        APIError: A page could not be read, including its subclasses TransientError and AuthError.
+        PaginationError: Pagination did not finish.
         SchemaError: A value does not fit its column.
 
     """
     collections = scan(
-        "collections",
-        client=client,
-        page_size=page_size,
-        max_pages=max_pages,
-        strict=strict,
-        progress=progress,
-        signed_urls=signed_urls,
-        project_id=project_id,
-    )
+        "collections", client=client, page_size=page_size, max_pages=max_pages, strict=strict, progress=progress,
+        signed_urls=signed_urls, project_id=project_id,
+    )  # fmt: skip
     return collections.to_parquet(destination)
 
 
@@ -305,7 +300,10 @@ def _page_size(resource: Resource, page_size: int | None) -> int | None:
     """Return the page size: the maximum by default, None for a list without pages."""
     if resource.page_sizes is None:
         if page_size is not None:
-            raise ConfigError(f"page_size must not be set, because {resource.name} has no pages, got {page_size}")
+            size = redact(page_size)
+            raise ConfigError(
+                f"page_size is not supported for {resource.name}, which is not paginated, got {size}; omit it"
+            )
         return None
     smallest, largest = resource.page_sizes
     return largest if page_size is None else whole_number("page_size", page_size, smallest, largest)

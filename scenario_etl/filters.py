@@ -85,10 +85,9 @@ def query_for(resource: str, filters: Sequence[Filter], values: Mapping[str, obj
 def _check_names(resource: str, filters: Iterable[Filter], names: Collection[str]) -> None:
     declared = [each.name for each in filters]
     if unknown := [name for name in sorted(names) if name not in declared]:
-        raise ConfigError(
-            f"{', '.join(map(repr, unknown))} is not an argument or a filter of {resource}; its filters are: "
-            f"{', '.join(declared) or 'none'}"
-        )
+        known = f"the filters of {resource} are: {', '.join(declared)}" if declared else f"{resource} has no filters"
+        arguments = "arguments" if len(unknown) > 1 else "argument"
+        raise ConfigError(f"unknown {arguments} {', '.join(map(repr, unknown))}; {known}")
 
 
 def _check_companions(each: Filter, encoded: Mapping[str, str]) -> None:

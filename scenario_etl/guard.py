@@ -88,7 +88,7 @@ def reject(problem: tuple[str, str], path: Path, rejected_uri: str, deadline: fl
         problem: The result of `Guard.find_problem`.
         path: The path of the snapshot, a local file.
         rejected_uri: The path or URI of the copy.
-        deadline: Seconds from the first attempt of an upload to the start of the last one.
+        deadline: Time limit in seconds for retries: no attempt of an upload starts later than this after the first.
 
     """
     reason, options = problem
@@ -98,4 +98,6 @@ def reject(problem: tuple[str, str], path: Path, rejected_uri: str, deadline: fl
         advice = f"check the new rows in {redact_uri(rejected_uri)} (Parquet)"
     except (ScenarioError, OSError) as error:
         advice = f"the new rows could not be saved: {redact(str(error), 500)}"
-    raise GuardError(f"{reason}. Nothing was published; {advice}. To publish it anyway, run again with {options}")
+    raise GuardError(
+        f"{reason}. Nothing was published; {advice}. To publish this snapshot anyway, run again with {options}"
+    )

@@ -158,7 +158,7 @@ def read_errors(uri: str) -> Iterator[None]:
     except (OSError, pa.ArrowException) as error:
         if isinstance(error, NotADirectoryError):
             raise DestinationError(
-                f"cannot read {uri}: a part of its path is a file; name the folder of a lake"
+                f"cannot read {uri}: a part of its path is a file; specify the folder of the lake"
             ) from error
         is_denied = isinstance(error, PermissionError)
         advice = "; check the permissions" if is_denied else "; check the path, and restore the file if it is damaged"

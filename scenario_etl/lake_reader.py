@@ -71,7 +71,13 @@ def changes(
     since: dt.date | str | None = None,
     until: dt.date | str | None = None,
 ) -> pa.Table:
-    """Return the rows that changed from `since` to `until`, inclusive; None means no limit.
+    """Return the rows that changed from `since` to `until`, inclusive.
+
+    Args:
+        lake: Folder, or URI of a prefix in an object store.
+        resource: Name of the resource, such as "collections".
+        since: First date; None for no limit.
+        until: Last date; None for no limit.
 
     Returns:
         One row per change, oldest first: `snapshot_date`, `change` ("added", "updated" or "deleted"), `changed_columns`
@@ -81,13 +87,15 @@ def changes(
     Raises:
         ConfigError: An argument is not valid, or the lake has no snapshot of the resource.
         DestinationError: The lake cannot be read.
-        TransientError: The files of the newest date come from two runs, of which one may be running, or the object
-            store is unavailable.
-        SchemaError: The files of an earlier date come from two runs, or a file is missing or not valid.
+        TransientError: The files of the newest date were written by different runs, one of which may still be in
+            progress, or the object store is unavailable.
+        SchemaError: The files of an earlier date were written by different runs, or a file is missing or not valid.
 
     """
     described = resource_of(resource)
     first, last = as_date(since) or dt.date.min, as_date(until) or dt.date.max
+    if last < first:
+        raise ConfigError(f"since must not be after until, got {first} and {last}")
     tables = LakeTables.of(lake, described)
     found = [_with_date(dt.date.min, changes_schema(described).empty_table())]
     for run in _runs(tables, first, last):
@@ -99,9 +107,13 @@ def changes(
 
 
 def history(lake: str | os.PathLike[str], resource: str) -> pa.Table:
-    """Return the metadata of all runs of a lake, with one row per date, oldest first.
+    """Return one row per date with the metadata of its last run, oldest first.
 
-    It includes dates whose snapshot retention has removed, because the files of changes also contain the metadata.
+    Dates whose snapshots were removed by `keep` are included, because the files of changes contain the same metadata.
+
+    Args:
+        lake: Folder, or URI of a prefix in an object store.
+        resource: Name of the resource, such as "collections".
 
     Returns:
         `date`; the counts of the run `rows`, `pages`, `requests`, `retries` and `duplicates`, null without a snapshot;
@@ -111,9 +123,9 @@ def history(lake: str | os.PathLike[str], resource: str) -> pa.Table:
     Raises:
         ConfigError: An argument is not valid, or the lake has no snapshot of the resource.
         DestinationError: The lake cannot be read.
-        TransientError: The files of the newest date come from two runs, of which one may be running, or the object
-            store is unavailable.
-        SchemaError: The files of an earlier date come from two runs, or a file is missing or not valid.
+        TransientError: The files of the newest date were written by different runs, one of which may still be in
+            progress, or the object store is unavailable.
+        SchemaError: The files of an earlier date were written by different runs, or a file is missing or not valid.
 
     """
     return pa.Table.from_pylist(list(read_history(lake, resource)), schema=HISTORY)
@@ -174,8 +186,8 @@ def _runs(
 
     Raises:
         ConfigError: There are no files, unless `may_be_empty`.
-        TransientError: The files of the newest date come from two runs.
-        SchemaError: The files of an earlier date come from two runs.
+        TransientError: The files of the newest date were written by different runs.
+        SchemaError: The files of an earlier date were written by different runs.
 
     """
     snapshot_dates, changes_dates = tables.snapshots.dates(), tables.changes.dates()
@@ -193,10 +205,13 @@ def _runs(
 
 
 def _check_run(run: _Run, before: dt.date | None) -> None:
-    """Raise an error if the files of a date come from two runs, or do not follow the changes of the date before."""
+    """Raise an error if different runs wrote the files of a date, or they do not follow the date before."""
     if run.snapshot and run.changes and not is_same_run(run.snapshot, run.changes):
         raise _mismatch(f"{run.changes.uri} and {run.snapshot.uri} come from different runs", run)
     if run.changes and not is_next_run(run.changes, before):
+        previous = footers.date(run.changes.footer, "previous_date")
+        if previous and before and previous > before:
+            raise _mismatch(f"the changes of {previous} are missing, and {run.changes.uri} follows them", run)
         raise _mismatch(f"{run.changes.uri} does not follow the changes of {before}", run)
 
 
@@ -219,15 +234,33 @@ def _history_of(run: _Run, total: str | None) -> dict[str, Any]:
 
 
 def no_snapshot(
-    lake: str | os.PathLike[str], resource: str, day: dt.date | None = None, dates: Sequence[dt.date] = ()
+    lake: str | os.PathLike[str],
+    resource: str,
+    day: dt.date | None = None,
+    dates: Sequence[dt.date] = (),
+    advice: str = "omit the date for the newest snapshot",
 ) -> ConfigError:
-    """Return what to raise for a lake without a snapshot of a day, None for any; `dates` are those that it has."""
+    """Return the error for a lake without a snapshot of a date, or of any date if `day` is None.
+
+    Args:
+        lake: The path or URI of the lake.
+        resource: The name of the resource.
+        day: The date.
+        dates: The dates that the lake has.
+        advice: What to do if no certain date is needed.
+
+    """
     if day and dates:
-        first, last = min(dates), max(dates)
-        others = f"{len(dates):,} dates, from {first} to {last}" if first < last else f"only {last}"
-        return ConfigError(f"{redact_uri(lake)} has no snapshot of {resource} for {day}; it has {others}")
+        before, after = [each for each in dates if each < day], [each for each in dates if each > day]
+        closest = [str(each) for each in (max(before, default=None), min(after, default=None)) if each]
+        found = (
+            f"dates are {' and '.join(closest)}; use one of them" if closest[1:] else f"date is {closest[0]}; use it"
+        )
+        return ConfigError(
+            f"{redact_uri(lake)} has no snapshot of {resource} for {day}; the closest {found}, or {advice}"
+        )
     return ConfigError(
-        f"{redact_uri(lake)} has no snapshot of {resource}; check the path, or make one with `scenario-etl snapshot`"
+        f"{redact_uri(lake)} has no snapshot of {resource}; check the path, or add one with `scenario-etl snapshot`"
     )
 
 
@@ -235,8 +268,8 @@ def _mismatch(problem: str, run: _Run) -> TransientError | SchemaError:
     """Return what to raise for two files that do not belong together; the next snapshot corrects the newest date."""
     if run.is_newest:
         return TransientError(
-            f"{problem}; a run may be publishing them now: try again later; otherwise, the next snapshot writes the "
-            "changes of the newest date again"
+            f"{problem}; another run may be writing them; try again later. If the error persists, run `scenario-etl "
+            "snapshot`, which rewrites the changes of the newest date"
         )
     return SchemaError(f"{problem}; a file of the lake is missing or was replaced: restore it")
 

@@ -128,7 +128,7 @@ def _put(store: fs.FileSystem, path: str, content: bytes, end: float) -> str:
         return ""
     folder = os.path.dirname(path)
     if os.path.islink(folder) or os.path.lexists(path):
-        return "a link at their path"
+        return "the file already exists, or its folder is a symbolic link"
     if shutil.disk_usage(os.path.dirname(folder)).free < MIN_FREE:
         return f"less than {MIN_FREE // 2**20} MiB free on the disk"
     with atomic_write(path, staging=os.path.dirname(folder)) as temporary:

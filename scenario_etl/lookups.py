@@ -51,7 +51,8 @@ class Lookups:
         """Return the row with an id, None if it is deleted or in the trash.
 
         Raises:
-            APIError: The request failed, or the API returned another record; also TransientError and AuthError.
+            APIError: The request failed, including its subclasses TransientError and AuthError, or the API returned a
+                different record.
             SchemaError: A value of the record does not fit its column.
 
         """
@@ -65,5 +66,5 @@ class Lookups:
             return None
         row = self.reader.read([record])
         if row[self.resource.primary_key[0]][0].as_py() != key:
-            raise APIError(f"{redact(key)} was requested, but the API returned another record")
+            raise APIError(f"{redact(key)} was requested, but the API returned a different record")
         return row

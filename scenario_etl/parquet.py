@@ -93,7 +93,7 @@ class Writer:
 
 
 def check_suffix(destination: object) -> None:
-    """Raise ConfigError for the name of a file of another format: it would be written as Parquet, too."""
+    """Raise ConfigError for the name of a file of a different format: it would be written as Parquet, too."""
     name = str(destination)
     stem, suffix = os.path.splitext(name)
     if suffix.lower() not in OTHER_SUFFIXES:

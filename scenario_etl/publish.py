@@ -56,7 +56,7 @@ def atomic_write(
     Args:
         destination: Path, or URI of an object store.
         staging: Folder of the temporary file, on the same filesystem; missing folders below it are created.
-        deadline: Seconds from the first attempt of an upload to the start of the last one.
+        deadline: Time limit in seconds for retries: no attempt of an upload starts later than this after the first.
 
     Raises:
         ConfigError: The destination is not a valid path or URI.
@@ -154,11 +154,11 @@ def _attempt(store: fs.FileSystem, key: str, upload: str, source: Path, place: s
         before = store.get_file_info(key)
         _put(store, upload, source, guess_type(key)[0] or "application/octet-stream")  # for a browser
         if store.get_file_info(upload).size != source.stat().st_size:
-            raise TimeoutError("the store confirmed the upload, but the object does not exist or has another size")
+            raise TimeoutError("the store confirmed the upload, but the object does not exist or has a different size")
         store.copy_file(upload, key)
         after = store.get_file_info(key)
         if (after.size, after.mtime) == (before.size, before.mtime) or after.size != source.stat().st_size:
-            raise TimeoutError("the store confirmed the copy, but the object does not exist or has another size")
+            raise TimeoutError("the store confirmed the copy, but the object does not exist or has a different size")
     except OSError as error:
         if not is_transient(error):
             raise

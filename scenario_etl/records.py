@@ -29,7 +29,7 @@ class RecordReader:
 
     Args:
         resource: The resource of the records.
-        strict: Whether a missing or unknown field is a SchemaError.
+        strict: Whether a missing or unknown field raises SchemaError.
         signed_urls: The form of signed URLs, as in `scan`.
         redact: A function that redacts a value of the API for a message.
 
@@ -149,14 +149,14 @@ class RecordReader:
         text = value if isinstance(value, str) else redact(value)
         found = f'"{self._redact(text)}"' if isinstance(value, str) else self._redact(text)
         raise SchemaError(
-            f"{self._resource.name}: {what} of record {named} is {found}, not {expected}; report it to the vendor, or "
-            "change the column in resources.py"
+            f"{self._resource.name}: {what} of record {named} is {found}, not {expected}; report it to the vendor, or, "
+            "if the API has changed, open an issue"
         )
 
     def _reject_strictly(self, field: str, records: Records, position: int, problem: str) -> NoReturn:
         raise SchemaError(
             f"{self._resource.name}: record {self._name(records, position)} {problem} {self._redact(field)}; to accept "
-            "that, run without --strict (strict=True)"
+            "it, omit --strict (in Python, use strict=False)"
         )
 
     def _name(self, records: Records, position: int) -> str:
@@ -171,7 +171,8 @@ class RecordReader:
         if self._strict:
             position = next(i for i, value in enumerate(values) if value is None and parents[i] is not None)
             self._reject_strictly(column.field, records, position, "has no value for the field")
-        self._count(self.missing_fields, column.field, nulls, "is missing or null in a record; such values are null")
+        message = f"field {column.field} is missing or null in at least one record; the column is null there"
+        self._count(self.missing_fields, column.field, nulls, message)
 
     def _count_unknown(self, path: str, objects: Records, records: Records) -> None:
         known = self._known[path]
@@ -183,13 +184,14 @@ class RecordReader:
             having = [i for i, item in enumerate(objects) if item is not None and name in item]
             if self._strict:
                 self._reject_strictly(dotted, records, having[0], "has the unknown field")
-            self._count(self.unknown_fields, self._redact(dotted), len(having), "is unknown, and ignored")
+            shown = self._redact(dotted)
+            self._count(self.unknown_fields, shown, len(having), f"ignoring the unknown field {shown}")
 
-    def _count(self, counter: Counter[str], name: str, times: int, what: str) -> None:
+    def _count(self, counter: Counter[str], name: str, times: int, message: str) -> None:
         if name not in counter:
             if len(counter) >= MAX_UNKNOWN_FIELDS:
                 return
-            logger.warning("%s: field %s %s", self._resource.name, name, what)
+            logger.warning("%s: %s", self._resource.name, message)
         counter[name] += times
 
 

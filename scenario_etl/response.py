@@ -155,7 +155,7 @@ def redirect_target(response: Response, sent: str, base_url: str, request: str, 
         quote: A function that redacts text of the response.
 
     Raises:
-        APIError: The target has another origin or query, or there is no Location header.
+        APIError: The target has a different origin or query, or there is no Location header.
 
     """
     status, location = response.status, response.headers.get("Location", "")
@@ -168,8 +168,8 @@ def redirect_target(response: Response, sent: str, base_url: str, request: str, 
         raise APIError(f"{request}: status {status} without a Location header; check the base URL", status=status)
     if not stays:
         raise APIError(
-            f"{request}: status {status} redirects to another origin, {quote(location)}, to which no credentials are "
-            "sent; check the base URL",
+            f"{request}: status {status} redirects to {quote(location)}, which is a different origin; credentials are "
+            "not sent there; check the base URL",
             status=status,
         )
     if lost := _lost_parameter(sent, target):

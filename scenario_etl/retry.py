@@ -153,11 +153,15 @@ class Retry:
         error = failure.error
         wait = error.retry_after
         if wait is not None and elapsed + wait > self._deadline:
-            limit = f"; the server asked for a wait of {wait:,.0f} s, beyond the deadline of {self._deadline:g} s"
+            reason = (
+                f"; the server asked to wait {wait:,.0f} s, which would exceed the deadline of {self._deadline:,g} s "
+                f"({elapsed:.0f} s have passed); run again later, or increase --deadline (deadline=)"
+            )
         else:
-            limit = f" ({state.attempt_number} attempts in {elapsed:.0f} s)" if state.attempt_number > 1 else ""
+            count = f" ({state.attempt_number} attempts in {elapsed:.0f} s)" if state.attempt_number > 1 else ""
+            reason = f"{count}; {failure.advice}"
         raise type(error)(
-            f"{error}{limit}; {failure.advice}", status=error.status, retry_after=wait, attempts=state.attempt_number
+            f"{error}{reason}", status=error.status, retry_after=wait, attempts=state.attempt_number
         ) from failure.__cause__
 
 

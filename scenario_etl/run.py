@@ -156,7 +156,7 @@ class Run:
         if page - last_new_page >= MAX_EMPTY_PAGES:
             raise PaginationError(
                 f"{self._resource.name}: the last {page - last_new_page} pages, up to page {page}, have no new record, "
-                "so the list does not end; report it to the vendor"
+                "so the list would never end; report it to the vendor"
             )
 
 

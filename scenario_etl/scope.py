@@ -25,10 +25,10 @@ def check_scope(
         snapshots: The table of snapshots.
         dates: The dates of the table, oldest first.
         scope: The values of base_url, project_id and filters (JSON) of the run, as in the footer of a file.
-        accept_scope: Whether another scope is accepted.
+        accept_scope: Whether a different scope is accepted.
 
     Raises:
-        ConfigError: The newest snapshot has another scope, and that is not accepted.
+        ConfigError: The newest snapshot has a different scope, and that is not accepted.
 
     """
     if not dates:
@@ -41,8 +41,8 @@ def check_scope(
             )
         if not accept_scope and not has_scope(newest, scope):
             raise ConfigError(
-                f"the last snapshot, {newest.uri}, has the scope {_describe(_scope_of(newest, scope))}; this run has "
-                f"{_describe(scope)}. Use another lake, or continue with the new scope: --accept-scope "
+                f"the last snapshot, {newest.uri}, was made with {_describe(_scope_of(newest, scope))}, but this run "
+                f"uses {_describe(scope)}; use another lake, or accept the new scope with --accept-scope "
                 f"(accept_scope=True){_port_advice(newest.footer.get('base_url', ''), scope['base_url'])}"
             )
 
@@ -53,7 +53,7 @@ def has_scope(file: LakeFile, scope: Mapping[str, str]) -> bool:
 
 
 def _port_advice(*base_urls: str) -> str:
-    """Return advice for an emulator that serves on another port than before."""
+    """Return advice for an emulator that serves on a different port than before."""
     try:
         hosts = {urlsplit(url).hostname for url in base_urls}
     except ValueError:  # another program has changed the footer
@@ -81,5 +81,5 @@ def _normalized(scope: Mapping[str, str]) -> dict[str, str]:
 def _describe(scope: Mapping[str, str]) -> str:
     filters = {"project_id": scope["project_id"]} if scope["project_id"] else {}
     filters |= json_object(scope, "filters")
-    details = ", ".join(f"{name} {redact(value)}" for name, value in filters.items())
-    return f"{redact(scope['base_url'], 300)} ({details or 'no project_id'})"
+    details = [f"{name} {redact(value)}" for name, value in filters.items()] or ["no project_id"]
+    return " and ".join([f"base URL '{redact(scope['base_url'], 300)}'", *details])

@@ -82,7 +82,7 @@ def signed_url_expiry(urls: Any) -> Any:
         of timestamp[us, UTC]. It is None or null if the URL is not signed or its policy cannot be read.
 
     Raises:
-        ConfigError: The argument has another type.
+        ConfigError: The argument has a different type.
 
     >>> signed_url_expiry("https://cdn.example/thumbnails/asset_1") is None
     True
@@ -90,15 +90,20 @@ def signed_url_expiry(urls: Any) -> Any:
     """
     if urls is None or isinstance(urls, str):
         return _expiry(urls)
-    if isinstance(urls, pa.Array | pa.ChunkedArray) and not pa.types.is_temporal(urls.type):
+    if isinstance(urls, pa.Array | pa.ChunkedArray) and not pa.types.is_primitive(urls.type):
         return pa.array([_expiry(url) if isinstance(url, str) else None for url in urls.to_pylist()], _EXPIRY)
     import pandas as pd  # noqa: PLC0415 - whoever has a Series has imported it
 
-    if not isinstance(urls, pd.Series):
-        raise ConfigError(f"urls must be a URL, a Series or an Arrow array, got a value of type {type(urls).__name__}")
+    if not isinstance(urls, pd.Series) or pd.api.types.is_numeric_dtype(urls.dtype):
+        raise ConfigError(f"urls must be a URL, or a Series or an Arrow array of URLs, got {_type_of(urls)}")
     return pd.Series(
         [_expiry(url) if isinstance(url, str) else None for url in urls], index=urls.index, dtype="datetime64[us, UTC]"
     )
+
+
+def _type_of(urls: Any) -> str:
+    values = getattr(urls, "dtype", getattr(urls, "type", None))
+    return f"a {type(urls).__name__}" + (f" of {values}" if values is not None else "")
 
 
 def _expiry(url: str | None) -> datetime | None:

@@ -194,13 +194,13 @@ def _check_date(options: Options, dates: Sequence[dt.date], tables: LakeTables) 
     if dates and dates[-1] > tomorrow:
         folders = [redact_uri(table.folder_uri(dates[-1])) for table in (tables.snapshots, tables.changes)]
         raise ConfigError(
-            f"the newest snapshot, {dates[-1]}, is in the future, so none can be added for {day}; remove "
+            f"cannot add a snapshot for {day}, because the newest snapshot ({dates[-1]}) is in the future; remove "
             f"{' and '.join(folders)}"
         )
     if dates and day == options.today and dates[-1] == tomorrow:
         raise ConfigError(
-            f"the lake has a snapshot of tomorrow, {tomorrow} (UTC), so there cannot be one of today, {day}; replace "
-            f"it with --date {tomorrow} (date=), or run again tomorrow"
+            f"cannot add a snapshot for today ({day}), because the lake already has one for tomorrow ({tomorrow}, "
+            f"UTC); replace it with --date {tomorrow} (date=), or run again tomorrow"
         )
     if dates and day < dates[-1]:
         raise ConfigError(

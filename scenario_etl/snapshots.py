@@ -9,10 +9,12 @@ import logging
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from glob import glob
 from time import monotonic
 from typing import Any
 
 import pyarrow as pa
+from pyarrow.fs import LocalFileSystem
 
 from scenario_etl.arguments import flag, number, whole_number
 from scenario_etl.client import MAX_PAGES, Client
@@ -27,7 +29,7 @@ from scenario_etl.run import ScanReport, connected
 from scenario_etl.schema import Resource
 from scenario_etl.signed_urls import SignedURLs
 from scenario_etl.snapshot_run import Options, Published, Source, publish
-from scenario_etl.stores import redact_uri
+from scenario_etl.stores import filesystem, redact_uri
 from scenario_etl.thumbnails import check_pillow
 
 MAX_LOOKUPS = 200
@@ -104,7 +106,7 @@ def snapshot(
     signed_urls: SignedURLs = "public",
     **filters: str | None,
 ) -> SnapshotReport:
-    """Publish today's rows of a resource in a lake, and the changes since the snapshot of an earlier date.
+    """Add a snapshot of a resource to a lake, and the changes since the snapshot of an earlier date.
 
     A second run for the newest date replaces its snapshot. If an earlier run was killed, its work is completed first.
 
@@ -118,10 +120,10 @@ def snapshot(
         date: Date of the snapshot in UTC, today by default. It must not be after tomorrow, or before the newest
             snapshot, because the API only returns current data.
         max_shrink: Maximum fraction of the rows of the last snapshot that may be missing, from 0 to 1. If more rows are
-            missing, or all of them, the guard rejects the new snapshot. A snapshot that would be replaced is protected
-            in the same way.
+            missing, or all of them, the guard rejects the new snapshot. On a second run for the same date, the new rows
+            are also compared with the snapshot that they would replace.
         accept_shrink: Whether to publish a snapshot that the guard would reject.
-        accept_scope: Whether to continue if the last snapshot has another scope: base URL, project or filters.
+        accept_scope: Whether to continue if the last snapshot has a different scope: base URL, project or filters.
         max_lookups: Maximum number of missing rows to look up by id; the others keep their last values, and count as
             `unverified`.
         keep: Number of snapshots to keep. Older ones are removed after the new one is published, but not their changes.
@@ -129,25 +131,26 @@ def snapshot(
             to finish wins.
         thumbnails: Whether to store small images of the 200 most recently updated rows as
             `LAKE/.thumbnails/<asset id>.jpg`. Only new images are fetched, for at most one minute, from any host in
-            their URLs. An image that cannot be fetched is a warning. Needs the extra `report`.
+            their URLs. An image that cannot be fetched is logged as a warning. Requires the
+            `report` extra.
         client: Client to use, as in `scan`.
         page_size: Number of records per request, as in `scan`.
         max_pages: Maximum number of pages, as in `scan`.
-        strict: Whether a missing or unknown field is an error, as in `scan`.
+        strict: Whether a missing or unknown field raises SchemaError, as in `scan`.
         progress: Whether to show a progress bar, as in `scan`.
         signed_urls: Form of signed URLs, as in `scan`, but "public" by default, because signed URLs are credentials
             that expire after about two weeks.
         **filters: Filters of the resource, as in `scan`.
 
     Raises:
-        ConfigError: An argument is not valid, there are no credentials, or the last snapshot has another scope.
+        ConfigError: An argument is not valid, there are no credentials, or the last snapshot has a different scope.
         TransientError: Another run has locked the lake, or the API or object store is unavailable.
         GuardError: Too many rows are missing. The new rows are saved in the lake under a name that no `*.parquet` glob
             matches.
         SchemaError: A value does not fit its column, or a file of the lake was changed or removed by another program.
         DestinationError: The lake cannot be written or read.
-        APIError: A request failed; also its subclass AuthError.
-        PaginationError: The list does not end.
+        APIError: A request failed, including its subclass AuthError.
+        PaginationError: Pagination did not finish.
 
     """
     started = monotonic()
@@ -166,12 +169,20 @@ def snapshot(
         keep=None if keep is None else whole_number("keep", keep, 1),
         thumbnails=_check_thumbnails(thumbnails, signed_urls, described.resource),
     )
+    _check_lake(lake)
     lock_timeout = number("lock_timeout", lock_timeout, 0, MAX_LOCK_TIMEOUT)
     with connected(client) as api, locked(lake, resource, lock_timeout):
         tables = LakeTables.of(lake, described.resource, api.deadline)
         source = Source(described.resource, described.query, described.options, api)
         report = _finish(publish(source, tables, options), tables, options)
     return replace(report, scan=replace(report.scan, seconds=round(monotonic() - started, 3)))
+
+
+def _check_lake(lake: str | os.PathLike[str]) -> None:
+    """Raise ConfigError for the folder of a table, because a reader of the table would read a lake in it as well."""
+    store, folder = filesystem(lake)
+    if isinstance(store, LocalFileSystem) and glob("snapshot_date=*", root_dir=folder):
+        raise ConfigError(f"{redact_uri(lake)} is a table of a lake; use the folder of the lake, which contains it")
 
 
 def _check_thumbnails(thumbnails: object, signed_urls: SignedURLs, resource: Resource) -> bool:
@@ -186,7 +197,7 @@ def _check_thumbnails(thumbnails: object, signed_urls: SignedURLs, resource: Res
 
 
 def _finish(published: Published, tables: LakeTables, options: Options) -> SnapshotReport:
-    """Remove old files and store thumbnails; a failure of either is a warning."""
+    """Remove old files and store thumbnails; a failure of either is logged as a warning."""
     day, snapshots = options.day, tables.snapshots
     old = sorted({*published.dates, day})[: -options.keep] if options.keep else []
     removed, warnings = _remove(snapshots, day, old)

@@ -56,7 +56,7 @@ def filesystem(uri: str | os.PathLike[str]) -> tuple[fs.FileSystem, str]:
         _check_uri(text)
         store, path = fs.FileSystem.from_uri(text)
         if "\0" in path:
-            raise ValueError("a path has no NUL character")
+            raise ValueError("the path contains a NUL character; remove it")
     except (ValueError, OSError) as error:  # an ArrowException is one of them
         reason = redact(str(error).replace(text, redact_uri(text)), 200)
         reason = reason if "://" in text else "the current folder no longer exists; change to another"
@@ -186,7 +186,7 @@ def _check_path(uri: object) -> str:
     if text == "-":
         raise ConfigError("'-' (stdout) is not supported here; use a path, or ./- for a file with this name")
     if not usable:
-        raise ConfigError(f"{redact(text)!r} is not a path; use a path or a URI that is not empty, in UTF-8")
+        raise ConfigError(f"{redact(text)!r} is not a valid path; use a non-empty path or URI in UTF-8")
     return text
 
 
@@ -194,7 +194,9 @@ def _check_slashes(text: str) -> None:
     """Raise for a URI of an object store that lost its slashes: it would be a path."""
     scheme, colon, _ = text.partition(":")
     if colon and scheme.lower() in SCHEMES - {"file"}:
-        raise ConfigError(f"{redact_uri(text)} is not a URI; write {scheme.lower()}://")
+        raise ConfigError(
+            f"'{redact_uri(text)}' is not a valid URI; expected something like {scheme.lower()}://bucket/path"
+        )
 
 
 def _check_uri(text: str) -> None:

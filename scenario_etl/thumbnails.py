@@ -54,7 +54,7 @@ for _name in ("urllib3.connection", "urllib3.connectionpool"):
 def fetch_thumbnails(urls: Iterable[object], *, side: int = SIDE, deadline: float = 30.0) -> list[bytes | None]:
     """Fetch images and reduce their size. Up to eight are fetched at once, and each URL only once.
 
-    URLs of any host are requested, without credentials; redirects are not followed. Needs the extra `report`.
+    URLs of any host are requested, without credentials; redirects are not followed. Requires the `report` extra.
 
     Args:
         urls: URLs of images, such as the column `thumbnail_url`. The result is None for values that are not strings,
@@ -80,11 +80,12 @@ def fetch_thumbnails(urls: Iterable[object], *, side: int = SIDE, deadline: floa
     side = whole_number("side", side, 1, MAX_SIDE)
     deadline = number("deadline", deadline, 0, MAX_DEADLINE)
     if isinstance(urls, str):
-        raise ConfigError(f"urls must be an iterable of URLs, got {redact(repr(urls))}")
+        quoted = redact(repr(urls))
+        raise ConfigError(f"urls must be a list of URLs, got the string {quoted}; pass [{quoted}]")
     try:
         requested = list(urls)
     except TypeError:
-        raise ConfigError(f"urls must be an iterable of URLs, got {redact(repr(urls))}") from None
+        raise ConfigError(f"urls must be a list of URLs, got {redact(repr(urls))}") from None
     fetched = fetch_images((url for url in requested if isinstance(url, str)), side, deadline)
     images = [fetched.get(url) if isinstance(url, str) else None for url in requested]
     if problems := Counter(image for image in images if isinstance(image, str)):
@@ -102,7 +103,7 @@ def count_reasons(reasons: "Counter[str]") -> str:
 
 
 def check_pillow() -> None:
-    """Raise ConfigError if Pillow, which comes with the extra `report`, is not installed."""
+    """Raise ConfigError if Pillow, which comes with the `report` extra, is not installed."""
     try:
         import PIL  # noqa: F401, PLC0415 - an extra
     except ModuleNotFoundError as error:

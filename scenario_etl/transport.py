@@ -34,7 +34,7 @@ class Transport:
         connections: The connections that send the requests.
         rate_limiter: The rate limit of the requests, None without one.
         attempts: Maximum number of attempts per request.
-        deadline: Seconds from the first attempt of a request to the start of the last one.
+        deadline: Time limit in seconds for retries: no attempt of a request starts later than this after the first.
         connect_deadline: Deadline in seconds for requests that cannot connect.
         sleep: Function that waits for a number of seconds.
         clock: Function that returns the time in seconds.
@@ -130,7 +130,7 @@ class Endpoint:
         """Return the value of a key in the JSON of the response, which must have this type (list or dict).
 
         Raises:
-            APIError: The request failed; also its subclasses TransientError and AuthError.
+            APIError: The request failed, including its subclasses TransientError and AuthError.
             ConfigError: The bearer token or the certificates are not valid.
 
         """

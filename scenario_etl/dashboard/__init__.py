@@ -1,1 +1,1 @@
-"""Charts and HTML page of a lake. Needs the extra `report`."""
+"""Charts and HTML report of a lake. Requires the `report` extra."""

@@ -24,7 +24,7 @@ LEFT = 1.15  # inches, from the edge of a chart of dates to its axes; enough for
 
 
 def scale_to_counts(axis: Axes, max_ticks: int) -> None:
-    """Put ticks at whole numbers, written without a sign."""
+    """Put ticks at integers, written without a sign."""
     axis.yaxis.set_major_locator(MaxNLocator(max_ticks, integer=True, steps=STEPS))
     axis.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{abs(value):,.0f}"))
 
@@ -91,7 +91,7 @@ def mark_rejected(axis: Axes, history: pd.DataFrame) -> None:
     """Highlight the dates on which the guard rejected a snapshot."""
     half, color = timedelta(hours=12), theme_color(RED)
     for index, date in enumerate(history.loc[history["rejected"], "date"]):
-        label = "rejected by the guard" if index == 0 else None
+        label = "rejected snapshot" if index == 0 else None
         axis.axvspan(
             date - half, date + half, facecolor=f"{color}59", edgecolor=color, linewidth=0.8, label=label, zorder=0
         )

@@ -33,7 +33,7 @@ from scenario_etl.dashboard.axes import (
 )
 from scenario_etl.dashboard.style import (
     BLUE,
-    GREY,
+    GRAY,
     NARROW,
     ORANGE,
     RED,
@@ -170,7 +170,7 @@ def daily_changes(history: Table, *, width: float = WIDTH) -> Figure:
     places = compared["date"] + timedelta(days=(days - 1) / 2)
     bar_width = 0.8 * days
     _draw_change_bars(axes, places, compared, bar_width)
-    axes.set_ylabel("changed per week" if weekly else "changed collections")
+    axes.set_ylabel("changed collections per week" if weekly else "changed collections")
     mark_rejected(axes, history)
     first, last = scale_to_dates(axes, history["date"], width)
     up, down = _bar_ends(compared)
@@ -196,7 +196,7 @@ def _draw_change_bars(axis: Axes, places: "pd.Series[Any]", compared: pd.DataFra
         (added, None, "added", BLUE), (updated, added, "updated", ORANGE), (-deleted, None, "deleted", RED),
     ):  # fmt: skip
         axis.bar(places, values, bottom=bottom, width=bar_width, color=theme_color(color), label=name)
-    axis.axhline(0, color=GREY, linewidth=0.8)
+    axis.axhline(0, color=GRAY, linewidth=0.8)
     axis.use_sticky_edges = False
     axis.margins(y=0.2)
     scale_to_counts(axis, 6)
@@ -244,13 +244,13 @@ def contact_sheet(collections: Table, images: Sequence[bytes | None], *, width: 
 
     Args:
         collections: One row per image, with the columns `name` and `item_count`.
-        images: JPEGs, as returned by `fetch_thumbnails`, one per row; a grey square stands for None. With the column
+        images: JPEGs, as returned by `fetch_thumbnails`, one per row; a gray square stands for None. With the column
             `thumbnail_url`, images that could not be fetched differ from collections without a thumbnail.
         width: Width in inches.
 
     Raises:
-        ConfigError: `collections` is neither a DataFrame nor a pyarrow.Table, lacks a column, or has another length
-            than `images`.
+        ConfigError: `collections` is neither a DataFrame nor a pyarrow.Table, lacks a column, or has a different
+            length than `images`.
 
     """
     collections = as_frame("contact_sheet", collections, ("name", "item_count"))
@@ -286,7 +286,7 @@ def _draw_image(axis: Axes, image: bytes | str) -> None:
     axis.set(xlim=(0, 1), ylim=(0, 1), aspect="equal")
     if isinstance(image, str):
         axis.add_patch(mpl.patches.Rectangle((0, 0), 1, 1, color=mpl.rcParams["grid.color"], linewidth=0))
-        axis.text(0.5, 0.5, image, ha="center", va="center", fontsize=8, color=GREY)
+        axis.text(0.5, 0.5, image, ha="center", va="center", fontsize=8, color=GRAY)
     else:
         axis.imshow(Image.open(io.BytesIO(image)), extent=(0, 1, 0, 1))
 

@@ -1,4 +1,4 @@
-"""A lake as one HTML page: totals, growth, changes, thumbnails and runs."""
+"""The HTML report of a lake: totals, growth, changes, thumbnails and runs."""
 
 import base64
 import logging
@@ -29,35 +29,36 @@ from scenario_etl.thumbnails import count_reasons, fetch_images
 
 WIDTHS = {"wide": style.WIDTH, "narrow": 4.2}  # inches, for screens and for phones
 MAX_THUMBNAILS = 48
-MAX_IMAGE_BYTES = 900_000  # of charts and thumbnails; the page has at most 1 MB
+MAX_IMAGE_BYTES = 900_000  # of charts and thumbnails; the report has at most 1 MB
 MIN_SIDE = 32  # pixels of a thumbnail
 MAX_NAME_LENGTH = 200  # characters
 MAX_CHANGES = 25  # rows
 MAX_RUNS = 14  # rows
 RECENT = timedelta(weeks=12)  # before the newest snapshot; changes are never removed from a lake
 STALE = timedelta(days=90)
+REJECTED = "rejected: too many rows were missing"
 
 logger = logging.getLogger("scenario_etl")
 
 
 def write_report(lake: str | os.PathLike[str], destination: str | os.PathLike[str]) -> int:
-    """Write an HTML page of the snapshots of collections in a lake: one file of at most 1 MB.
+    """Write an HTML report of the snapshots of collections in a lake: one file of at most 1 MB.
 
     Its charts are PNG images, for screens and for phones, light and dark. All names are escaped, and a content security
     policy allows neither scripts nor requests. Thumbnails are read from the lake (`snapshot(..., thumbnails=True)`);
     missing ones are fetched by their URLs, without credentials.
 
     Args:
-        lake: Path or URI of the lake. The page shows the newest snapshot and the changes of the last twelve weeks.
-        destination: Path or URI of the page, which is written atomically.
+        lake: Path or URI of the lake. The report shows the newest snapshot and the changes of the last twelve weeks.
+        destination: Path or URI of the report, which is written atomically.
 
     Returns:
         The number of runs in the history of the lake.
 
     Raises:
         ConfigError: The lake has no snapshot of collections.
-        DestinationError: The lake cannot be read, or the page cannot be written.
-        SchemaError: The files of a date come from two runs, or a file is missing or not valid.
+        DestinationError: The lake cannot be read, or the report cannot be written.
+        SchemaError: The files of a date were written by different runs, or a file is missing or not valid.
         TransientError: The object store is unavailable, or a run may be publishing the newest date.
 
     """
@@ -75,7 +76,7 @@ def _render(lake: str | os.PathLike[str], runs: list[dict[str, Any]]) -> str:
     compared = history.loc[history["previous_date"].notna() & (history["date"] > newest_date - RECENT), "date"]
     recent = _as_frame(changes(lake, "collections", since=compared.min())) if len(compared) else None
     names = project_names(footer)
-    logger.info("%s: drawing the page; this takes a few seconds", redact_uri(lake))
+    logger.info("%s: writing the HTML report; this may take a few seconds", redact_uri(lake))
     images = _draw_charts(history, recent, names)
     chart_bytes = sum(len(url) for chart in images.values() for url in chart.values())
     return _template().render(
@@ -237,4 +238,4 @@ def _outcome(run: dict[str, Any]) -> str:
     if not run["rejected"]:
         return "published"
     published = pd.notna(run["rows"]) or pd.notna(run["added"])
-    return "published; a later run was rejected by the guard" if published else "rejected by the guard"
+    return f"published; a later run was {REJECTED}" if published else REJECTED

@@ -44,7 +44,7 @@ def percent(share: float) -> str:
 
 
 def day(moment: Any, reference: Any = None) -> str:
-    """Return a day, with its year where the reference is in another year.
+    """Return a day, with its year where the reference is in a different year.
 
     >>> day(pd.Timestamp("2025-11-02")), day(pd.Timestamp("2025-11-02"), pd.Timestamp("2026-01-01"))
     ('Nov 2', 'Nov 2, 2025')

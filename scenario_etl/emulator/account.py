@@ -18,7 +18,7 @@ from scenario_etl.emulator.team import PROJECTS as PROJECT_NAMES
 
 
 class Account:
-    """The rows of the lists; a number stands for a generated record.
+    """The rows of the lists. Generated records are stored as integers and created when they are read.
 
     Reads take no lock: they see a list as it is at one moment. Changes wait for each other.
 

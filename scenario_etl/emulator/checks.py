@@ -9,11 +9,11 @@ MAX_QUOTED_CHARACTERS = 60
 
 
 def whole_number(name: str, value: Any, minimum: int = 0, maximum: int | None = None) -> int:
-    """Return a whole number within bounds, which are allowed themselves."""
+    """Return an integer between two bounds, inclusive."""
     bounds = f"of at least {minimum:,}" if maximum is None else f"between {minimum:,} and {maximum:,}"
     is_whole = isinstance(value, Integral) and not isinstance(value, bool)
     if not is_whole or value < minimum or (maximum is not None and value > maximum):
-        raise _wrong(name, f"a whole number {bounds}", value)
+        raise _wrong(name, f"an integer {bounds}", value)
     return int(value)
 
 
@@ -32,7 +32,7 @@ def rows(name: str, value: Any) -> list[Any]:
         return list(range(int(value)))
     if isinstance(value, Iterable) and not isinstance(value, str | bytes | dict):
         return list(value)
-    raise _wrong(name, "a whole number, 0 or more, or a list of records", value)
+    raise _wrong(name, "an integer, 0 or more, or a list of records", value)
 
 
 def instances(name: str, value: Any, kind: type) -> list[Any]:

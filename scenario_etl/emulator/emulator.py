@@ -43,8 +43,8 @@ class Emulator:
 
     Attributes:
         url: Base URL, such as "http://127.0.0.1:40123/v1".
-        collections: List of the records, which may be changed at any time. A number stands for a generated record. A
-            thumbnail without a URL gets one.
+        collections: List of the records, which may be changed at any time. Generated records are stored as integers and
+            created when they are read. A thumbnail without a URL gets one.
         requests: Method and path (with query) of every request to the API so far.
 
     >>> import urllib.request
@@ -127,7 +127,7 @@ class Emulator:
         self._server.close()
 
     def record(self, row: Any, *, signed: bool = True) -> Any:
-        """Return the record of a row of `collections` as the API returns it or, if not `signed`, as it is stored."""
+        """Return the API representation of an item of `collections`; with `signed=False`, without signed URLs."""
         return self._account.record(COLLECTIONS, row, signed=signed)
 
     def days(self, count: int, last: date) -> Iterator[date]:
@@ -172,7 +172,7 @@ class Emulator:
                 self.collections = everything
 
     def respond(self, method: str, target: str, authorization: str | None, body: bytes) -> Response:
-        """Return the response to a request to the API, faults aside."""
+        """Return the response to a request, ignoring `faults`."""
         return routes.respond(self._account, Request(method, target, authorization, body))
 
     def _respond(self, request: Request) -> Response:

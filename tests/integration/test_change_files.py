@@ -5,7 +5,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from scenario_etl import changes, history
-from scenario_etl.errors import SchemaError, TransientError
+from scenario_etl.errors import ConfigError, SchemaError, TransientError
 from tests.helpers import record
 from tests.lakes import DAYS, changes_on, path_of, take
 
@@ -40,7 +40,9 @@ def test_a_snapshot_without_its_changes_is_an_error(lake: Path) -> None:
     for day in DAYS[:3]:
         take(lake, day, record(id="c1"), record(id=day))
     shutil.rmtree(lake / "collections_changes" / f"snapshot_date={DAYS[2]}")
-    with pytest.raises(TransientError, match="has no file of changes; a run may be publishing them now"):
+    with pytest.raises(
+        TransientError, match="has no file of changes; another run may be writing them; try again later"
+    ):
         changes(lake, "collections")
     assert history(lake, "collections").num_rows == 3
     shutil.rmtree(lake / "collections_changes" / f"snapshot_date={DAYS[1]}")
@@ -109,3 +111,24 @@ def test_a_run_that_died_between_the_two_files_is_completed_by_the_next(lake: Pa
     take(lake, DAYS[2], record(name="night"), record(id="c2"))
     assert changes_on(lake, DAYS[1]) == right
     assert changes_on(lake, DAYS[2]) == []
+
+
+def test_the_date_of_changes_that_are_missing_is_named(lake: Path) -> None:
+    for number, day in enumerate(DAYS[:3]):
+        take(lake, day, *(record(id=f"c{each}") for each in range(number + 1)))
+    for table in ("collections", "collections_changes"):
+        shutil.rmtree(lake / table / f"snapshot_date={DAYS[1]}")
+    with pytest.raises(TransientError, match=rf"^the changes of {DAYS[1]} are missing, and .*={DAYS[2]}/.* follows"):
+        changes(lake, "collections")
+
+
+def test_the_folder_of_a_table_is_no_lake(lake: Path) -> None:
+    take(lake, DAYS[0], record(id="c1"))
+    with pytest.raises(ConfigError, match="collections is a table of a lake; use the folder of the lake"):
+        take(lake / "collections", DAYS[1], record(id="c1"))
+
+
+def test_dates_in_the_wrong_order_are_an_error(lake: Path) -> None:
+    take(lake, DAYS[0], record(id="c1"))
+    with pytest.raises(ConfigError, match=f"since must not be after until, got {DAYS[1]} and {DAYS[0]}"):
+        changes(lake, "collections", since=DAYS[1], until=DAYS[0])

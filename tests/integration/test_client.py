@@ -44,7 +44,7 @@ from tests.helpers import answering, failure, page, pages
         {"requests_per_minute": -1},
     ],
 )
-def test_a_wrong_argument_is_refused_before_any_request_without_showing_secrets(arguments) -> None:
+def test_a_wrong_argument_is_rejected_before_any_request_without_showing_secrets(arguments) -> None:
     complete = (
         arguments if {"bearer_token", "api_key"} & set(arguments) else {"api_key": "k", "api_secret": "s"} | arguments
     )
@@ -95,7 +95,7 @@ def test_tokens_are_percent_encoded_and_everything_else_stays() -> None:
 def test_a_token_seen_before_ends_in_an_error(tokens: str) -> None:
     error = failure(*(page(1, token=token) for token in tokens))
     assert type(error) is PaginationError
-    assert f"the token 'a' of page {len(tokens)} repeats" in str(error)
+    assert f"page {len(tokens)} has the same next-page token 'a' as an earlier page" in str(error)
 
 
 def test_nine_consecutive_empty_pages_are_skipped_and_ten_are_an_error() -> None:

@@ -175,7 +175,7 @@ def test_a_certificate_of_another_host_is_final_and_the_base_url_is_named(author
     with tls_server(authority.issue_cert("other.example")) as url:
         error = refused(url)
     assert type(error) is APIError
-    assert "the certificate belongs to another host: check the base URL" in str(error)
+    assert "the certificate belongs to a different host: check the base URL" in str(error)
     assert "REQUESTS_CA_BUNDLE" not in str(error)
 
 

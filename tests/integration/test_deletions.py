@@ -182,10 +182,10 @@ def test_more_missing_rows_than_the_limit_are_read_in_a_second_read(lake: Path) 
 
     with MovingList(many(10), [cut, lambda records: records.extend(many(3))]) as api:
         report = take_from(lake, DAYS[1], api, page_size=5, max_lookups=2)
-        listings = [path for path in requests_but_projects(api) if "/collections/" not in path]
+        lists = [path for path in requests_but_projects(api) if "/collections/" not in path]
     assert sorted(ids(lake, DAYS[1])) == [f"c{number}" for number in range(10)]
     assert (report.recovered, report.deleted, report.unverified) == (3, 0, 0)
-    assert len(listings) > 2
+    assert len(lists) > 2
 
 
 def test_rows_missing_from_a_second_read_are_looked_up_to_the_limit_and_unverified_beyond_it(lake: Path) -> None:
@@ -208,7 +208,10 @@ def test_look_ups_and_a_second_read_are_counted_as_requests(lake: Path, caplog) 
         report = take_from(lake, DAYS[1], api, page_size=5, max_lookups=2, max_shrink=0.9)
         assert report.scan.requests == len(api.requests) == 2 + 2 + 1
     assert (report.scan.pages, report.deleted, report.unverified) == (1, 2, 1)
-    assert "1 row not looked up, last values kept; max_lookups is 2 (--max-lookups)" in caplog.text
+    assert (
+        "1 missing row was not looked up and keeps its last values, because max_lookups is 2; increase --max-lookups"
+        in caplog.text
+    )
 
 
 def test_a_response_that_stays_wrong_ends_the_look_ups(lake: Path) -> None:

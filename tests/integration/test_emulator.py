@@ -200,14 +200,14 @@ def test_each_asset_has_an_image_of_its_own(api, official) -> None:
     assert requests.get(f"{api.origin}/thumbnails/asset_1", timeout=5).headers["Content-Type"] == "image/png"
 
 
-def test_an_expired_url_is_refused(api, official) -> None:
+def test_an_expired_url_is_rejected(api, official) -> None:
     api.now = datetime(2026, 11, 1, tzinfo=UTC)
     url = next(c.thumbnail.url for c in official.collections.list(page_size=20) if c.thumbnail)
     api.now = datetime(2026, 11, 15, tzinfo=UTC)
     assert requests.get(url, timeout=5).status_code == 403
 
 
-def test_faults_come_in_order_and_then_it_is_right_again(api) -> None:
+def test_faults_apply_in_order_and_later_responses_are_normal(api) -> None:
     api.faults.extend(
         [
             Fault(status=429, headers={"Retry-After": "7"}, body={"reason": "slow down"}),

@@ -12,10 +12,10 @@ DAY = dt.date(2026, 11, 23)
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"collections": "250"}, "collections must be a whole number, 0 or more, or a list of records, got '250'"),
-        ({"collections": -1}, "collections must be a whole number, 0 or more, .*, got -1"),
-        ({"collections": None}, "collections must be a whole number, 0 or more, .*, got None"),
-        ({"collections": True}, "collections must be a whole number, .*, got True"),
+        ({"collections": "250"}, "collections must be an integer, 0 or more, or a list of records, got '250'"),
+        ({"collections": -1}, "collections must be an integer, 0 or more, .*, got -1"),
+        ({"collections": None}, "collections must be an integer, 0 or more, .*, got None"),
+        ({"collections": True}, "collections must be an integer, .*, got True"),
         ({"collections": {"id": "c1"}}, "collections must be .* or a list of records"),
         ({"faults": [503]}, "faults must be a list of Fault objects or None, got 503"),
         ({"faults": [None, "503"]}, "faults must be a list of Fault objects or None, got '503'"),
@@ -23,12 +23,12 @@ DAY = dt.date(2026, 11, 23)
         ({"latency": "1"}, "latency must be a number of seconds, 0 or more, got '1'"),
         ({"latency": -1}, "latency must be a number of seconds, 0 or more, got -1"),
         ({"latency": float("nan")}, "latency must be a number of seconds, 0 or more, got nan"),
-        ({"seed": "1"}, "seed must be a whole number of at least 0, got '1'"),
-        ({"assets": -1}, "assets must be a whole number of at least 0, got -1"),
-        ({"assets": "many"}, "assets must be a whole number of at least 0, got 'many'"),
+        ({"seed": "1"}, "seed must be an integer of at least 0, got '1'"),
+        ({"assets": -1}, "assets must be an integer of at least 0, got -1"),
+        ({"assets": "many"}, "assets must be an integer of at least 0, got 'many'"),
         ({"late_filters": "yes"}, "late_filters must be True or False, got 'yes'"),
-        ({"port": 65_536}, "port must be a whole number between 0 and 65,535, got 65536"),
-        ({"port": "8080"}, "port must be a whole number between 0 and 65,535, got '8080'"),
+        ({"port": 65_536}, "port must be an integer between 0 and 65,535, got 65536"),
+        ({"port": "8080"}, "port must be an integer between 0 and 65,535, got '8080'"),
         ({"api_key": 1}, "api_key must be a string that is not empty, got 1"),
         ({"api_secret": ""}, "api_secret must be a string that is not empty, got ''"),
         ({"bearer_token": b"jwt"}, "bearer_token must be a string that is not empty, got b'jwt'"),
@@ -36,7 +36,7 @@ DAY = dt.date(2026, 11, 23)
         ({"now": dt.datetime(2026, 11, 23)}, "now must be a datetime with a time zone, got datetime"),
     ],
 )
-def test_a_wrong_argument_is_refused_at_once_and_quoted(arguments: dict[str, Any], message: str) -> None:
+def test_a_wrong_argument_is_rejected_at_once_and_quoted(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Emulator(**arguments)
 
@@ -46,12 +46,12 @@ def test_a_wrong_argument_is_refused_at_once_and_quoted(arguments: dict[str, Any
     [
         ((3, "2026-11-23"), "last must be a datetime.date, got '2026-11-23'"),
         ((3, None), "last must be a datetime.date, got None"),
-        ((-1, DAY), "count must be a whole number between 0 and 739,942, got -1"),
-        (("3", DAY), "count must be a whole number between 0 and 739,942, got '3'"),
-        ((10**6, DAY), "count must be a whole number between 0 and 739,942, got 1000000"),
+        ((-1, DAY), "count must be an integer between 0 and 739,942, got -1"),
+        (("3", DAY), "count must be an integer between 0 and 739,942, got '3'"),
+        ((10**6, DAY), "count must be an integer between 0 and 739,942, got 1000000"),
     ],
 )
-def test_wrong_days_are_refused_before_the_first_is_used(arguments: tuple[Any, Any], message: str) -> None:
+def test_wrong_days_are_rejected_before_the_first_is_used(arguments: tuple[Any, Any], message: str) -> None:
     api = Emulator(1)
     with pytest.raises(ValueError, match=message):
         api.days(*arguments)

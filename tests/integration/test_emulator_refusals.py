@@ -17,7 +17,7 @@ import requests
         ("POST", "/collections", None, 400),
     ],
 )
-def test_an_unknown_route_or_record_is_refused(api, method: str, path: str, body, status: int) -> None:
+def test_an_unknown_route_or_record_is_rejected(api, method: str, path: str, body, status: int) -> None:
     response = requests.request(method, f"{api.url}{path}", json=body, auth=("demo", "demo"), timeout=5)
     assert response.status_code == status
 

@@ -62,7 +62,7 @@ def test_the_dtype_backend_is_as_in_pandas(backend, kind: str) -> None:
     assert str(frame["asset_count"].dtype) == kind
 
 
-def test_the_file_holds_the_table_and_tells_where_it_comes_from(connect, tmp_path: Path) -> None:
+def test_the_file_holds_the_table_and_names_its_origin(connect, tmp_path: Path) -> None:
     with Emulator(250) as api:
         client = connect(api)
         described = scan("collections", client=client, project_id=api.project_ids[1])
@@ -146,20 +146,16 @@ def test_to_batches_gives_one_batch_a_page_as_they_arrive() -> None:
     ("resource", "arguments", "words"),
     [
         ("asset", {}, "'asset' is not a resource; use one of: collections"),
-        (
-            "collections",
-            {"colour": "red"},
-            "'colour' is not an argument or a filter of collections; its filters",
-        ),
+        ("collections", {"colour": "red"}, "unknown argument 'colour'; the filters of collections are: project_id"),
         ("collections", {"project_id": ""}, "project_id must be a string of 1 to 1,000 printable characters, got ''"),
         ("collections", {"project_id": 7}, "project_id must be a string of 1 to 1,000 printable characters, got 7"),
         ("collections", {"page_size": 0}, "page_size must be between 1 and 100, got 0"),
         ("collections", {"page_size": 101}, "page_size must be between 1 and 100, got 101"),
-        ("collections", {"page_size": "10"}, "page_size must be a whole number, got '10'"),
-        ("collections", {"page_size": True}, "page_size must be a whole number, got True"),
+        ("collections", {"page_size": "10"}, "page_size must be an integer, got '10'"),
+        ("collections", {"page_size": True}, "page_size must be an integer, got True"),
     ],
 )
-def test_a_wrong_argument_is_refused_when_the_scan_is_described(resource, arguments, words) -> None:
+def test_a_wrong_argument_is_rejected_when_the_scan_is_described(resource, arguments, words) -> None:
     with pytest.raises(ConfigError, match=words):
         scan(resource, **arguments)
 
@@ -175,7 +171,7 @@ def test_the_functions_for_collections_name_their_arguments(connect) -> None:
 
 
 @pytest.mark.parametrize("name", ["c.csv", "c.CSV", "c.json", "deep/c.xlsx", "s3://bucket/c.tsv", Path("c.ndjson")])
-def test_the_name_of_another_kind_of_file_is_refused_before_any_request(name) -> None:
+def test_the_name_of_another_kind_of_file_is_rejected_before_any_request(name) -> None:
     client, adapter = answering(page())
     with pytest.raises(ConfigError, match=r"only Parquet is supported, got .*c\..*; export to .*c\.parquet, and conv"):
         export_collections(name, client=client)
@@ -194,7 +190,7 @@ def test_the_advice_of_how_to_convert_works(tmp_path: Path, monkeypatch, suffix:
     assert "Key Art" in Path(f"c{suffix}").read_text()
 
 
-def test_a_wrong_dtype_backend_is_refused_before_any_request() -> None:
+def test_a_wrong_dtype_backend_is_rejected_before_any_request() -> None:
     client, adapter = answering(page())
     with pytest.raises(ConfigError, match="numpy_nullable"):
         scan("collections", client=client).to_pandas(dtype_backend="numpy")
@@ -286,7 +282,7 @@ def test_runs_of_one_scan_in_several_threads_do_not_mix(client) -> None:
 
 
 @pytest.mark.parametrize("suffix", [".gz", ".zip", ".GZ"])
-def test_a_parquet_file_that_shall_be_compressed_again_is_refused_with_the_right_name(suffix: str) -> None:
+def test_the_error_for_a_second_compression_suffix_names_the_right_file(suffix: str) -> None:
     with pytest.raises(ConfigError, match=f"compressed already, got c.parquet{suffix}; export to c.parquet$"):
         export_collections(f"c.parquet{suffix}")
 

@@ -218,5 +218,5 @@ def test_a_file_in_the_place_of_a_lake_is_named_as_one(run, tmp_path: Path) -> N
     for command in (("changes", "collections", "c.parquet"), ("report", "c.parquet", "r.html")):
         done = run(*command)
         assert done.returncode == 74
-        words = "error: cannot read c.parquet/collections: a part of its path is a file; name the folder of a lake"
+        words = "error: cannot read c.parquet/collections: a part of its path is a file; specify the folder of the lake"
         assert said(done.stderr) == [words]

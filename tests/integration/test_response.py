@@ -109,7 +109,7 @@ def test_json_is_decoded_as_the_standard_library_does(value, indent, encoding) -
 
 
 @given(json_values, st.data())
-def test_invalid_json_is_refused_as_the_standard_library_does(value, data) -> None:
+def test_invalid_json_is_rejected_as_the_standard_library_does(value, data) -> None:
     text = json.dumps({"a": value, "b": 1})
     cut = data.draw(st.integers(0, len(text)))
     broken = text[:cut] + data.draw(st.sampled_from(["", ",", "}", "x", '"', ":", "{"])) + text[cut + 1 :]

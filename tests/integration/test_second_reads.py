@@ -144,6 +144,6 @@ def test_a_look_up_has_the_parameters_that_every_request_of_the_list_has(lake: P
     ]  # fmt: skip
 
 
-def test_thumbnails_of_a_list_without_them_are_refused_before_any_request(lake: Path, tags) -> None:
+def test_thumbnails_of_a_list_without_them_are_rejected_before_any_request(lake: Path, tags) -> None:
     with pytest.raises(ConfigError, match=r"tags has no thumbnails; omit thumbnails \(--thumbnails\)"):
         snapshot("tags", lake, thumbnails=True)

@@ -2,8 +2,10 @@ from datetime import UTC, datetime
 
 import pandas as pd
 import pyarrow as pa
+import pytest
 
 from scenario_etl import Emulator, signed_url_expiry
+from scenario_etl.errors import ConfigError
 
 PUBLIC = "https://cdn.example/thumbnails/asset_1"
 SIGNED = "https://cdn.example/assets-transform/asset_1?p=100&Policy=abc&Key-Pair-Id=K&Signature=def"
@@ -26,3 +28,8 @@ def test_the_expiry_is_read_from_the_policy_of_a_real_form() -> None:
     assert array.type == pa.timestamp("us", "UTC")
     assert array.to_pylist() == [pd.Timestamp(instant), None]
     assert signed_url_expiry(pa.chunked_array([[url], [None]])).null_count == 1
+    for numbers in (pa.array([1]), pd.Series([1])):
+        with pytest.raises(
+            ConfigError, match=r"urls must be a URL, or a Series or an Arrow array of URLs, got .*int64"
+        ):
+            signed_url_expiry(numbers)

@@ -37,7 +37,7 @@ def test_a_failed_run_changes_nothing_in_the_lake(lake: Path, faults, error) -> 
     assert {name: (lake / name).read_bytes() for name in files(lake)} == before
 
 
-def test_a_lake_below_a_missing_folder_is_refused(tmp_path: Path) -> None:
+def test_a_lake_below_a_missing_folder_is_rejected(tmp_path: Path) -> None:
     with pytest.raises(DestinationError, match="cannot create the lake"):
         take(tmp_path / "missing" / "lake", DAYS[0], record())
 

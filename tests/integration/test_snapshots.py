@@ -28,7 +28,7 @@ def official(api):
 
 
 def test_changes_made_with_the_official_client_are_in_the_next_snapshot(run, api, official, lake: Path) -> None:
-    """Create two, rename one, delete one with the official client; URLs are signed again in between."""
+    """Create two, rename one, delete one with the official client; URLs are re-signed in between."""
     api.now = dt.datetime(2026, 11, 1, 3, tzinfo=dt.UTC)
     first = run("snapshot", "collections", lake, "--date", "2026-11-01", "--report", "-", api=api)
     assert first.returncode == 0, first.stderr
@@ -60,7 +60,7 @@ def test_changes_made_with_the_official_client_are_in_the_next_snapshot(run, api
     assert [line.split()[0] for line in rows.splitlines()[1:5]] == ["updated", "added", "added", "deleted"]
 
 
-def test_urls_that_are_signed_again_are_no_change_in_any_form(api, client, tmp_path: Path) -> None:
+def test_urls_that_are_re_signed_are_no_change_in_any_form(api, client, tmp_path: Path) -> None:
     for form in ("keep", "public", "omit"):
         for day in (1, 8, 15):
             api.now = dt.datetime(2026, 11, day, tzinfo=dt.UTC)
@@ -164,7 +164,7 @@ def test_a_second_run_for_a_date_replaces_it_and_compares_with_the_day_before(la
     assert read_snapshot(lake, "collections", DAYS[1])["name"].to_pylist() == ["night", "Key Art"]
 
 
-def test_a_date_before_the_newest_snapshot_is_refused_without_a_request(lake: Path) -> None:
+def test_a_date_before_the_newest_snapshot_is_rejected_without_a_request(lake: Path) -> None:
     take(lake, DAYS[1], record())
     with pytest.raises(
         ConfigError, match=r"date must not be before the newest snapshot \(2026-11-02\), got 2026-11-01"
@@ -208,7 +208,7 @@ def test_a_date_whose_base_was_removed_cannot_be_made_again(lake: Path) -> None:
     [{"keep": 0}, {"max_shrink": 1.5}, {"max_shrink": float("nan")}, {"lock_timeout": -1}, {"date": "11/23"},
      {"date": "2026-13-01"}, {"signed_urls": "some"}, {"colour": "red"}],
 )  # fmt: skip
-def test_a_wrong_argument_is_refused_before_any_request(lake: Path, arguments) -> None:
+def test_a_wrong_argument_is_rejected_before_any_request(lake: Path, arguments) -> None:
     client, adapter = answering(page())
     with pytest.raises(ConfigError):
         snapshot("collections", lake, **({"client": client, "date": DAYS[0]} | arguments))
@@ -221,7 +221,7 @@ def test_a_logical_date_of_an_orchestrator_is_its_day_in_utc(lake: Path) -> None
     assert take(lake, logical, record()).date == dt.date(2026, 11, 1)
 
 
-def test_a_date_before_1970_is_refused(lake: Path) -> None:
+def test_a_date_before_1970_is_rejected(lake: Path) -> None:
     with pytest.raises(ConfigError, match="date must not be before 1970-01-01, got 1969-12-31"):
         take(lake, "1969-12-31", record())
     assert API.requests == []

@@ -22,7 +22,7 @@ from scenario_etl.errors import AuthError, ScenarioError, TransientError
 from tests.helpers import FakeAdapter, page
 
 THREADS = 8
-LISTINGS = 32
+LISTS = 32
 PAGES = 6
 ATTEMPTS = 3
 REFUSED = 3  # number % 4 of a list that ends with a 401, on its last page
@@ -116,7 +116,7 @@ def read(client: Client, number: int) -> tuple[Pages, list[str], ScenarioError |
 
 
 @pytest.mark.parametrize("own_session", [True, False])
-def test_eight_threads_read_whole_listings_and_no_text_contains_a_token(own_session: bool, caplog) -> None:
+def test_eight_threads_read_whole_lists_and_no_text_contains_a_token(own_session: bool, caplog) -> None:
     caplog.set_level(logging.DEBUG)
     tokens = Tokens()
     barrier = threading.Barrier(THREADS)
@@ -127,7 +127,7 @@ def test_eight_threads_read_whole_listings_and_no_text_contains_a_token(own_sess
             session=None if own_session else session,
         )  # fmt: skip
         with client, ThreadPoolExecutor(THREADS, initializer=barrier.wait) as pool:
-            results = list(pool.map(lambda number: read(client, number), range(LISTINGS)))
+            results = list(pool.map(lambda number: read(client, number), range(LISTS)))
     text = caplog.text + repr(client)
     for number, (pages, ids, error) in enumerate(results):
         kind = {REFUSED: AuthError, FAILED: TransientError}.get(number % 4)

@@ -158,6 +158,10 @@ def test_no_signature_reaches_a_log(caplog) -> None:
 
 
 def test_an_invalid_side_and_a_missing_pillow_are_config_errors(monkeypatch) -> None:
+    with pytest.raises(
+        ConfigError, match=r"urls must be a list of URLs, got the string 'https://x'; pass \['https://x'\]"
+    ):
+        fetch_thumbnails("https://x")
     with pytest.raises(ConfigError, match="side must be between 1 and 4,096, got 0"):
         fetch_thumbnails([], side=0)
     monkeypatch.setitem(sys.modules, "PIL", None)

@@ -88,7 +88,7 @@ def test_a_slow_response_without_end_is_given_up_wherever_it_is_slow(name: str) 
 
 
 @pytest.mark.parametrize("name", ["header", "trailer"])
-def test_with_a_session_of_the_users_too(name: str) -> None:
+def test_slow_responses_end_with_a_session_of_the_user(name: str) -> None:
     with server(slow_response(name)) as port, requests.Session() as session:
         assert "not complete after 0.5 s" in given_up(port, session=session)
 

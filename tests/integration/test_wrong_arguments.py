@@ -75,7 +75,7 @@ def check(function: Callable[..., Any], right: dict[str, Any], parameters: str) 
                 pytest.fail(f"{function.__name__}({name}={value!r:.60}): {type(error).__name__}: {error!s:.300}")
 
 
-def test_a_client_of_anything_is_right_or_a_scenario_error() -> None:
+def test_a_client_with_any_argument_works_or_raises_a_scenario_error() -> None:
     right = {"api_key": "k", "api_secret": "s"}
     names = (
         "api_key api_secret base_url timeout attempts deadline connect_deadline requests_per_minute session sleep clock"

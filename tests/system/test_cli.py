@@ -31,7 +31,7 @@ def test_the_demo_needs_no_account(run, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
-        (("export", "assets", "c.parquet"), 78, "error: invalid value for 'RESOURCE': 'assets' is not"),
+        (("export", "assets", "c.parquet"), 78, "error: 'assets' is not a resource; use one of: collections\n"),
         (("export", "collections", "c.parquet", "--colour", "red"), 2, "No such option"),
         (("export", "collections"), 2, "Missing argument"),
         (("export", "collections", "c.parquet", "--page-size", "0"), 78, "between 1 and 100, got 0"),
@@ -69,7 +69,9 @@ def test_a_wrong_key_is_one_request_exit_77_and_one_line_that_says_what_to_fix(r
 def test_the_demo_names_its_projects_where_another_is_requested(run) -> None:
     done = run("head", "collections", "--demo", "--project-id", "proj_x")
     assert (done.returncode, len(said(done.stderr))) == (77, 1)
-    assert re.search("no project of this id; set --project-id to one of proj_[^,]+, proj_", done.stderr)
+    assert re.search(
+        "the demo team has no project 'proj_x'; set --project-id to one of: proj_[^,]+, proj_", done.stderr
+    )
     assert "SCENARIO_SDK" not in done.stderr
 
 
@@ -83,8 +85,8 @@ def test_no_key_is_exit_78_and_names_the_variables(run) -> None:
     ("changes", "words"),
     [
         ({"id": ...}, "id of record number 2 is null"),
-        ({"assetCount": 3.5}, "asset_count of record c2 is 3.5, not a whole number"),
-        ({"updatedAt": "yesterday"}, 'updated_at of record c2 is "yesterday", not an ISO 8601 date'),
+        ({"assetCount": 3.5}, "asset_count of record c2 is 3.5, not a 64-bit integer"),
+        ({"updatedAt": "yesterday"}, 'updated_at of record c2 is "yesterday", not an ISO 8601 timestamp'),
     ],
 )
 def test_a_wrong_record_is_exit_65_names_it_and_leaves_the_old_file(run, old: Path, changes, words: str) -> None:
@@ -237,14 +239,14 @@ def test_secrets_can_be_mounted_as_files(run, api, tmp_path: Path) -> None:
     assert "cannot read the file in SCENARIO_SDK_API_SECRET_FILE" in lost.stderr
 
 
-def test_an_export_can_make_urls_durable(run, api, tmp_path: Path) -> None:
+def test_an_export_can_make_urls_permanent(run, api, tmp_path: Path) -> None:
     assert run("export", "collections", "c.parquet", "--signed-urls", "public", api=api).returncode == 0
     urls = pq.read_table(tmp_path / "c.parquet")["thumbnail_url"].drop_null().to_pylist()
     assert urls
     assert all("/thumbnails/asset_" in url and "?" not in url for url in urls)
 
 
-def test_a_home_folder_is_expanded_and_a_dash_is_refused(run, api, tmp_path: Path) -> None:
+def test_a_home_folder_is_expanded_and_a_dash_is_rejected(run, api, tmp_path: Path) -> None:
     done = run("export", "collections", "~/c.parquet", "--report", "-", api=api, HOME=str(tmp_path))
     assert (done.returncode, json.loads(done.stdout)["path"]) == (0, str(tmp_path / "c.parquet"))
     assert (tmp_path / "c.parquet").exists()

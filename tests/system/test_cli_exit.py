@@ -33,6 +33,7 @@ def test_an_interrupt_leaves_the_old_file_and_no_debris_and_is_in_the_report(
     assert "Traceback" not in rest
     assert (old.read_bytes(), os.listdir(old.parent)) == (OLD, ["collections.parquet"])
     message = "interrupted" if number == signal.SIGINT else "terminated by a signal"
+    assert f"error: {message}\n" in rest
     assert json.loads(report.read_text()) == {
         "succeeded": False, "resource": "collections", "exit_code": 128 + number, "message": message,
     }  # fmt: skip
@@ -45,7 +46,7 @@ def test_an_internal_error_is_in_the_report_and_the_metrics(tmp_path: Path, monk
     CliRunner().invoke(cli, ["export", "collections", "c.parquet", "--demo", *outputs])
     report = json.loads((tmp_path / "report.json").read_text())
     assert (report["succeeded"], report["exit_code"]) == (False, 70)
-    assert report["message"].startswith("internal error, please report it")
+    assert report["message"].startswith("internal error; please report it with the traceback (run again with -v): ")
     assert 'scenario_etl_last_exit_code{resource="collections"} 70' in (tmp_path / "metrics").read_text()
 
 
@@ -74,7 +75,7 @@ def test_head_into_a_closed_pipe_is_silent(api) -> None:
         ("--report -", 0),
     ],
 )
-def test_closed_and_full_streams_change_nothing_but_what_cannot_be_said(
+def test_an_export_is_complete_if_stdout_or_stderr_is_closed_or_full(
     api, tmp_path: Path, redirection: str, code: int
 ) -> None:
     command = f"scenario-etl export collections c.parquet {redirection}"
@@ -122,7 +123,7 @@ def test_a_stdout_that_is_closed_from_the_start_is_exit_74(tmp_path: Path, comma
     assert (done.returncode, said(done.stderr)[-1]) == (74, "error: cannot write to stdout: it is closed")
 
 
-def test_a_deleted_working_folder_is_said(api, tmp_path: Path) -> None:
+def test_the_error_for_a_deleted_working_folder_names_the_problem(api, tmp_path: Path) -> None:
     command = "mkdir gone; cd gone; rmdir ../gone; scenario-etl export collections c.parquet --report r.json"
     done = subprocess.run(
         command, shell=True, cwd=tmp_path, env=environment(api), capture_output=True, text=True, check=False

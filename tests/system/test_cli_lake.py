@@ -22,15 +22,17 @@ def test_days_makes_a_history_with_snapshots_that_the_guard_rejected(run, tmp_pa
     assert [str(run["date"]) for run in runs if run["rejected"]] == ["2026-11-04", "2026-11-17"]
     assert sum(run["deleted"] or 0 for run in runs) > 0
     assert "2026-11-04: rejected by the guard: the list is empty, but the last snapshot has 257 rows\n" in done.stderr
-    assert "lake: 28 snapshots and 2 snapshots rejected by the guard; to see them: scenario-etl changes" in done.stderr
+    assert (
+        'lake: added 28 snapshots; the guard rejected 2; run "scenario-etl changes collections lake" or' in done.stderr
+    )
     again = run("snapshot", "collections", "lake", "--demo", "--days", "30")
     assert (again.returncode, again.stderr.count("\n")) == (78, 1)
-    assert "lake has snapshots of collections; --days needs a lake without any" in again.stderr
+    assert "lake already contains snapshots of collections; --days requires a new lake" in again.stderr
     short = run("snapshot", "collections", "short", "--demo", "--days", "2")
-    assert said(short.stderr)[-2].startswith("short: 2 snapshots; to see them: ")
+    assert said(short.stderr)[-2].startswith('short: added 2 snapshots; run "scenario-etl ')
     other = run("snapshot", "collections", "lake", "--demo")
     assert other.returncode == 78  # the demo without a history is another scope
-    assert "--days simulates history; use it with --demo" in run("snapshot", "collections", "x", "--days", "9").stderr
+    assert "--days requires --demo" in run("snapshot", "collections", "x", "--days", "9").stderr
 
 
 def test_changes_say_which_snapshot_was_rejected_which_had_none_and_which_no_snapshot(run) -> None:
@@ -42,21 +44,25 @@ def test_changes_say_which_snapshot_was_rejected_which_had_none_and_which_no_sna
     assert "2026-11-04   rejected by the guard\n" in changes()
     assert changes("--date", "2026-11-04") == "2026-11-04: rejected by the guard\n"
     assert changes("--date", "2026-11-23") == "2026-11-23: no changes\n"
-    assert changes("--since", "2027-01-01") == "no snapshot since 2027-01-01; the newest is of 2026-11-23\n"
+    assert changes("--since", "2027-01-01") == "no snapshot since 2027-01-01; the newest one is from 2026-11-23\n"
     assert changes("--date", "2026-11-21").splitlines()[0].split() == ["change", "name", "changed_columns"]
 
 
-def test_a_date_without_a_snapshot_is_the_same_error_as_in_python_and_says_which_dates_there_are(
-    run, api, tmp_path: Path
-) -> None:
-    for number, dates in enumerate(("only 2026-11-21", "2 dates, from 2026-11-21 to 2026-11-22")):
-        assert run("snapshot", "collections", "lake", "--date", f"2026-11-2{number + 1}", api=api).returncode == 0
+def test_the_error_for_a_date_without_a_snapshot_names_the_closest_dates(run, api, tmp_path: Path) -> None:
+    closest = {
+        "2026-11-19": "date is 2026-11-19; use it",
+        "2026-11-22": "dates are 2026-11-19 and 2026-11-22; use one of them",
+        "2026-11-23": "dates are 2026-11-19 and 2026-11-22; use one of them",
+    }
+    for date, words in closest.items():
+        assert run("snapshot", "collections", "lake", "--date", date, api=api).returncode == 0
         with pytest.raises(ConfigError) as caught:
             read_snapshot(tmp_path / "lake", "collections", "2026-11-20")
-        message = f"has no snapshot of collections for 2026-11-20; it has {dates}"
-        assert str(caught.value) == f"{tmp_path}/lake {message}"
+        message = f"has no snapshot of collections for 2026-11-20; the closest {words}"
+        assert str(caught.value) == f"{tmp_path}/lake {message}, or omit the date for the newest snapshot"
         done = run("changes", "collections", "lake", "--date", "2026-11-20")
-        assert (done.returncode, said(done.stderr)) == (78, [f"error: lake {message}"])
+        assert done.returncode == 78
+        assert said(done.stderr) == [f"error: lake {message}, or omit --date for the counts of all dates"]
 
 
 def test_a_date_and_the_first_of_several_exclude_each_other(run, lake: Path) -> None:

@@ -152,7 +152,7 @@ def test_one_file_is_not_written_twice(run, api, old: Path, option: str, other: 
 def test_a_report_does_not_replace_a_file_of_the_lake(run, api, option: str, place: str) -> None:
     done = run("snapshot", "collections", "lake", option, f"lake/{place}", api=api)
     assert (done.returncode, api.requests) == (78, [])
-    assert f"lake/{place} is in the lake; write the report and the metrics to another folder" in done.stderr
+    assert f"lake/{place} is in the lake; write the JSON report and the metrics to another folder" in done.stderr
 
 
 def test_metrics_at_a_uri_keep_the_last_success_when_a_run_fails(run, api, tmp_path: Path) -> None:

@@ -44,7 +44,7 @@ def test_all_is_exactly_the_public_names() -> None:
         scenario_etl.extractor  # noqa: B018
 
 
-def test_the_package_tells_its_version_its_charts_and_what_to_call() -> None:
+def test_the_package_shows_its_version_its_charts_and_what_to_call() -> None:
     assert scenario_etl.__version__ == version("scenario-etl")
     assert scenario_etl.charts is importlib.import_module("scenario_etl.dashboard.charts")
     assert scenario_etl.charts is importlib.import_module("scenario_etl.charts")

@@ -45,13 +45,12 @@ def text_of(page: str) -> str:
 
 def test_the_page_has_totals_changes_and_runs(page: str, lake: Path) -> None:
     text = text_of(page)
-    assert (
-        "Snapshot of 2026-11-02 (UTC). 2 snapshots since 2026-11-01 , 1 snapshot rejected by the guard. Lake: " in text
-    )
+    assert "Snapshot of 2026-11-02 (UTC). 2 snapshots since 2026-11-01 , 1 snapshot rejected because " in text
+    assert "because too many rows were missing. Lake: " in text
     assert "collections 57" in text
     assert re.search(r"2026-11-02 updated コレクション 🎮 &amp; Söhne 5,001 asset_count, item_count", text)
     assert text.count("2026-11-02 deleted") == 3
-    assert "2026-11-03 rejected by the guard - - - - - - -" in text
+    assert "2026-11-03 rejected: too many rows were missing - - - - - - -" in text
     ninety_days_before = datetime(2026, 8, 4, tzinfo=UTC)
     stale = sum(row["updated_at"] < ninety_days_before for row in read_snapshot(lake, "collections").to_pylist())
     assert f"not updated for 90 days {stale}" in text
@@ -138,7 +137,7 @@ def test_a_day_with_a_snapshot_and_a_later_rejected_run_shows_both(tmp_path: Pat
             snapshot("collections", tmp_path / "lake", date="2026-11-02", client=client)
     write_report(tmp_path / "lake", tmp_path / "report.html")
     text = text_of((tmp_path / "report.html").read_text(encoding="utf-8"))
-    assert "2026-11-02 published; a later run was rejected by the guard 9 1 0 0 0 0 0" in text
+    assert "2026-11-02 published; a later run was rejected: too many rows were missing 9 1 0 0 0 0 0" in text
 
 
 def test_an_unreadable_lake_is_an_error_and_an_unknown_count_is_a_dash(tmp_path: Path) -> None:
@@ -215,13 +214,13 @@ def test_the_command_writes_the_page_or_an_error(run, tmp_path: Path, lake: Path
     done = run("report", lake, "page.html")
     assert done.returncode == 0
     started, missing, finished = said(done.stderr)
-    assert started.endswith(": drawing the page; this takes a few seconds")
+    assert started.endswith(": writing the HTML report; this may take a few seconds")
     assert "thumbnails are missing: no response (45); `scenario-etl snapshot --thumbnails` stores them" in missing
-    assert finished == "page.html: 3 runs of collections; open it in a browser"
+    assert finished == "wrote page.html with the history of 3 runs; open it in a browser"
     assert (tmp_path / "page.html").stat().st_size > 10_000
     empty = run("report", tmp_path / "nothing", "page.html")
     assert empty.returncode == 78
-    assert "has no snapshot of collections; check the path, or make one with `scenario-etl snapshot`" in empty.stderr
+    assert "has no snapshot of collections; check the path, or add one with `scenario-etl snapshot`" in empty.stderr
     assert run("report", lake, "missing/page.html").returncode == 74
     assert (tmp_path / "page.html").stat().st_size > 10_000
 

@@ -90,13 +90,13 @@ def test_a_bearer_callable_is_called_for_each_request() -> None:
 EXPIRED = (403, {"x-amzn-errortype": "AccessDeniedException"}, {"Message": "User is not authorized"})
 
 
-def test_an_expired_jwt_is_refreshed_once_and_the_listing_goes_on() -> None:
+def test_an_expired_jwt_is_refreshed_once_and_the_list_goes_on() -> None:
     client, adapter = answering(page(token="t"), EXPIRED, page(), bearer_token=lambda: "fresh")
     assert len(pages(client)) == 2
     assert len(adapter.requests) == 3
 
 
-def test_a_jwt_that_is_refused_twice_is_an_auth_error() -> None:
+def test_a_jwt_that_is_rejected_twice_is_an_auth_error() -> None:
     client, adapter = answering(EXPIRED, bearer_token=lambda: "fresh")
     with pytest.raises(AuthError, match="JWTs may expire"):
         pages(client)
@@ -341,3 +341,11 @@ def test_headers_and_cookies_of_the_session_are_redacted() -> None:
     session.cookies.set("sid", "cookie-of-mine")
     with pytest.raises(ScenarioError, match=r"bad \*\*\* and \*\*\*, Accept application/json"):
         scan("collections", client=client).to_arrow()
+
+
+def test_an_empty_file_of_a_secret_is_named(monkeypatch, tmp_path) -> None:
+    monkeypatch.setenv("SCENARIO_SDK_API_KEY", "key")
+    monkeypatch.setenv("SCENARIO_SDK_API_SECRET_FILE", str(tmp_path / "secret"))
+    (tmp_path / "secret").write_text("\n")
+    with pytest.raises(ConfigError, match="the file that SCENARIO_SDK_API_SECRET_FILE names is empty"):
+        Client()

@@ -234,7 +234,7 @@ def test_rejected_snapshots_are_highlighted() -> None:
     rejected_once, all_well = (
         charts.growth(history(rejected=rejected)) for rejected in (history()["rejected"], [False] * 9)
     )
-    assert [text.get_text() for text in rejected_once.legends[0].get_texts()] == ["rejected by the guard"]
+    assert [text.get_text() for text in rejected_once.legends[0].get_texts()] == ["rejected snapshot"]
     assert all_well.legends == []
 
 
@@ -260,7 +260,7 @@ def test_with_more_than_90_snapshots_each_bar_is_a_week() -> None:
          "rejected": False},
     )  # fmt: skip
     figure = charts.daily_changes(year)
-    assert figure.axes[0].get_ylabel() == "changed per week"
+    assert figure.axes[0].get_ylabel() == "changed collections per week"
     assert charts.title_of(figure) == "13 weeks have the most changes: 7 collections each"
 
 
@@ -297,7 +297,7 @@ def test_signatures_show_the_parameters() -> None:
     assert list(inspect.signature(charts.activity).parameters) == ["changes", "names", "width"]
 
 
-def test_a_sheet_with_another_number_of_images_than_collections_is_refused() -> None:
+def test_a_sheet_with_another_number_of_images_than_collections_is_rejected() -> None:
     for images in ([None] * 7, [None] * 9, []):
         with pytest.raises(ConfigError, match=f"one image for each collection, got {len(images)} images for 8 coll"):
             charts.contact_sheet(collections(), images)

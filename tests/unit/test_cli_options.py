@@ -5,7 +5,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from scenario_etl import cli_options
+from scenario_etl import cli_options, cli_resources
 from scenario_etl.cli_options import filter_options, grouped
 from scenario_etl.errors import ConfigError
 from scenario_etl.filters import DATE, FLAG, TEXT, TEXTS, Filter, query_for
@@ -68,7 +68,7 @@ def test_options_are_listed_in_the_order_of_their_declaration() -> None:
 def filter_command(monkeypatch: pytest.MonkeyPatch) -> tuple[click.Command, list[dict[str, Any]]]:
     """A command with the options of FILTERS, and the list that it appends its filters to."""
     monkeypatch.setattr(cli_options, "FILTERS", {each.name: each for each in FILTERS})
-    monkeypatch.setattr(cli_options, "RESOURCES", {"tags": replace(RESOURCES["tags"], filters=FILTERS)})
+    monkeypatch.setattr(cli_resources, "RESOURCES", {"tags": replace(RESOURCES["tags"], filters=FILTERS)})
     received: list[dict[str, Any]] = []
 
     @click.command()
@@ -120,7 +120,7 @@ def test_each_declared_filter_has_an_option() -> None:
     assert cli_options.FILTERS.keys() == declared
 
 
-def test_a_filter_that_the_resource_does_not_declare_is_refused(filter_command) -> None:
+def test_a_filter_that_the_resource_does_not_declare_is_rejected(filter_command) -> None:
     command, received = filter_command
     run(command, "--owner-id", "proj_1")
     with pytest.raises(ConfigError, match="owner_id"):

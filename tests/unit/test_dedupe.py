@@ -8,8 +8,8 @@ from scenario_etl.dedupe import MAX_NEW_KEYS, SeenKeys
 
 
 @given(st.lists(st.lists(st.integers(0, 50), max_size=8), max_size=20), st.integers(0, 20), st.integers(1, 20))
-def test_keys_keep_the_first_of_each(monkeypatch_limits, pages, newest: int, most_sorted: int) -> None:
-    monkeypatch_limits(newest, most_sorted)
+def test_keys_keep_the_first_of_each(monkeypatch_limits, pages, newest: int, max_sorted: int) -> None:
+    monkeypatch_limits(newest, max_sorted)
     keys, got = SeenKeys(), []
     for values in pages:
         batch = keys.drop_duplicates(pa.record_batch({"k": pa.array(values, pa.int64())}), values)
@@ -22,9 +22,9 @@ def test_keys_keep_the_first_of_each(monkeypatch_limits, pages, newest: int, mos
 def monkeypatch_limits():
     with pytest.MonkeyPatch.context() as patch:
 
-        def limit(newest: int, most_sorted: int) -> None:
+        def limit(newest: int, max_sorted: int) -> None:
             patch.setattr("scenario_etl.dedupe.MAX_NEW_KEYS", newest)
-            patch.setattr("scenario_etl.dedupe.MAX_SORTED_KEYS", most_sorted)
+            patch.setattr("scenario_etl.dedupe.MAX_SORTED_KEYS", max_sorted)
 
         yield limit
 

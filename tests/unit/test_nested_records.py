@@ -48,7 +48,7 @@ def test_unknown_fields_are_counted_at_every_depth() -> None:
 @pytest.mark.parametrize(
     ("changes", "path"), [({"metadata": 3}, "metadata"), ({"metadata": {"input": []}}, "metadata.input")]
 )
-def test_a_parent_that_is_no_object_is_refused_by_its_path(changes: dict, path: str) -> None:
+def test_a_parent_that_is_not_an_object_is_rejected_by_its_path(changes: dict, path: str) -> None:
     with pytest.raises(SchemaError, match=rf"jobs: {re.escape(path)} of record j1 is .*, not a JSON object"):
         RecordReader(of_fields(metadata__input__modelId=STRING)).read([{"id": "j1"} | changes])
 

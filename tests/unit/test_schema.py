@@ -53,7 +53,7 @@ def test_a_primary_key_consists_of_required_strings_of_the_record_itself(column:
         (Column("url", "url", STRING, nullable=False, signed_url=True), "url has signed URLs"),
     ],
 )
-def test_a_column_that_a_lake_cannot_keep_is_refused(column: Column, message: str) -> None:
+def test_a_column_that_a_lake_cannot_keep_is_rejected(column: Column, message: str) -> None:
     with pytest.raises(ConfigError, match=f"things: .*{message}"):
         Resource(
             "things", "/things", "things", None, ("id",), (1, 10), (Column("id", "id", STRING, nullable=False), column)

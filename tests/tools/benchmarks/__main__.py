@@ -20,11 +20,11 @@ PACKAGES = ("scenario-etl", "scenario-sdk", "requests", "dlt", "pandas", "pyarro
 PROGRAMS = {
     OURS: [str(Path(sys.executable).with_name("scenario-etl")), "export", "collections", "out.parquet",
            "--requests-per-minute", "0"],
-    "the floor": [sys.executable, str(PEERS / "floor.py"), "out.parquet"],
-    "the plain program": [sys.executable, str(PEERS / "plain_program.py"), "out.parquet"],
+    "minimal program without pandas": [sys.executable, str(PEERS / "floor.py"), "out.parquet"],
+    "minimal program": [sys.executable, str(PEERS / "plain_program.py"), "out.parquet"],
     "requests script": [sys.executable, str(PEERS / "requests_script.py"), "out.parquet"],
-    "scenario-sdk, 100 a page": [sys.executable, str(PEERS / "official_client.py"), "out.parquet", "100"],
-    "scenario-sdk, default": [sys.executable, str(PEERS / "official_client.py"), "out.parquet"],
+    "scenario-sdk, 100 per page": [sys.executable, str(PEERS / "official_client.py"), "out.parquet", "100"],
+    "scenario-sdk, default page size": [sys.executable, str(PEERS / "official_client.py"), "out.parquet"],
     "dlt rest_api": [sys.executable, str(PEERS / "dlt_pipeline.py"), "out.parquet"],
 }  # fmt: skip
 LAUNCHER = """
