@@ -34,6 +34,7 @@ def main() -> NoReturn:
 
 def exit_code(verbose: bool) -> int:
     """Run the command line and return the exit code."""
+    logger.handlers.clear()  # of an earlier run in this process, whose stderr may be closed
     try:
         if sys.stdout:
             sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr] # for names that the terminal cannot show
