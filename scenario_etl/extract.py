@@ -300,10 +300,8 @@ def _page_size(resource: Resource, page_size: int | None) -> int | None:
     """Return the page size: the maximum by default, None for a list without pages."""
     if resource.page_sizes is None:
         if page_size is not None:
-            size = redact(page_size)
-            raise ConfigError(
-                f"page_size is not supported for {resource.name}, which is not paginated, got {size}; omit it"
-            )
+            name, size = resource.name, redact(page_size)
+            raise ConfigError(f"page_size is not supported for {name}, which is not paginated, got {size}; omit it")
         return None
     smallest, largest = resource.page_sizes
     return largest if page_size is None else whole_number("page_size", page_size, smallest, largest)

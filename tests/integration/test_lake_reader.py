@@ -80,7 +80,7 @@ def test_the_newest_snapshot_or_that_of_a_date_is_read_and_a_missing_one_is_an_e
     with pytest.raises(ConfigError, match="for 2026-11-03"):
         read_snapshot(lake, "collections", DAYS[2])
     with pytest.raises(ConfigError, match="is not a resource"):
-        read_snapshot(lake, "assets")
+        read_snapshot(lake, "castles")
 
 
 def test_a_lake_without_changes_has_none_with_the_same_columns(lake: Path) -> None:

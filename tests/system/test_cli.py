@@ -31,7 +31,11 @@ def test_the_demo_needs_no_account(run, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
-        (("export", "assets", "c.parquet"), 78, "error: 'assets' is not a resource; use one of: collections\n"),
+        (
+            ("export", "castles", "c.parquet"),
+            78,
+            "error: 'castles' is not a resource; use one of: collections, assets, ",
+        ),
         (("export", "collections", "c.parquet", "--colour", "red"), 2, "No such option"),
         (("export", "collections"), 2, "Missing argument"),
         (("export", "collections", "c.parquet", "--page-size", "0"), 78, "between 1 and 100, got 0"),

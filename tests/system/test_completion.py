@@ -23,7 +23,7 @@ SHELLS = {  # interactive, without the settings of a user; then a command that m
 }
 TYPED = [  # the text before Tab, and the text that Tab adds
     ("scenario-etl exp", "ort "),
-    ("scenario-etl snapshot col", "lections "),
+    ("scenario-etl snapshot wor", "kflows "),
     ("scenario-etl snapshot collections old-l", "ake/"),
     ("scenario-etl export collections old-c", "ollections.parquet "),
     ("scenario-etl export collections c.parquet --metr", "ics-file "),

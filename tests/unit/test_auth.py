@@ -14,7 +14,6 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from scenario_etl import Client, scan
-from scenario_etl.auth import MAX_RECENT_TOKENS, BearerAuth
 from scenario_etl.errors import AuthError, ConfigError, ScenarioError
 from scenario_etl.redact import redact_secrets
 from tests.helpers import answering, failure, page, pages
@@ -312,40 +311,3 @@ def test_a_secret_in_the_variable_for_its_file_is_not_in_the_error(monkeypatch) 
 def test_a_client_cannot_be_pickled_or_copied(taken) -> None:
     with pytest.raises(ConfigError, match="cannot be pickled or copied"):
         taken(Client("k", "s3cr3t"))
-
-
-def test_the_token_of_a_request_that_is_not_complete_stays_a_secret() -> None:
-    numbers = iter(range(1000))
-    auth = BearerAuth(lambda: f"token-{next(numbers)}")
-    slow = auth.credentials()
-    for _ in range(MAX_RECENT_TOKENS + 1):
-        auth.release(auth.credentials())
-    assert slow in auth.secrets
-    assert len(auth.secrets) == MAX_RECENT_TOKENS + 1
-    auth.release(slow)
-    assert slow not in auth.secrets
-    assert len(auth.secrets) == MAX_RECENT_TOKENS
-
-
-def test_a_request_that_fails_releases_its_token() -> None:
-    client, _ = answering(requests.ConnectionError(), (400, {}, {}), bearer_token=lambda: "token-of-mine", attempts=2)
-    with pytest.raises(ScenarioError):
-        scan("collections", client=client).to_arrow()
-    assert not client._transport.authorization._in_use
-
-
-def test_headers_and_cookies_of_the_session_are_redacted() -> None:
-    client, _ = answering((400, {}, {"reason": "bad header-of-mine and cookie-of-mine, Accept application/json"}))
-    session = client._transport.connections._session
-    session.headers.update({"X-Api-Key": b"header-of-mine", "Accept": "application/json", "X-Short": "bad"})
-    session.cookies.set("sid", "cookie-of-mine")
-    with pytest.raises(ScenarioError, match=r"bad \*\*\* and \*\*\*, Accept application/json"):
-        scan("collections", client=client).to_arrow()
-
-
-def test_an_empty_file_of_a_secret_is_named(monkeypatch, tmp_path) -> None:
-    monkeypatch.setenv("SCENARIO_SDK_API_KEY", "key")
-    monkeypatch.setenv("SCENARIO_SDK_API_SECRET_FILE", str(tmp_path / "secret"))
-    (tmp_path / "secret").write_text("\n")
-    with pytest.raises(ConfigError, match="the file that SCENARIO_SDK_API_SECRET_FILE names is empty"):
-        Client()

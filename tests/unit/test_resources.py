@@ -143,7 +143,7 @@ WRONG_FILTERS = [
     ("assets", {"created_after": "2026-01-01", "updated_after": "2026-01-01"}, "sortBy=updatedAt, but another"),
     ("assets", {"created_after": "2026-01-01", "sort_by": "updatedAt"}, "sortBy=createdAt, but another filter"),
     ("assets", {"tags": ["a"]}, "tags works only together with privacy=public"),
-    ("assets", {"deleted": True, "kind": "image"}, "'kind' is not an argument or a filter of assets"),
+    ("assets", {"deleted": True, "kind": "image"}, "unknown argument 'kind'; the filters of assets are: "),
     ("assets", {"deleted": True, "author_id": "a"}, "deleted and author_id cannot be used together"),
     ("assets", {"sort_direction": "up"}, "sort_direction must be 'asc' or 'desc', got 'up'"),
     ("models", {"updated_after": "2026-01-01"}, "updated_after works only together with privacy=public"),
@@ -153,11 +153,11 @@ WRONG_FILTERS = [
     ("jobs", {"hide_results": False}, "hide_results=false works only together with created_after or updated_after"),
     ("jobs", {"created_after": "2026-01-01", "status": "success"}, "created_after and status cannot be used together"),
     ("jobs", {"updated_after": "2026-01-01"}, "updated_after works only together with status or type or types"),
-    ("jobs", {"created_before": "2026-01-01"}, "'created_before' is not an argument or a filter of jobs"),
-    ("projects", {"project_id": "p"}, "'project_id' is not an argument or a filter of projects"),
-    ("teams", {"project_id": "p"}, "'project_id' is not an argument or a filter of teams; its filters are: none"),
+    ("jobs", {"created_before": "2026-01-01"}, "unknown argument 'created_before'; the filters of jobs are: "),
+    ("projects", {"project_id": "p"}, "unknown argument 'project_id'; the filters of projects are: team_id"),
+    ("teams", {"project_id": "p"}, "unknown argument 'project_id'; teams has no filters"),
     ("tags", {"include_personal": True}, "include_personal adds no column to tags"),
-    ("teams", {"page_size": 10}, "page_size must not be set, because teams has no pages, got 10"),
+    ("teams", {"page_size": 10}, "page_size is not supported for teams, which is not paginated, got 10; omit it"),
 ]
 
 
