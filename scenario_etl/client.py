@@ -50,16 +50,14 @@ class Client:
     Args:
         api_key: API key; by default `SCENARIO_SDK_API_KEY`, or the content of `SCENARIO_SDK_API_KEY_FILE`.
         api_secret: Secret of the API key; by default `SCENARIO_SDK_API_SECRET` or `SCENARIO_SDK_API_SECRET_FILE`.
-        bearer_token: JWT, or a callable that returns a new one for each request, because JWTs may expire after about
-            60 s; by default `SCENARIO_SDK_JWT`, if the environment has no complete API key.
+        bearer_token: JWT, or a callable that returns one per request; by default `SCENARIO_SDK_JWT`, without a key.
         base_url: Base URL; by default `SCENARIO_BASE_URL`, or that of the vendor. Only loopback may use http.
         timeout: Read timeout in seconds. Connecting may take 5 s, and a complete response ten times `timeout`.
         attempts: Maximum number of attempts per request.
         deadline: Time limit in seconds for retries: no attempt starts later than this after the first one.
         connect_deadline: Deadline in seconds for requests that cannot connect to the host; by default `deadline`.
         requests_per_minute: Maximum requests per minute and project, in bursts of up to 100; None or 0 for no limit.
-        session: Session whose proxies, certificates, headers and adapters are used; its `send`, hooks, `params` and
-            `auth` are not. It is not closed.
+        session: Session whose proxies, certificates, headers and adapters, but no hooks, are used; it is not closed.
         sleep: Function that waits for a number of seconds.
         clock: Function that returns the time in seconds, for deadlines and rate limiting.
 

@@ -3,6 +3,7 @@
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import accumulate
 from typing import Any, NoReturn
@@ -49,7 +50,6 @@ class RecordReader:
     ) -> None:
         self.missing_fields: Counter[str] = Counter()
         self.unknown_fields: Counter[str] = Counter()
-        self._records_read = 0
         self._resource = resource
         self._schema = resource.record_schema
         self._strict = strict
@@ -61,6 +61,7 @@ class RecordReader:
             for column in resource.columns
             if column.name in resource.primary_key and column.name != resource.exploded
         ]
+        self._errors = _Errors(resource.name, self._key_fields, self._redact)
 
     def read(self, records: Records) -> pa.RecordBatch:
         """Return records of one or more pages as a RecordBatch with one row per record.
@@ -79,7 +80,7 @@ class RecordReader:
         arrays = [self._array(column, objects, records) for column in self._resource.columns]
         for path, values in objects.items():
             self._count_unknown(path, values, records)
-        self._records_read += len(records)
+        self._errors.records_read += len(records)
         return pa.RecordBatch.from_arrays(arrays, schema=self._schema)
 
     def exploded(self, batch: pa.RecordBatch) -> pa.RecordBatch:
@@ -108,7 +109,7 @@ class RecordReader:
         if set(map(type, values)) <= types:
             return
         position = next(i for i, value in enumerate(values) if type(value) not in types)
-        self._reject(path or "the record", records, position, values[position], "a JSON object")
+        self._errors.reject(path or "the record", records, position, values[position], "a JSON object")
 
     def _array(self, column: Column, objects: dict[str, Records], records: Records) -> pa.Array:
         path, _, name = column.field.rpartition(".")
@@ -141,36 +142,13 @@ class RecordReader:
                     _check_items([value])
                 column.type.convert([apply_form(value, self._signed_urls)])
             except _DOES_NOT_FIT:
-                self._reject(column.name, records, position, value, column.type.description)
+                self._errors.reject(column.name, records, position, value, column.type.description)
         raise AssertionError(f"{column.name} fails as a whole, but no value of it does")
-
-    def _reject(self, what: str, records: Records, position: int, value: object, expected: str) -> NoReturn:
-        named = self._name(records, position)
-        text = value if isinstance(value, str) else redact(value)
-        found = f'"{self._redact(text)}"' if isinstance(value, str) else self._redact(text)
-        raise SchemaError(
-            f"{self._resource.name}: {what} of record {named} is {found}, not {expected}; report it to the vendor, or, "
-            "if the API has changed, open an issue"
-        )
-
-    def _reject_strictly(self, field: str, records: Records, position: int, problem: str) -> NoReturn:
-        raise SchemaError(
-            f"{self._resource.name}: record {self._name(records, position)} {problem} {self._redact(field)}; to accept "
-            "it, omit --strict (in Python, use strict=False)"
-        )
-
-    def _name(self, records: Records, position: int) -> str:
-        record = records[position]
-        key = [record.get(name) for name in self._key_fields] if isinstance(record, dict) else []
-        return (
-            ", ".join(self._redact(part if isinstance(part, str) else redact(part)) for part in key if part)
-            or f"number {self._records_read + position + 1:,}"
-        )
 
     def _count_missing(self, column: Column, nulls: int, parents: Records, values: Records, records: Records) -> None:
         if self._strict:
             position = next(i for i, value in enumerate(values) if value is None and parents[i] is not None)
-            self._reject_strictly(column.field, records, position, "has no value for the field")
+            self._errors.reject_strictly(column.field, records, position, "has no value for the field")
         message = f"field {column.field} is missing or null in at least one record; the column is null there"
         self._count(self.missing_fields, column.field, nulls, message)
 
@@ -183,7 +161,7 @@ class RecordReader:
             dotted = f"{path}.{name}" if path else name
             having = [i for i, item in enumerate(objects) if item is not None and name in item]
             if self._strict:
-                self._reject_strictly(dotted, records, having[0], "has the unknown field")
+                self._errors.reject_strictly(dotted, records, having[0], "has the unknown field")
             shown = self._redact(dotted)
             self._count(self.unknown_fields, shown, len(having), f"ignoring the unknown field {shown}")
 
@@ -193,6 +171,41 @@ class RecordReader:
                 return
             logger.warning("%s: %s", self._resource.name, message)
         counter[name] += times
+
+
+@dataclass
+class _Errors:
+    """The errors of records, which name the record by its primary key or its number."""
+
+    resource: str
+    key_fields: Sequence[str]
+    redact: Callable[[object], str]
+    records_read: int = 0  # in earlier batches
+
+    def reject(self, what: str, records: Records, position: int, value: object, expected: str) -> NoReturn:
+        """Raise SchemaError for a value that does not fit."""
+        named = self._name(records, position)
+        text = value if isinstance(value, str) else redact(value)
+        found = f'"{self.redact(text)}"' if isinstance(value, str) else self.redact(text)
+        raise SchemaError(
+            f"{self.resource}: {what} of record {named} is {found}, not {expected}; report it to the vendor, or, "
+            "if the API has changed, open an issue"
+        )
+
+    def reject_strictly(self, field: str, records: Records, position: int, problem: str) -> NoReturn:
+        """Raise SchemaError for a field that is missing or unknown, because `strict` is set."""
+        raise SchemaError(
+            f"{self.resource}: record {self._name(records, position)} {problem} {self.redact(field)}; to accept "
+            "it, omit --strict (in Python, use strict=False)"
+        )
+
+    def _name(self, records: Records, position: int) -> str:
+        record = records[position]
+        key = [record.get(name) for name in self.key_fields] if isinstance(record, dict) else []
+        return (
+            ", ".join(self.redact(part if isinstance(part, str) else redact(part)) for part in key if part)
+            or f"number {self.records_read + position + 1:,}"
+        )
 
 
 def _check_items(values: Records) -> None:

@@ -14,7 +14,7 @@ from scenario_etl.connections import Connections
 from scenario_etl.errors import APIError, TransientError
 from scenario_etl.filters import PROJECT_ID
 from scenario_etl.redact import MAX_QUOTED_CHARACTERS, redact, redact_response, redact_value
-from scenario_etl.response import Content, Response, build_error, parse_content, read_body, redirect_target
+from scenario_etl.response import Content, Quote, Response, build_error, parse_content, read_body, redirect_target
 from scenario_etl.retry import OnWait, RateLimiter, Retry, RetryableError
 from scenario_etl.watchdog import Watch
 
@@ -174,26 +174,9 @@ class Endpoint:
         self._request.headers["Authorization"] = f"{authorization.scheme} {credentials}"
         self._request.url = url
         try:
-            return self._exchange()
+            return _exchange(self._transport, self._request, self._seconds, self.description, self.quote)
         finally:
             authorization.release(credentials)
-
-    def _exchange(self) -> Response | Exception:
-        transport = self._transport
-        status = None
-        with Watch(self._seconds) as watch:
-            ends = transport.clock() + self._seconds
-            try:
-                with transport.connections.send(self._request) as response:
-                    status = response.status_code
-                    body = read_body(response, lambda: transport.clock() > ends)
-                    if watch.is_over and status == 200:
-                        raise TimeoutError
-                return Response(status, response.reason, response.headers, str(response.url), body)
-            except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
-                late = watch.is_over or transport.clock() > ends
-                cause = TimeoutError(f"not complete after {self._seconds:g} s") if late else error
-                return transport.connections.failure(self.description, cause, status, self.quote)
 
     def _limit_rate(self) -> None:
         seconds = self._transport.rate_limiter.take(self._project) if self._transport.rate_limiter else 0.0
@@ -213,3 +196,23 @@ class Endpoint:
         logger.log(level, message, fields, extra={"event": "waiting", "fields": fields | {"page": self.page}})
         if self._on_wait:
             self._on_wait(reason, seconds)
+
+
+def _exchange(
+    transport: Transport, request: requests.PreparedRequest, seconds: float, description: str, quote: Quote
+) -> Response | Exception:
+    """Send a request that is complete, and return the response, or the exception to raise."""
+    status = None
+    with Watch(seconds) as watch:
+        ends = transport.clock() + seconds
+        try:
+            with transport.connections.send(request) as response:
+                status = response.status_code
+                body = read_body(response, lambda: transport.clock() > ends)
+                if watch.is_over and status == 200:
+                    raise TimeoutError
+            return Response(status, response.reason, response.headers, str(response.url), body)
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+            late = watch.is_over or transport.clock() > ends
+            cause = TimeoutError(f"not complete after {seconds:g} s") if late else error
+            return transport.connections.failure(description, cause, status, quote)

@@ -46,8 +46,7 @@ class Account:
         self.accepted = accepted
         projects: list[Any] = [PROJECTS.make(seed, number) for number in range(len(PROJECT_NAMES))]
         self.rows = {COLLECTIONS.name: collections, PROJECTS.name: projects}
-        self.origin = origin
-        self.clock = clock
+        self.origin, self.clock = origin, clock
         self._indexes: dict[tuple[str, str], Index] = {}
         self._created = 0
         self._lock = threading.Lock()
@@ -132,12 +131,7 @@ class Account:
         return rows
 
     def find(self, listing: Listing, identifier: str) -> tuple[int, Any]:
-        """Return the position and the row of the record with an id.
-
-        Raises:
-            HTTPError: 404, where no record has this id.
-
-        """
+        """Return the position and the row of the record with an id, or raise HTTPError 404."""
         for position, row in enumerate(list(self.rows[listing.name])):
             if identifier == (listing.make_id(self.seed, row) if isinstance(row, int) else _id(row)):
                 return position, row

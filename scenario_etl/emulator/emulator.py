@@ -19,9 +19,8 @@ MAX_PORT = 65_535
 class Emulator:
     """A Scenario API with a fictional team, served on loopback inside a `with` block.
 
-    The team is a game studio whose collections belong to four projects; most of them have a thumbnail. Its assets,
-    models, jobs, tags and workflows agree with the counts of the collections. It is always the same for the same
-    arguments. Signed URLs have the form of the API, and the emulator serves a small PNG for each asset.
+    The team is a game studio with four projects. Its assets, models, jobs, tags and workflows agree with the counts of
+    its collections, and are the same for the same arguments. Signed URLs lead to a small PNG for each asset.
 
     Args:
         collections: Number of collections, or their records as the API would return them.
@@ -30,8 +29,7 @@ class Emulator:
         api_secret: Secret of the API key.
         bearer_token: Bearer token to accept as well; by default, no bearer token is accepted.
         seed: Seed of the generated data.
-        late_filters: Whether filters by date are applied after a page was read, so that pages may be short or empty
-            although more pages follow. The API may do either.
+        late_filters: Whether date filters are applied after a page was read, so that pages may be short or empty.
         faults: Faults of the next requests, in order; None for a normal response. More can be added to `faults`.
         latency: Seconds before each response.
         now: Time at which URLs are signed and records change; None for the current time. It can be set later.
@@ -43,11 +41,9 @@ class Emulator:
 
     Attributes:
         url: Base URL, such as "http://127.0.0.1:40123/v1".
-        collections: List of the records, which may be changed at any time. Generated records are stored as integers and
-            created when they are read. A thumbnail without a URL gets one.
+        collections: List of the records, which may be changed at any time; generated records are stored as integers.
         requests: Method and path (with query) of every request to the API so far.
 
-    >>> import urllib.request
     >>> with Emulator(collections=1) as api:
     ...     api.url.startswith("http://127.0.0.1:")
     True
@@ -74,20 +70,14 @@ class Emulator:
         self.now = None if now is None else checks.time("now", now)
         self.requests: list[tuple[str, str]] = []
         rows = checks.rows("collections", collections)
-        basic = f"{checks.text('api_key', api_key)}:{checks.text('api_secret', api_secret)}"
-        accepted = {f"Basic {base64.b64encode(basic.encode()).decode()}"}
-        if bearer_token is not None:
-            accepted.add(f"Bearer {checks.text('bearer_token', bearer_token)}")
-        seed = checks.whole_number("seed", seed)
+        accepted = _authorizations(api_key, api_secret, bearer_token)
+        seed, late = checks.whole_number("seed", seed), checks.flag("late_filters", late_filters)
         assets = None if assets is None else checks.whole_number("assets", assets)
-        late_filters = checks.flag("late_filters", late_filters)
         self._server = Server(checks.whole_number("port", port, 0, MAX_PORT), self._respond, self._fault)
         self.origin = self._server.origin
         self.url = f"{self.origin}/v1"
-        self._account = Account(
-            str(seed), rows, self.origin, lambda: self.now or datetime.now(UTC), accepted, assets=assets
-        )
-        self._account.filters_dates_late = late_filters
+        self._account = Account(str(seed), rows, self.origin, self._clock, accepted, assets=assets)
+        self._account.filters_dates_late = late
 
     def __repr__(self) -> str:
         return f"<scenario_etl.Emulator {self.url}{'' if self._server.is_started else ', not started'}>"
@@ -152,32 +142,17 @@ class Emulator:
 
         """
         last = checks.day("last", last)
-        return self._days(checks.whole_number("count", count, 0, last.toordinal() - 1), last)
-
-    def _days(self, count: int, last: date) -> Iterator[date]:
-        self._account.remember()
-        self.collections = [dict(self.record(row, signed=False)) for row in self.collections]
-        for number in range(count):
-            day = last - timedelta(days=count - 1 - number)
-            if number:
-                days.work(self._account.seed, self.collections, day - timedelta(days=1))
-                self._account.follow()
-            self.now = datetime(day.year, day.month, day.day, 3, 17, tzinfo=UTC)
-            everything, share = self.collections, days.listed(number, count)
-            try:
-                if share < 1:
-                    self.collections = everything[: int(len(everything) * share)]
-                yield day
-            finally:
-                self.collections = everything
+        return _simulate(self, self._account, checks.whole_number("count", count, 0, last.toordinal() - 1), last)
 
     def respond(self, method: str, target: str, authorization: str | None, body: bytes) -> Response:
         """Return the response to a request, ignoring `faults`."""
         return routes.respond(self._account, Request(method, target, authorization, body))
 
+    def _clock(self) -> datetime:
+        return self.now or datetime.now(UTC)
+
     def _respond(self, request: Request) -> Response:
-        asset = images.asset_in(request.path)
-        if asset:
+        if asset := images.asset_in(request.path):
             return images.respond(request, asset, self._account.clock())
         return self.respond(request.method, request.target, request.authorization, request.body)
 
@@ -191,3 +166,30 @@ class Emulator:
         except IndexError:
             fault = Fault()
         return replace(fault, latency=self.latency + fault.latency)
+
+
+def _simulate(emulator: Emulator, account: Account, count: int, last: date) -> Iterator[date]:
+    account.remember()
+    emulator.collections = [dict(emulator.record(row, signed=False)) for row in emulator.collections]
+    for number in range(count):
+        day = last - timedelta(days=count - 1 - number)
+        if number:
+            days.work(account.seed, emulator.collections, day - timedelta(days=1))
+            account.follow()
+        emulator.now = datetime(day.year, day.month, day.day, 3, 17, tzinfo=UTC)
+        everything, share = emulator.collections, days.listed(number, count)
+        try:
+            if share < 1:
+                emulator.collections = everything[: int(len(everything) * share)]
+            yield day
+        finally:
+            emulator.collections = everything
+
+
+def _authorizations(api_key: str, api_secret: str, bearer_token: str | None) -> set[str]:
+    """Return the Authorization headers to accept."""
+    basic = f"{checks.text('api_key', api_key)}:{checks.text('api_secret', api_secret)}"
+    accepted = {f"Basic {base64.b64encode(basic.encode()).decode()}"}
+    if bearer_token is not None:
+        accepted.add(f"Bearer {checks.text('bearer_token', bearer_token)}")
+    return accepted
