@@ -14,7 +14,7 @@ from scenario_etl.connections import Connections
 from scenario_etl.errors import APIError, TransientError
 from scenario_etl.filters import PROJECT_ID
 from scenario_etl.redact import MAX_QUOTED_CHARACTERS, redact, redact_response, redact_value
-from scenario_etl.response import Content, Quote, Response, build_error, parse_content, read_body, redirect_target
+from scenario_etl.response import Content, Response, build_error, parse_content, read_body, redirect_target
 from scenario_etl.retry import OnWait, RateLimiter, Retry, RetryableError
 from scenario_etl.watchdog import Watch
 
@@ -174,7 +174,7 @@ class Endpoint:
         self._request.headers["Authorization"] = f"{authorization.scheme} {credentials}"
         self._request.url = url
         try:
-            return _exchange(self._transport, self._request, self._seconds, self.description, self.quote)
+            return _exchange(self, self._transport, self._request, self._seconds)
         finally:
             authorization.release(credentials)
 
@@ -199,7 +199,7 @@ class Endpoint:
 
 
 def _exchange(
-    transport: Transport, request: requests.PreparedRequest, seconds: float, description: str, quote: Quote
+    endpoint: Endpoint, transport: Transport, request: requests.PreparedRequest, seconds: float
 ) -> Response | Exception:
     """Send a request that is complete, and return the response, or the exception to raise."""
     status = None
@@ -215,4 +215,4 @@ def _exchange(
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
             late = watch.is_over or transport.clock() > ends
             cause = TimeoutError(f"not complete after {seconds:g} s") if late else error
-            return transport.connections.failure(description, cause, status, quote)
+            return transport.connections.failure(endpoint.description, cause, status, endpoint.quote)
