@@ -12,7 +12,7 @@ from click.core import ParameterSource
 
 import scenario_etl
 from scenario_etl.cli_output import Outputs, logger
-from scenario_etl.cli_resources import page_sizes, resources_with
+from scenario_etl.cli_resources import option_name, page_sizes, resources_with
 from scenario_etl.client import MAX_PAGES, Client
 from scenario_etl.errors import AuthError
 from scenario_etl.extract import Scan, scan
@@ -109,7 +109,7 @@ def filter_options(*names: str) -> Decorator:
     """Return a decorator that adds the options of filters, and passes those that are set as a dict, `filters`.
 
     Args:
-        names: the names of filters, or of arguments of `scan` that add columns.
+        names: The names of filters, or of arguments of `scan` that add columns.
 
     """
 
@@ -125,14 +125,13 @@ def filter_options(*names: str) -> Decorator:
 
 
 def _filter_option(name: str) -> Decorator:
-    option = f"--{name.replace('_', '-')}"
     if name in INCLUSIONS:
         columns = {column.name for each in RESOURCES.values() for column in each.columns if column.included_by == name}
         help_text = f"Add columns that are left out by default: {', '.join(sorted(columns))}."
-        return click.option(option, is_flag=True, default=None, help=f"{help_text} [{resources_with(name)}]")
+        return click.option(option_name(name), is_flag=True, default=None, help=f"{help_text} [{resources_with(name)}]")
     declared = FILTERS[name]
     return click.option(
-        option, metavar="ID" if name.endswith("_id") else "VALUE", multiple=declared.type.is_list,
+        option_name(name), metavar="ID" if name.endswith("_id") else "VALUE", multiple=declared.type.is_list,
         type=click.BOOL if declared.type is FLAG else click.STRING,
         help=f"{declared.description} [{resources_with(name)}]",
     )  # fmt: skip

@@ -32,7 +32,7 @@ def description(resource: Resource) -> str:
     formatter = click.HelpFormatter(max_width=MAX_WIDTH)
     if resource.filters:
         formatter.write("\n\nfilters\n")
-        formatter.write_dl([(option(each), conditions(each)) for each in resource.filters])
+        formatter.write_dl([(option_name(each.name), conditions(each)) for each in resource.filters])
     return "\n".join(lines) + formatter.getvalue().rstrip()
 
 
@@ -57,9 +57,9 @@ def page_sizes() -> str:
     return "; ".join(texts)
 
 
-def option(each: Filter) -> str:
-    """Return the option of the command line for a filter."""
-    return f"--{each.name.replace('_', '-')}"
+def option_name(name: str) -> str:
+    """Return the option of the command line for an argument."""
+    return f"--{name.replace('_', '-')}"
 
 
 def _page_size(resource: Resource) -> str:
@@ -74,7 +74,7 @@ def _type(resource: Resource, column: Column) -> str:
 
 
 def _when(column: Column) -> str:
-    return f"only with --{column.included_by.replace('_', '-')}" if column.included_by else ""
+    return f"only with {option_name(column.included_by)}" if column.included_by else ""
 
 
 def conditions(each: Filter) -> str:

@@ -6,6 +6,7 @@ types of its official client, scenario-sdk 2.4.0.
 
 import re
 from collections.abc import Collection
+from dataclasses import replace
 from typing import Any
 
 from scenario_etl.column_types import BOOLEAN, FLOAT, FLOATS, INTEGER, JSON, STRING, STRINGS, TIMESTAMP, ColumnType
@@ -41,9 +42,15 @@ def _image(field: str) -> tuple[Column, Column]:
 BOUNDS = {"after": DATE, "before": END_DATE}
 DATES = (_column("createdAt", TIMESTAMP), _column("updatedAt", TIMESTAMP))
 
+PUBLIC = ("privacy=public",)
 DIRECTION = Filter("sort_direction", "sortDirection", choice_of("asc", "desc"), "Order: asc (ascending) or desc.")
+SORT_BY = Filter("sort_by", "sortBy", choice_of("createdAt", "updatedAt"), "Order: createdAt or updatedAt.")
 TYPE = Filter("type", "type", TEXT, "Limit to one type.", excludes=("types",))
 TYPES = Filter("types", "types", TEXTS, "Limit to these types.")
+TAG_FILTER = Filter("tags", "tags", TEXTS, "Limit to these tags.")
+PRIVACY = Filter("privacy", "privacy", choice_of("private", "public", "unlisted"), "Limit to one privacy.")
+AUTHOR_ID = Filter("author_id", "authorId", TEXT, "Limit to what one user or API key made.")
+COLLECTION_ID = Filter("collection_id", "collectionId", TEXT, "Limit to one collection.", excludes=PUBLIC)
 
 
 def _date(name: str, needs: tuple[str, ...] = ()) -> Filter:
@@ -127,26 +134,23 @@ ASSETS = Resource(
     ),
     filters=(
         PROJECT_ID,
-        Filter("author_id", "authorId", TEXT, "Limit to what one user or API key made."),
-        Filter("collection_id", "collectionId", TEXT, "Limit to one collection.", excludes=("privacy=public",)),
+        AUTHOR_ID,
+        COLLECTION_ID,
         Filter("inference_id", "inferenceId", TEXT, "Limit to the results of one inference."),
         Filter("model_id", "modelId", TEXT, "Limit to the results of one model."),
         Filter("parent_asset_id", "parentAssetId", TEXT, "Limit to the children of one asset."),
         Filter("root_asset_id", "rootAssetId", TEXT, "Limit to the descendants of one asset."),
         TYPE,
         TYPES,
-        Filter("tags", "tags", TEXTS, "Limit to these tags.", needs=("privacy=public",)),
-        Filter(
-            "privacy", "privacy", choice_of("private", "public", "unlisted"), "Limit to one privacy.",
-            needs_for={"public": ("allow_public=true",)},
-        ),
+        replace(TAG_FILTER, needs=PUBLIC),
+        replace(PRIVACY, needs_for={"public": ("allow_public=true",)}),
         Filter("allow_public", "", FLAG, "Allow privacy=public on assets: the public assets of all organizations."),
         Filter("original_assets", "originalAssets", FLAG, "Whether URLs lead to the original files."),
         Filter(
             "deleted", "deleted", FLAG, "Whether to list what was deleted in the last 30 days instead.",
             only_with=("project_id", "original_assets"),
         ),
-        Filter("sort_by", "sortBy", choice_of("createdAt", "updatedAt"), "Order: createdAt or updatedAt."),
+        SORT_BY,
         DIRECTION,
         *map(_date, ("created_after", "created_before", "updated_after", "updated_before")),
     ),
@@ -197,28 +201,25 @@ MODELS = Resource(
     ),
     filters=(
         PROJECT_ID,
-        Filter("privacy", "privacy", choice_of("private", "public", "unlisted"), "Limit to one privacy."),
+        PRIVACY,
         Filter(
             "status", "status", choice_of("new", "training", "trained", "failed", "deleted"), "Limit to one status.",
-            excludes=("privacy=public",),
+            excludes=PUBLIC,
         ),
-        Filter("collection_id", "collectionId", TEXT, "Limit to one collection.", excludes=("privacy=public",)),
-        Filter("collection_ids", "collectionIds", TEXTS, "Limit to these collections.", needs=("privacy=public",)),
-        Filter("tags", "tags", TEXTS, "Limit to these tags.", needs=("privacy=public",)),
-        Filter("type", "type", TEXT, "Limit to one type.", excludes=("types",), needs=("privacy=public",)),
-        Filter("types", "types", TEXTS, "Limit to these types.", needs=("privacy=public",)),
-        Filter(
-            "sort_by", "sortBy", choice_of("createdAt", "updatedAt"), "Order: createdAt or updatedAt.",
-            needs_for={"updatedAt": ("privacy=public",)},
-        ),
-        Filter(
-            "sort_direction", "sortDirection", choice_of("asc", "desc"), "Order: asc (ascending) or desc.",
+        COLLECTION_ID,
+        Filter("collection_ids", "collectionIds", TEXTS, "Limit to these collections.", needs=PUBLIC),
+        replace(TAG_FILTER, needs=PUBLIC),
+        replace(TYPE, needs=PUBLIC),
+        replace(TYPES, needs=PUBLIC),
+        replace(SORT_BY, needs_for={"updatedAt": PUBLIC}),
+        replace(
+            DIRECTION,
             needs=("sort_by", "created_after", "created_before", "updated_after", "updated_before"),
         ),
         _date("created_after"),
         _date("created_before"),
-        _date("updated_after", needs=("privacy=public",)),
-        _date("updated_before", needs=("privacy=public",)),
+        _date("updated_after", needs=PUBLIC),
+        _date("updated_before", needs=PUBLIC),
     ),
 )  # fmt: skip
 
@@ -250,10 +251,7 @@ JOBS = Resource(
     ),
     filters=(
         PROJECT_ID,
-        Filter(
-            "author_id", "authorId", TEXT, "Limit to what one user or API key made.",
-            needs=("created_after", "updated_after"),
-        ),
+        replace(AUTHOR_ID, needs=("created_after", "updated_after")),
         Filter(
             "hide_results", "hideResults", FLAG, "false leaves out jobs that were submitted with hideResults.",
             needs_for={"false": ("created_after", "updated_after")},
@@ -268,14 +266,11 @@ JOBS = Resource(
         TYPE,
         TYPES,
         Filter("workflow_id", "workflowId", TEXT, "Limit to the jobs of one workflow."),
-        Filter(
-            "created_after", "createdAfter", DATE, "Limit to records created after this date or time in UTC.",
+        replace(
+            _date("created_after"), adds={},
             excludes=("status", "type", "types", "workflow_id", "updated_after"),
         ),
-        Filter(
-            "updated_after", "updatedAfter", DATE, "Limit to records updated after this date or time in UTC.",
-            needs=("status", "type", "types", "workflow_id"),
-        ),
+        replace(_date("updated_after"), adds={}, needs=("status", "type", "types", "workflow_id")),
     ),
 )  # fmt: skip
 
@@ -321,13 +316,10 @@ WORKFLOWS = Resource(
     ),
     filters=(
         PROJECT_ID,
-        Filter("privacy", "privacy", choice_of("private", "public", "unlisted"), "Limit to one privacy."),
-        Filter("status", "status", choice_of("draft", "ready"), "Limit to one status.", excludes=("privacy=public",)),
-        Filter("tags", "tags", TEXTS, "Limit to these tags."),
-        Filter(
-            "sort_direction", "sortDirection", choice_of("asc", "desc"), "Order: asc (ascending) or desc.",
-            needs=("status", "privacy=public"),
-        ),
+        PRIVACY,
+        Filter("status", "status", choice_of("draft", "ready"), "Limit to one status.", excludes=PUBLIC),
+        TAG_FILTER,
+        replace(DIRECTION, needs=("status", *PUBLIC)),
     ),
     fixed_query={"full": "false"},
 )  # fmt: skip

@@ -49,16 +49,16 @@ class Table:
     """A list of the API.
 
     Attributes:
-        name: the end of its path, and the key of the records in a page.
-        noun: the key of a single record.
-        page_sizes: how many records a page may have.
-        record: returns the record of a row as the API has it, given a function that signs URLs.
-        scope: tests which rows are listed at all, for a query and the time 30 days ago.
-        order: returns the order for a query.
-        filters: the field that each parameter filters, and the comparison.
-        rules: which parameters are refused.
-        recent: conditions under which the time matters to `scope`.
-        ignored: the condition under which a parameter is ignored.
+        name: End of the path, and key of the records in a page.
+        noun: Key of a single record.
+        page_sizes: Range of the number of records per page.
+        record: Function that returns the API representation of a row, given a function that signs URLs.
+        scope: Function that returns a test of which rows are listed at all, for a query and the time 30 days ago.
+        order: Function that returns the order for a query.
+        filters: Field and comparison of each query parameter.
+        rules: Rules of which parameters are rejected.
+        recent: Conditions under which `scope` depends on the time.
+        ignored: Condition under which a query parameter is ignored.
 
     """
 
@@ -77,8 +77,8 @@ class Table:
         """Return the tests of fields that the parameters of a query stand for.
 
         Args:
-            query: its parameters; those that the list does not know are ignored.
-            dates: whether to return the tests of dates, or all others.
+            query: Query parameters; unknown ones are ignored.
+            dates: Whether to return the tests of dates, or all others.
 
         """
         return [
