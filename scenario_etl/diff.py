@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -80,7 +81,16 @@ def compare(resource: Resource, old: LakeFile | None, new: LakeFile) -> Diff:
 
 
 def _comparable(column: Column, file: LakeFile) -> pa.ChunkedArray:
-    return column.type.comparable(file.column(column.name))
+    """Return the values of a column in a form that Arrow can compare; texts as hashes, which need less memory."""
+    values = map(column.type.comparable, file.chunks(column.name))
+    if not pa.types.is_primitive(column.type.arrow):
+        return pa.chunked_array([to_arrow(_hashes(texts)) for texts in values], pa.int64())
+    return pa.chunked_array(chain.from_iterable(each.chunks for each in values), column.type.arrow)
+
+
+def _hashes(texts: pa.ChunkedArray) -> Any:
+    """Return hashes as a numpy array of integers; a change is missed with a probability of 2**-64."""
+    return np.fromiter(map(hash, texts.to_pylist()), np.int64, len(texts))
 
 
 def keys_of(resource: Resource, file: LakeFile) -> pa.ChunkedArray:

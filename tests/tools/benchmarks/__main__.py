@@ -17,9 +17,9 @@ import click
 PEERS = Path(__file__).parents[1] / "peers"
 OURS = "scenario-etl"
 PACKAGES = ("scenario-etl", "scenario-sdk", "requests", "dlt", "pandas", "pyarrow")
+SCENARIO_ETL = str(Path(sys.executable).with_name("scenario-etl"))
 PROGRAMS = {
-    OURS: [str(Path(sys.executable).with_name("scenario-etl")), "export", "collections", "out.parquet",
-           "--requests-per-minute", "0"],
+    OURS: [SCENARIO_ETL, "export", "collections", "out.parquet", "--requests-per-minute", "0"],
     "minimal program without pandas": [sys.executable, str(PEERS / "floor.py"), "out.parquet"],
     "minimal program": [sys.executable, str(PEERS / "plain_program.py"), "out.parquet"],
     "requests script": [sys.executable, str(PEERS / "requests_script.py"), "out.parquet"],
@@ -27,6 +27,10 @@ PROGRAMS = {
     "scenario-sdk, default page size": [sys.executable, str(PEERS / "official_client.py"), "out.parquet"],
     "dlt rest_api": [sys.executable, str(PEERS / "dlt_pipeline.py"), "out.parquet"],
 }  # fmt: skip
+OF_ASSETS = {
+    OURS: [SCENARIO_ETL, "export", "assets", "out.parquet", "--requests-per-minute", "0"],
+    "minimal program": [sys.executable, str(PEERS / "plain_assets.py"), "out.parquet"],
+}
 LAUNCHER = """
 import os, subprocess, sys, time
 started = time.perf_counter()
@@ -45,18 +49,17 @@ class Cost:
     memory: float
 
 
-def measure(command: list[str], url: str) -> Cost:
-    """Run a whole program, from a small process, so that its peak memory is its own."""
+def measure(command: list[str], url: str, folder: str) -> Cost:
+    """Run a whole program in `folder`, from a small process, so that its peak memory is its own."""
     environment = os.environ | {
         "SCENARIO_BASE_URL": url,
         "SCENARIO_SDK_API_KEY": "demo",
         "SCENARIO_SDK_API_SECRET": "demo",
     }
-    with tempfile.TemporaryDirectory() as folder:
-        launcher = [sys.executable, "-S", "-c", LAUNCHER, *command]
-        output = subprocess.run(
-            launcher, cwd=folder, env=environment, capture_output=True, text=True, check=True, timeout=600
-        ).stdout
+    launcher = [sys.executable, "-S", "-c", LAUNCHER, *command]
+    output = subprocess.run(
+        launcher, cwd=folder, env=environment, capture_output=True, text=True, check=True, timeout=600
+    ).stdout
     status, cpu, wall, memory = output.split()
     if status != "0":
         raise click.ClickException(f"{' '.join(command)} failed")
@@ -64,9 +67,9 @@ def measure(command: list[str], url: str) -> Cost:
 
 
 @contextmanager
-def serving(rows: int, milliseconds: float):
+def serving(rows: int, milliseconds: float, resource: str = "collections"):
     """Yield the base URL of a server in a process of its own."""
-    command = [sys.executable, "-m", "tests.tools.benchmarks.server", str(rows), str(milliseconds)]
+    command = [sys.executable, "-m", "tests.tools.benchmarks.server", resource, str(rows), str(milliseconds)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         try:
             yield server.stdout.readline().strip()
@@ -91,17 +94,20 @@ def table(found: dict[str, list[Cost]]) -> str:
 @click.option("--rows", multiple=True, type=int, default=(1000, 50_000), show_default=True)
 @click.option("--latency", default=0.0, show_default=True, help="Milliseconds before each answer.")
 @click.option("--rounds", default=5, show_default=True)
+@click.option("--assets", is_flag=True, help="Export assets instead of collections.")
 @click.option("--program", "chosen", multiple=True, type=click.Choice(list(PROGRAMS)), help="Beside our own.")
-def main(rows: tuple[int, ...], latency: float, rounds: int, chosen: tuple[str, ...]) -> None:
+def main(rows: tuple[int, ...], latency: float, rounds: int, assets: bool, chosen: tuple[str, ...]) -> None:
     """Run each program in turn, round by round, and print ratios to our own cost."""
-    programs = {name: line for name, line in PROGRAMS.items() if not chosen or name in (OURS, *chosen)}
+    programs, resource = (OF_ASSETS, "assets") if assets else (PROGRAMS, "collections")
+    programs = {name: line for name, line in programs.items() if not chosen or name in (OURS, *chosen)}
     for count in rows:
         found: dict[str, list[Cost]] = {name: [] for name in programs}
-        with serving(count, latency) as url:
+        with serving(count, latency, resource) as url:
             for _ in range(rounds):
                 for name, line in programs.items():
-                    found[name].append(measure(line, url))
-        click.echo(f"\n{count:,} collections, {latency:g} ms, {rounds} rounds\n\n{table(found)}")
+                    with tempfile.TemporaryDirectory() as folder:
+                        found[name].append(measure(line, url, folder))
+        click.echo(f"\n{count:,} {resource}, {latency:g} ms, {rounds} rounds\n\n{table(found)}")
     versions = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
     click.echo(
         f"\n{datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} cores, Python {platform.python_version()}, {versions}."
