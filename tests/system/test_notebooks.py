@@ -62,8 +62,8 @@ def test_a_notebook_runs_without_warnings_and_has_the_saved_outputs(path: Path, 
     assert committed.metadata == again.metadata
 
 
-def test_there_are_two_notebooks() -> None:
-    assert [path.stem for path in NOTEBOOKS] == ["history", "quickstart"]
+def test_there_are_three_notebooks() -> None:
+    assert [path.stem for path in NOTEBOOKS] == ["assets", "history", "quickstart"]
 
 
 @pytest.fixture
