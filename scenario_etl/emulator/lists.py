@@ -1,4 +1,4 @@
-"""The lists whose records are made up one at a time, as data."""
+"""The lists whose records are generated one at a time, as data."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field

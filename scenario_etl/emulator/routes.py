@@ -55,7 +55,7 @@ def read_table(table: Table, account: Account, request: Request) -> Response:
         rows = [row for row in rows if test(getattr(row, field))]
     records = [table.record(row, account.sign) for row in rows]
     if table is WORKFLOWS and query.get("full") == "false":
-        records = [workflow.light(record) for record in records]
+        records = [workflow.without_large_fields(record) for record in records]
     return Response(200, {table.name: records} | ({} if token is None else {"nextPaginationToken": token}))
 
 
@@ -66,7 +66,7 @@ def read_row(table: Table, account: Account, _: Request, identifier: str) -> Res
 
 def read_teams(account: Account, _: Request) -> Response:
     """Return the only team."""
-    return Response(200, {"teams": [project.studio(account.seed)]})
+    return Response(200, {"teams": [project.team_record(account.seed)]})
 
 
 def create_collection(account: Account, request: Request) -> Response:
@@ -115,27 +115,27 @@ def update_collection(account: Account, request: Request, identifier: str) -> Re
 def delete_collection(account: Account, _: Request, identifier: str) -> Response:
     """Delete a collection."""
     account.delete(COLLECTIONS, identifier)
-    account.change_studio(lambda studio: studio.forget(identifier))
+    account.change_studio(lambda studio: studio.remove_collection(identifier))
     return Response(200, {})
 
 
-_ONE = "/([^/]+)"
+_ID = "/([^/]+)"
 ROUTES: tuple[tuple[str, str, Callable[..., Response]], ...] = (
     *(("GET", f"/v1/{listing.name}", partial(read_page, listing)) for listing in LISTS),
     *(("GET", f"/v1/{table.name}", partial(read_table, table)) for table in TABLES),
     ("GET", "/v1/teams", read_teams),
-    *(("GET", f"/v1/{listing.name}{_ONE}", partial(read_record, listing)) for listing in (COLLECTIONS, PROJECTS)),
-    *(("GET", f"/v1/{table.name}{_ONE}", partial(read_row, table)) for table in TABLES if table is not TAGS),
+    *(("GET", f"/v1/{listing.name}{_ID}", partial(read_record, listing)) for listing in (COLLECTIONS, PROJECTS)),
+    *(("GET", f"/v1/{table.name}{_ID}", partial(read_row, table)) for table in TABLES if table is not TAGS),
     ("POST", "/v1/collections", create_collection),
-    ("PUT", f"/v1/collections{_ONE}", update_collection),
-    ("DELETE", f"/v1/collections{_ONE}", delete_collection),
-    ("PUT", f"/v1/assets{_ONE}", changes.update_asset),
-    ("PUT", f"/v1/assets{_ONE}/tags", changes.update_tags),
+    ("PUT", f"/v1/collections{_ID}", update_collection),
+    ("DELETE", f"/v1/collections{_ID}", delete_collection),
+    ("PUT", f"/v1/assets{_ID}", changes.update_asset),
+    ("PUT", f"/v1/assets{_ID}/tags", changes.update_tags),
     ("DELETE", "/v1/assets", changes.delete_assets),
     ("POST", "/v1/assets/get-bulk", changes.read_assets),
-    *(("DELETE", f"/v1/{table.name}{_ONE}", partial(changes.delete, table)) for table in (ASSETS, MODELS)),
+    *(("DELETE", f"/v1/{table.name}{_ID}", partial(changes.delete, table)) for table in (ASSETS, MODELS)),
     *(
-        (method, f"/v1/collections{_ONE}/{table.name}", partial(handler, table))
+        (method, f"/v1/collections{_ID}/{table.name}", partial(handler, table))
         for table in (ASSETS, MODELS)
         for method, handler in (("PUT", changes.add_to_collection), ("DELETE", changes.remove_from_collection))
     ),
