@@ -7,7 +7,6 @@ from typing import Any
 
 from scenario_etl.emulator import team
 from scenario_etl.emulator.account import Account
-from scenario_etl.emulator.lists import COLLECTIONS
 from scenario_etl.emulator.messages import HTTPError, Request, Response
 from scenario_etl.emulator.tables import ASSETS, Table
 
@@ -95,7 +94,7 @@ def _link(
     if len(ids) > MAX_LINKED:
         raise HTTPError(400, f"At most {MAX_LINKED} {name} can be changed at once")
     with account.changing() as studio:
-        account.find(COLLECTIONS, collection)
+        account.find_collection(collection)
         rows = [account.find_row(table, each) for each in dict.fromkeys(ids)]
         changed = 0
         for row in rows:
@@ -103,7 +102,7 @@ def _link(
             changed += len(linked) - len(row.collection_ids)
             getattr(studio, name)[row.id] = replace(row, collection_ids=linked)
         record = _add_to_count(account, table, collection, changed)
-    return Response(200, {"collection": account.record(COLLECTIONS, record)})
+    return Response(200, {"collection": account.record(record)})
 
 
 def _add_to_count(
@@ -116,7 +115,7 @@ def _add_to_count(
         record["itemCount"] = record.get("assetCount", 0) + record.get("modelCount", 0)
         return record | ({"updatedAt": team.iso(account.clock())} if is_update else {})
 
-    return account.update(COLLECTIONS, collection, change)
+    return account.update_collection(collection, change)
 
 
 def _ids(request: Request, name: str) -> list[str]:

@@ -9,7 +9,6 @@ from typing import Any, Self
 
 from scenario_etl.emulator import checks, days, images, routes, team
 from scenario_etl.emulator.account import Account
-from scenario_etl.emulator.lists import COLLECTIONS
 from scenario_etl.emulator.messages import Request, Response
 from scenario_etl.emulator.server import Fault, Server
 
@@ -92,11 +91,11 @@ class Emulator:
     @property
     def collections(self) -> list[Any]:
         """The collections to serve: records, or integers for generated ones."""
-        return self._account.rows[COLLECTIONS.name]
+        return self._account.collections
 
     @collections.setter
     def collections(self, rows: list[Any]) -> None:
-        self._account.rows[COLLECTIONS.name] = rows
+        self._account.collections = rows
 
     @property
     def project_ids(self) -> list[str]:
@@ -119,7 +118,7 @@ class Emulator:
 
     def record(self, row: Any, *, signed: bool = True) -> Any:
         """Return the API representation of an item of `collections`; with `signed=False`, without signed URLs."""
-        return self._account.record(COLLECTIONS, row, signed=signed)
+        return self._account.record(row, signed=signed)
 
     def days(self, count: int, last: date) -> Iterator[date]:
         """Simulate days of work, and yield each date after setting `collections` and `now` to 03:17 UTC on that date.

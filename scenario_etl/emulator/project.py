@@ -54,11 +54,6 @@ def record(seed: str, number: int) -> dict[str, Any]:
     }
 
 
-def record_id(seed: str, number: int) -> str:
-    """Return the id of a project."""
-    return team.project_ids(seed)[number]
-
-
 def team_record(seed: str) -> dict[str, Any]:
     """Return the team as the API returns it, with its projects."""
     projects = [team.project(seed, number) for number in range(len(team.PROJECTS))]
