@@ -30,7 +30,7 @@ def scale_to_counts(axis: Axes, max_ticks: int) -> None:
 
 
 def changes_much(values: "pd.Series[float]") -> bool:
-    """Whether a line is easy to read on an axis that starts at zero."""
+    """Return whether a line is easy to read on an axis that starts at zero."""
     span = values.max() - values.min()
     return bool(span > LARGE_CHANGE * values.max() or values.max() < 3)
 
@@ -58,7 +58,7 @@ def scale_to_dates(axis: Axes, dates: "pd.Series[Any]", width: float) -> tuple[f
     axis.set_xlim(first, last)
     max_ticks = 4 if width < NARROW else 8
     locator = AutoDateLocator(minticks=3, maxticks=max_ticks)  # type: ignore[no-untyped-call]
-    locator.intervald[MONTHLY] = [1, 2, 3, 4, 6, 12]  # without the 12 it warns where four ticks are for two years
+    locator.intervald[MONTHLY] = [1, 2, 3, 4, 6, 12]  # without 12, it warns if there are four ticks for two years
     axis.xaxis.set_major_locator(locator)
     ticks = [float(tick) for tick in axis.get_xticks() if earliest <= tick <= latest and float(tick).is_integer()]
     if dates.nunique() <= max_ticks:
@@ -80,7 +80,7 @@ def date_labels(days: Sequence[Any]) -> list[str]:
 def align_left(figure: Figure) -> None:
     """Start the axes at the same distance from the left edge in each chart of dates, so that their dates line up.
 
-    Where tick labels need more room, the axes stay where the layout puts them.
+    If tick labels need more room, the axes stay where the layout puts them.
     """
     figure.draw_without_rendering()
     missing = max(0.0, LEFT / figure.get_figwidth() - figure.axes[0].get_position().x0)
@@ -105,7 +105,10 @@ def write_bar_numbers(axis: Axes, places: "pd.Series[Any]", above: Any, below: A
 
 
 def write_largest_number(axis: Axes, places: "pd.Series[Any]", above: Any, below: Any, bar_width: float) -> None:
-    """Write the number of the last of the highest bars, from one of its sides: others may be too close to center it."""
+    """Write the number of the highest bar, aligned with one of its sides, as its neighbors may be close.
+
+    If several bars are the highest, it is the last of them.
+    """
     totals = above + below
     highest = int(np.flatnonzero(totals == totals.max())[-1])
     is_near_end = highest > 0.8 * len(totals)

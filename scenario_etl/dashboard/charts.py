@@ -1,8 +1,8 @@
 """Charts of collections and their history, as matplotlib Figures.
 
-The title of a chart is its main result. Each function has a width in inches; 9 is suitable for 900 pixels, 4.2 for a
-phone. Use `with dark():` for a dark page. In a notebook, `%matplotlib inline` displays a Figure that is the last value
-of a cell.
+The title of a chart states its main result. Each function has a parameter `width` in inches; 9 is suitable for 900
+pixels, 4.2 for a phone. Use `with dark():` for a dark page. In a notebook, `%matplotlib inline` displays a Figure that
+is the last value of a cell.
 """
 
 import io
@@ -103,8 +103,8 @@ def largest(collections: Table, count: int = 10, *, width: float = WIDTH) -> Fig
 def growth(history: Table, *, width: float = WIDTH) -> Figure:
     """Draw the number of collections and items at each snapshot, and the dates on which the guard rejected one.
 
-    The axes start at zero if one of the lines changes by more than 30%. The first and the last value are next to
-    each line.
+    The axes start at zero if one of the lines changes by more than 30%. The first and last values of each line
+    are labeled.
 
     Args:
         history: One row per date, as returned by `scenario_etl.history`, with the columns `date`, `rows`,
@@ -244,8 +244,9 @@ def contact_sheet(collections: Table, images: Sequence[bytes | None], *, width: 
 
     Args:
         collections: One row per image, with the columns `name` and `item_count`.
-        images: JPEGs, as returned by `fetch_thumbnails`, one per row; a gray square stands for None. With the column
-            `thumbnail_url`, images that could not be fetched differ from collections without a thumbnail.
+        images: JPEGs, as returned by `fetch_thumbnails`, one per row; a gray square stands for None. If there is a
+            column `thumbnail_url`, images that could not be fetched are distinguished from collections without a
+            thumbnail.
         width: Width in inches.
 
     Raises:
@@ -269,10 +270,10 @@ def contact_sheet(collections: Table, images: Sequence[bytes | None], *, width: 
 
 
 def _images_or_reasons(collections: pd.DataFrame, images: Sequence[bytes | None]) -> list[bytes | str]:
-    """Return each image, or in words why there is none."""
+    """Return each image, or the reason why it is missing."""
     if len(images) != len(collections):
         raise ConfigError(
-            f"contact_sheet needs one image for each collection, got {count_of(len(images), 'image')} for "
+            f"contact_sheet requires one image for each collection, got {count_of(len(images), 'image')} for "
             f"{count_of(len(collections), 'collection')}"
         )
     urls = collections.get("thumbnail_url", [None] * len(images))
@@ -292,5 +293,5 @@ def _draw_image(axis: Axes, image: bytes | str) -> None:
 
 
 def __dir__() -> list[str]:
-    """Return the public names, which completion offers."""
+    """Return the public names, for tab completion."""
     return __all__

@@ -143,7 +143,7 @@ def _totals(collections: pd.DataFrame, newest_date: pd.Timestamp) -> dict[str, i
 def _draw_charts(
     history: pd.DataFrame, recent: pd.DataFrame | None, names: dict[str, str]
 ) -> dict[str, dict[str, str]]:
-    """Return by heading the title of each chart, and its images for each width and theme as data URLs."""
+    """Return the title of each chart, and its images for each width and theme as data URLs, by heading."""
     drawings: dict[str, Callable[..., Figure]] = {"Growth": partial(charts.growth, history)}
     if recent is not None:
         activity = partial(charts.activity, recent, names=names)
@@ -163,7 +163,7 @@ def _data_url(kind: str, content: bytes) -> str:
 
 
 def _is_demo(footer: dict[str, str]) -> bool:
-    """Whether a lake was made with `--demo`; the emulator that serves its thumbnails has ended."""
+    """Return whether a lake was created with `--demo`; its emulator no longer serves thumbnails."""
     return footer.get("base_url", "").partition(",")[0] == "demo"
 
 
@@ -197,9 +197,8 @@ def _load_images(lake: str | os.PathLike[str], collections: pd.DataFrame, *, is_
     images = [shrunk.get(asset_id) or fetched.get(url, NO_THUMBNAIL) for asset_id, url in rows]
     problems = Counter(image for image in images if isinstance(image, str) and image != NO_THUMBNAIL)
     if problems:
-        advice = (
-            "make a new lake with --demo" if is_demo else "`scenario-etl snapshot --thumbnails` stores them in the lake"
-        )
+        stores = "`scenario-etl snapshot --thumbnails` stores them in the lake"
+        advice = "create a new lake with --demo" if is_demo else stores
         logger.warning(
             "%d of %d thumbnails are missing: %s; %s",
             problems.total(), len(images), count_reasons(problems), advice,
@@ -208,7 +207,7 @@ def _load_images(lake: str | os.PathLike[str], collections: pd.DataFrame, *, is_
 
 
 def _shrink_to(max_bytes: int, images: list[bytes | str]) -> list[bytes | str]:
-    """Return the images, smaller if all of them together have more bytes in base64 than allowed."""
+    """Return the images, reduced in size if they exceed `max_bytes` in base64."""
     side = thumbnails.SIDE
     while side > MIN_SIDE and 4 / 3 * sum(len(image) for image in images if isinstance(image, bytes)) > max_bytes:
         side = side * 3 // 4
@@ -221,7 +220,7 @@ def _number(value: Any) -> str:
 
 
 def _short_number(value: Any) -> str:
-    """Return a number that fits its box: in millions or billions from ten million."""
+    """Return a number that fits its box; from ten million on, in millions or billions."""
     for factor, unit in ((10**9, "bn"), (10**6, "M")):
         if pd.notna(value) and abs(value) >= 10 * 10**6 and abs(value) >= factor:
             return f"{value / factor:,.1f}{unit}"

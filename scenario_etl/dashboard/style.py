@@ -118,7 +118,7 @@ def title_of(figure: Figure) -> str:
 
 
 def as_png(figure: Figure) -> bytes:
-    """Return a figure as a PNG with few colors, 200 pixels per inch for sharp screens."""
+    """Return a figure as a PNG with a reduced palette, at 200 pixels per inch for high-resolution screens."""
     full, reduced = io.BytesIO(), io.BytesIO()
     with mpl.rc_context(STYLE):
         figure.savefig(full, format="png", dpi=2 * PIXELS_PER_INCH, facecolor=figure.get_facecolor())

@@ -25,9 +25,11 @@ def as_frame(chart: str, table: Table, columns: Iterable[str]) -> pd.DataFrame:
     """
     frame = table.to_pandas() if isinstance(table, pa.Table) else table
     if not isinstance(frame, pd.DataFrame):
-        raise ConfigError(f"{chart} needs a DataFrame or a pyarrow.Table, got a value of type {type(table).__name__}")
+        raise ConfigError(
+            f"{chart} requires a DataFrame or a pyarrow.Table, got a value of type {type(table).__name__}"
+        )
     if missing := [name for name in columns if name not in frame]:
-        raise ConfigError(f"{chart} needs the column {missing[0]!r}, which is missing from the table")
+        raise ConfigError(f"{chart} requires the column {missing[0]!r}, which is missing from the table; add it")
     return frame
 
 

@@ -31,7 +31,7 @@ def count(value: Any, noun: str) -> str:
 
 
 def percent(share: float) -> str:
-    """Return a share in percent, in which a small part is never 0% and an incomplete one never 100%.
+    """Return a share in percent; only an exact 0 is shown as 0%, and only an exact 1 as 100%.
 
     >>> percent(0.001), percent(0.25), percent(0.999)
     ('less than 1%', '25%', 'more than 99%')
@@ -44,7 +44,7 @@ def percent(share: float) -> str:
 
 
 def day(moment: Any, reference: Any = None) -> str:
-    """Return a day, with its year where the reference is in a different year.
+    """Return a day, with its year if the reference is in a different year.
 
     >>> day(pd.Timestamp("2025-11-02")), day(pd.Timestamp("2025-11-02"), pd.Timestamp("2026-01-01"))
     ('Nov 2', 'Nov 2, 2025')
@@ -54,7 +54,7 @@ def day(moment: Any, reference: Any = None) -> str:
 
 
 def shorten(name: Any, max_length: int) -> str:
-    """Return a name in one line of at most so many characters, all of which the fonts contain."""
+    """Return a name on one line of at most `max_length` characters, all of which the fonts contain."""
     text = "(no name)" if pd.isna(name) or not name else without_bidi_controls(str(name))
     text = "".join(c if ord(c) in drawable_characters() else UNDRAWABLE for c in " ".join(text.split()))
     return text if len(text) <= max_length else text[: max_length - 1] + "…"

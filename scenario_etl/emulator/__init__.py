@@ -1,15 +1,14 @@
-"""A Scenario API on loopback. It imports nothing from the rest of the package, so that it cannot share a bug.
+"""An emulator of the Scenario API on loopback. It imports nothing from the rest of the package, to share no bugs.
 
-emulator.py is what users create; server.py speaks HTTP, with faults; routes.py has the routes as data, lists.py and
-tables.py the lists, filters.py their comparisons and rules, and paging.py their pages; account.py holds the rows, and
-changes.py changes them. collection.py makes up collections one at a time. From their counts, links.py decides which
-assets and models there are, making.py and studio.py make them up, and days.py lets them work; asset.py, model.py,
-job.py, tag.py, workflow.py and project.py make the records, images.py draws and signs their images, and
-checks.py checks arguments.
+emulator.py contains the public class. server.py serves HTTP and injects faults. routes.py declares the routes,
+tables.py the lists, filters.py their comparisons and rules, and paging.py their pages. account.py stores the rows, and
+changes.py changes them. collection.py generates collections. From their counts, links.py derives the assets and
+models, history.py and studio.py generate them, and days.py simulates days of work. asset.py, model.py, job.py, tag.py,
+workflow.py and project.py return records, images.py draws and signs images, and checks.py checks arguments.
 """
 
 from scenario_etl.emulator.emulator import Emulator
 from scenario_etl.emulator.messages import Response
-from scenario_etl.emulator.server import HTML, Fault
+from scenario_etl.emulator.server import SIGN_IN_PAGE, Fault
 
-__all__ = ["HTML", "Emulator", "Fault", "Response"]
+__all__ = ["SIGN_IN_PAGE", "Emulator", "Fault", "Response"]

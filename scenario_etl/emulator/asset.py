@@ -1,4 +1,4 @@
-"""Assets: what the lists filter and count, and the whole record."""
+"""Assets: the fields that lists filter and count, and the record that the API returns."""
 
 import random
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from scenario_etl.emulator import team, words
 
 @dataclass(slots=True)
 class Asset:
-    """What links an asset to other records, and what the lists filter; the rest is made up when it is sent."""
+    """Fields of an asset that link it to other records or are filtered; all others are generated on request."""
 
     id: str
     owner_id: str
@@ -40,10 +40,10 @@ class Asset:
 
 
 def record(asset: Asset, sign: Callable[[str], str]) -> dict[str, Any]:
-    """Return an asset as the API has it; `sign` returns the URL of an image."""
-    dice = random.Random(asset.id)  # noqa: S311 - data, no secret
+    """Return an asset as the API returns it; `sign` returns the URL of an image."""
+    rng = random.Random(asset.id)  # noqa: S311 - test data, not a secret
     kind, created = asset.work.kind, team.iso(asset.created)
-    size = dice.choice(words.SIZES)
+    size = rng.choice(words.SIZES)
     prompt = words.prompt_of(asset.job_id or asset.id)
     made: dict[str, Any] = {
         "id": asset.id,
@@ -60,20 +60,20 @@ def record(asset: Asset, sign: Callable[[str], str]) -> dict[str, Any]:
         "collectionIds": list(asset.collection_ids),
         "tags": list(asset.tags),
         "editCapabilities": list(words.EDITS.get(kind, ())),
-        "metadata": _metadata(asset, dice, size, prompt, sign),
-        "properties": _properties(kind, dice, size),
-        "nsfw": [dice.choice(words.NSFW)] if dice.random() < 0.03 else [],
+        "metadata": _metadata(asset, rng, size, prompt, sign),
+        "properties": _properties(kind, rng, size),
+        "nsfw": [rng.choice(words.NSFW)] if rng.random() < 0.03 else [],
         "outputIndex": asset.output_index,
     }
-    return made | _images(asset, sign) | _optional(asset, dice, prompt, sign)
+    return made | _images(asset, sign) | _optional(asset, rng, prompt, sign)
 
 
 def _metadata(
-    asset: Asset, dice: random.Random, size: tuple[int, int, str], prompt: str, sign: Callable[[str], str]
+    asset: Asset, rng: random.Random, size: tuple[int, int, str], prompt: str, sign: Callable[[str], str]
 ) -> dict[str, Any]:
     made: dict[str, Any] = {"kind": asset.work.kind, "type": asset.work.type}
     if asset.job_id is None:
-        return made | {"name": f"{prompt.partition(',')[0]} {dice.randrange(1000):03d}"}
+        return made | {"name": f"{prompt.partition(',')[0]} {rng.randrange(1000):03d}"}
     made |= {
         "inferenceId": asset.job_id,
         "modelId": asset.model_id,
@@ -82,17 +82,17 @@ def _metadata(
         "prompt": prompt,
         "negativePrompt": words.NEGATIVE,
         "negativePromptStrength": 0.4,
-        "guidance": dice.randrange(20, 90) / 10,
-        "numInferenceSteps": dice.choice((20, 28, 30, 50)),
+        "guidance": rng.randrange(20, 90) / 10,
+        "numInferenceSteps": rng.choice((20, 28, 30, 50)),
         "numOutputs": asset.outputs,
         "outputIndex": asset.output_index,
         "scheduler": "EulerAncestralDiscreteScheduler",
-        "seed": str(dice.getrandbits(63)),
+        "seed": str(rng.getrandbits(63)),
         "width": size[0],
         "height": size[1],
         "aspectRatio": size[2],
         "styleImages": [],
-        "concepts": [{"modelId": asset.model_id, "scale": dice.randrange(5, 20) / 10}],
+        "concepts": [{"modelId": asset.model_id, "scale": rng.randrange(5, 20) / 10}],
         "thumbnail": {"assetId": asset.id, "url": sign(asset.id)},
     }
     if asset.parent_id is not None:
@@ -100,23 +100,23 @@ def _metadata(
     return made
 
 
-def _properties(kind: str, dice: random.Random, size: tuple[int, int, str]) -> dict[str, Any]:
-    made: dict[str, Any] = {"size": dice.randrange(180_000, 9_000_000)}
+def _properties(kind: str, rng: random.Random, size: tuple[int, int, str]) -> dict[str, Any]:
+    made: dict[str, Any] = {"size": rng.randrange(180_000, 9_000_000)}
     if kind in {"image", "video"}:
         made |= {"width": size[0], "height": size[1]}
     if kind in {"audio", "video"}:
-        made |= {"duration": dice.randrange(200, 1200) / 100, "bitrate": dice.randrange(96_000, 8_000_000)}
+        made |= {"duration": rng.randrange(200, 1200) / 100, "bitrate": rng.randrange(96_000, 8_000_000)}
     if kind == "video":
         made |= {"frameRate": 24, "nbFrames": int(made["duration"] * 24), "codecName": "h264"}
     if kind == "audio":
         made |= {"channels": 2, "sampleRate": 44_100, "classification": "effect"}
     if kind == "3d":
-        made |= {"faceCount": dice.randrange(5_000, 90_000), "hasNormals": True, "hasUVs": True, "hasSkeleton": False}
+        made |= {"faceCount": rng.randrange(5_000, 90_000), "hasNormals": True, "hasUVs": True, "hasSkeleton": False}
     return made
 
 
 def _images(asset: Asset, sign: Callable[[str], str]) -> dict[str, Any]:
-    """Return the objects {assetId, url}: an image is its own thumbnail, other kinds have the image they come from."""
+    """Return {assetId, url} objects: an image is its own thumbnail; other kinds use the image they were made from."""
     if asset.work.kind == "image":
         return {"thumbnail": {"assetId": asset.id, "url": sign(asset.id)}}
     if asset.parent_id is None:
@@ -126,31 +126,31 @@ def _images(asset: Asset, sign: Callable[[str], str]) -> dict[str, Any]:
     return dict.fromkeys(names, image)
 
 
-def _optional(asset: Asset, dice: random.Random, prompt: str, sign: Callable[[str], str]) -> dict[str, Any]:
+def _optional(asset: Asset, rng: random.Random, prompt: str, sign: Callable[[str], str]) -> dict[str, Any]:
     made: dict[str, Any] = {}
     kind, subject = asset.work.kind, prompt.partition(",")[0]
-    if kind == "image" and dice.random() < 0.7:
-        made["automaticCaptioning"] = dice.choice(words.CAPTIONS).format(subject)
+    if kind == "image" and rng.random() < 0.7:
+        made["automaticCaptioning"] = rng.choice(words.CAPTIONS).format(subject)
         made["description"] = made["automaticCaptioning"]
     if asset.description is not None:
         made["description"] = asset.description
-    if dice.random() < 0.02:
+    if rng.random() < 0.02:
         made["isHidden"] = True
-    if kind in words.ORIGINAL_MIME_TYPES and dice.random() < 0.5:
+    if kind in words.ORIGINAL_MIME_TYPES and rng.random() < 0.5:
         made |= {"originalFileUrl": sign(asset.id), "originalMimeType": words.ORIGINAL_MIME_TYPES[kind]}
-    if kind == "image" and asset.job_id and dice.random() < 0.4:
-        made["qualityGate"] = _quality(asset, dice)
-    if kind == "image" and dice.random() < 0.25:
-        made["embedding"] = [dice.randrange(-1000, 1000) / 1000 for _ in range(16)]
+    if kind == "image" and asset.job_id and rng.random() < 0.4:
+        made["qualityGate"] = _quality(asset, rng)
+    if kind == "image" and rng.random() < 0.25:
+        made["embedding"] = [rng.randrange(-1000, 1000) / 1000 for _ in range(16)]
     if asset.deleted is not None:
         made["deletedAt"] = team.iso(asset.deleted)
     return made
 
 
-def _quality(asset: Asset, dice: random.Random) -> dict[str, Any]:
-    score = dice.randrange(300, 1000) / 10
+def _quality(asset: Asset, rng: random.Random) -> dict[str, Any]:
+    score = rng.randrange(300, 1000) / 10
     return {
-        "computedAt": team.iso(asset.created + timedelta(seconds=dice.randrange(5, 60))),
+        "computedAt": team.iso(asset.created + timedelta(seconds=rng.randrange(5, 60))),
         "status": "scored",
         "version": "2026-05",
         "aiQualityScore": score,

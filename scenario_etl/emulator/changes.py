@@ -1,4 +1,4 @@
-"""Changes of assets, models and their links by requests, which keep the counts of collections right."""
+"""Handlers of requests that change assets, models and their collections, and update the counts of collections."""
 
 import contextlib
 from collections.abc import Callable
@@ -7,7 +7,6 @@ from typing import Any
 
 from scenario_etl.emulator import team
 from scenario_etl.emulator.account import Account
-from scenario_etl.emulator.lists import COLLECTIONS
 from scenario_etl.emulator.messages import HTTPError, Request, Response
 from scenario_etl.emulator.tables import ASSETS, Table
 
@@ -22,7 +21,7 @@ def delete(table: Table, account: Account, _: Request, identifier: str) -> Respo
         getattr(studio, table.name)[identifier] = replace(row, deleted=account.clock())
     for collection in row.collection_ids:
         with contextlib.suppress(HTTPError):  # 404: it was deleted meanwhile
-            _count(account, table, collection, -1, is_update=False)
+            _add_to_count(account, table, collection, -1, is_update=False)
     return Response(200, {})
 
 
@@ -50,7 +49,7 @@ def update_asset(account: Account, request: Request, identifier: str) -> Respons
 
 
 def update_tags(account: Account, request: Request, identifier: str) -> Response:
-    """Add tags to an asset, and delete some; answers with those that changed."""
+    """Add and delete tags of an asset, and return those that changed."""
     added, deleted = (_texts(request.document.get(name, []), name) for name in ("add", "delete"))
     with account.changing() as studio:
         row = account.find_row(ASSETS, identifier)
@@ -72,7 +71,7 @@ def read_assets(account: Account, request: Request) -> Response:
 
 
 def add_to_collection(table: Table, account: Account, request: Request, collection: str) -> Response:
-    """Add assets or models to a collection; those that it has stay."""
+    """Add assets or models to a collection; those that it already has are ignored."""
 
     def add(ids: tuple[str, ...]) -> tuple[str, ...]:
         return ids if collection in ids else (*ids, collection)
@@ -81,7 +80,7 @@ def add_to_collection(table: Table, account: Account, request: Request, collecti
 
 
 def remove_from_collection(table: Table, account: Account, request: Request, collection: str) -> Response:
-    """Remove assets or models from a collection; those that it does not have stay away."""
+    """Remove assets or models from a collection; those that it does not have are ignored."""
     return _link(
         table, account, request, collection, lambda ids: tuple(each for each in ids if each != collection)
     )  # fmt: skip
@@ -95,26 +94,28 @@ def _link(
     if len(ids) > MAX_LINKED:
         raise HTTPError(400, f"At most {MAX_LINKED} {name} can be changed at once")
     with account.changing() as studio:
-        account.find(COLLECTIONS, collection)
+        account.find_collection(collection)
         rows = [account.find_row(table, each) for each in dict.fromkeys(ids)]
         changed = 0
         for row in rows:
             linked = change(row.collection_ids)
             changed += len(linked) - len(row.collection_ids)
             getattr(studio, name)[row.id] = replace(row, collection_ids=linked)
-        record = _count(account, table, collection, changed)
-    return Response(200, {"collection": account.record(COLLECTIONS, record)})
+        record = _add_to_count(account, table, collection, changed)
+    return Response(200, {"collection": account.record(record)})
 
 
-def _count(account: Account, table: Table, collection: str, more: int, *, is_update: bool = True) -> dict[str, Any]:
+def _add_to_count(
+    account: Account, table: Table, collection: str, difference: int, *, is_update: bool = True
+) -> dict[str, Any]:
     """Change how many assets or models a collection has, and return its record."""
 
     def change(record: dict[str, Any]) -> dict[str, Any]:
-        record[f"{table.noun}Count"] = record.get(f"{table.noun}Count", 0) + more
+        record[f"{table.noun}Count"] = record.get(f"{table.noun}Count", 0) + difference
         record["itemCount"] = record.get("assetCount", 0) + record.get("modelCount", 0)
         return record | ({"updatedAt": team.iso(account.clock())} if is_update else {})
 
-    return account.update(COLLECTIONS, collection, change)
+    return account.update_collection(collection, change)
 
 
 def _ids(request: Request, name: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""Choices of the dice that made-up records have in common: dates, ids, authors and tags."""
+"""Random choices for generated records: dates, ids, authors and tags."""
 
 import random
 from datetime import datetime, timedelta
@@ -6,13 +6,14 @@ from itertools import pairwise
 
 from scenario_etl.emulator import project, team, words
 
-BUSY = ((0.0, 0.0), (0.4, 0.72), (0.9, 0.82), (1.0, 1.0))  # share of the work, share of the time: half in a tenth
+# (share of the work, share of the time); half of the work takes a tenth of the time
+WORK_OVER_TIME = ((0.0, 0.0), (0.4, 0.72), (0.9, 0.82), (1.0, 1.0))
 
 
 def moment(share: float) -> datetime:
-    """Return when this share of the team's work was done."""
+    """Return the time at which this share of the team's work was done."""
     time = 0.0
-    for (work, since), (next_work, until) in pairwise(BUSY):
+    for (work, since), (next_work, until) in pairwise(WORK_OVER_TIME):
         if work <= share <= next_work:
             time = since + (until - since) * (share - work) / (next_work - work)
             break
@@ -20,22 +21,22 @@ def moment(share: float) -> datetime:
 
 
 def milliseconds(time: datetime) -> datetime:
-    """Return a time as the API can write it."""
+    """Return a time rounded down to milliseconds, as in the API."""
     return time.replace(microsecond=time.microsecond // 1000 * 1000)
 
 
 class Choices:
-    """Dice, and what they choose from; the same for the same seed, in the same order.
+    """Random choices, which only depend on the seed and the order of calls.
 
     Attributes:
-        seed: of the team.
-        dice: for any other choice.
+        seed: Seed of the team.
+        rng: Random generator for all other choices.
 
     """
 
     def __init__(self, seed: str) -> None:
         self.seed = seed
-        self.dice = random.Random(f"{seed} studio")  # noqa: S311 - data, no secret
+        self.rng = random.Random(f"{seed} studio")  # noqa: S311 - test data, not a secret
         self._anybody: list[str] = [each["id"] for each in project.people(seed)]
         self._authors: dict[str, list[str]] = {
             each: [user["id"] for user in project.members(seed, number)] + [project.api_key(seed, number)]
@@ -49,19 +50,19 @@ class Choices:
         return f"{noun}_{team.identifier(self.seed, noun, self._numbers[noun])}"
 
     def author(self, owner: str) -> str:
-        """Return a user or an API key of a project; some do more than others."""
+        """Return a user or an API key of a project; some are more frequent than others."""
         authors = self._authors.get(owner, self._anybody)
-        return authors[int(self.dice.random() ** 2 * len(authors))]
+        return authors[int(self.rng.random() ** 2 * len(authors))]
 
     def tags(self) -> tuple[str, ...]:
         """Return no tag, or up to three; some are more frequent than others."""
-        dice = self.dice
-        count = int(dice.random() ** 2 * 4)
-        names = [words.TAGS[int(dice.random() ** 2 * len(words.TAGS))] for _ in range(count)]
+        rng = self.rng
+        count = int(rng.random() ** 2 * 4)
+        names = [words.TAGS[int(rng.random() ** 2 * len(words.TAGS))] for _ in range(count)]
         return tuple(dict.fromkeys(names))
 
     def later(self, created: datetime) -> datetime:
-        """Return when a record changed last: mostly soon after it was created."""
-        if self.dice.random() < 0.7 or created >= team.UNTIL:
-            return created + timedelta(milliseconds=self.dice.randrange(20_000))
-        return milliseconds(created + (team.UNTIL - created) * self.dice.random() ** 3)
+        """Return the time of the last update of a record, in most cases soon after its creation."""
+        if self.rng.random() < 0.7 or created >= team.UNTIL:
+            return created + timedelta(milliseconds=self.rng.randrange(20_000))
+        return milliseconds(created + (team.UNTIL - created) * self.rng.random() ** 3)

@@ -26,33 +26,33 @@ def make_id(seed: str, number: object) -> str:
 
 def make(seed: str, number: int) -> dict[str, Any]:
     """Return a generated collection as in the API, without the URL of its thumbnail."""
-    dice = random.Random(f"{seed} {number}")  # noqa: S311 - data, no secret
-    created = team.SINCE + (team.UNTIL - team.SINCE) * dice.random()
-    updated = created + (team.UNTIL - created) * dice.random() ** 2
-    assets = 0 if dice.random() < 0.06 else int(dice.paretovariate(0.9) * 6) % 5000
-    models = dice.choice((0, 0, 0, 1, 1, 2, 3, 5))
+    rng = random.Random(f"{seed} {number}")  # noqa: S311 - test data, not a secret
+    created = team.SINCE + (team.UNTIL - team.SINCE) * rng.random()
+    updated = created + (team.UNTIL - created) * rng.random() ** 2
+    assets = 0 if rng.random() < 0.06 else int(rng.paretovariate(0.9) * 6) % 5000
+    models = rng.choice((0, 0, 0, 1, 1, 2, 3, 5))
     record: dict[str, Any] = {
         "id": make_id(seed, number),
-        "name": _name(dice),
-        "ownerId": dice.choices(team.project_ids(seed), team.PROJECT_WEIGHTS)[0],
+        "name": _name(rng),
+        "ownerId": rng.choices(team.project_ids(seed), team.PROJECT_WEIGHTS)[0],
         "assetCount": assets,
         "modelCount": models,
         "itemCount": assets + models,
         "createdAt": team.iso(created),
         "updatedAt": team.iso(updated),
     }
-    if assets and dice.random() < 0.95:
+    if assets and rng.random() < 0.95:
         record["thumbnail"] = {"assetId": f"asset_{team.identifier(seed, 'thumbnail', number)}"}
     return record
 
 
-def new(seed: str, dice: random.Random, number: str, created: str) -> dict[str, Any]:
-    """Return a collection that was created later than the team's, at the time `created`, as the dice decide."""
-    assets = dice.randint(1, 60)
+def new(seed: str, rng: random.Random, number: str, created: str) -> dict[str, Any]:
+    """Return a collection that is created on a simulated day, at the time `created`."""
+    assets = rng.randint(1, 60)
     return {
         "id": make_id(seed, number),
-        "name": _name(dice),
-        "ownerId": dice.choices(team.project_ids(seed), team.PROJECT_WEIGHTS)[0],
+        "name": _name(rng),
+        "ownerId": rng.choices(team.project_ids(seed), team.PROJECT_WEIGHTS)[0],
         "assetCount": assets,
         "modelCount": 0,
         "itemCount": assets,
@@ -62,5 +62,5 @@ def new(seed: str, dice: random.Random, number: str, created: str) -> dict[str, 
     }
 
 
-def _name(dice: random.Random) -> str:
-    return f"{dice.choice(THEMES)} {dice.choice(SUBJECTS)}{dice.choice(STAGES)}"
+def _name(rng: random.Random) -> str:
+    return f"{rng.choice(THEMES)} {rng.choice(SUBJECTS)}{rng.choice(STAGES)}"

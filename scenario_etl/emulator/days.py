@@ -11,32 +11,32 @@ MIN_DAYS = 5  # with bad nights
 SATURDAY = 5  # as `date.weekday` counts
 
 
-def work(seed: str, records: list[dict[str, Any]], day: date) -> None:
-    """Change the collections in place as a day of work does: some are filled, renamed, created and deleted.
+def simulate_day(seed: str, records: list[dict[str, Any]], day: date) -> None:
+    """Simulate a day of work: fill, rename, create and delete some collections, in place.
 
     Nothing changes on Saturdays and Sundays.
     """
     if day.weekday() >= SATURDAY:
         return
-    dice = random.Random(f"{seed} {day}")  # noqa: S311 - data, no secret
+    rng = random.Random(f"{seed} {day}")  # noqa: S311 - test data, not a secret
 
     def now() -> str:
-        return team.iso(datetime.combine(day, time(8, tzinfo=UTC)) + timedelta(hours=11) * dice.random())
+        return team.iso(datetime.combine(day, time(8, tzinfo=UTC)) + timedelta(hours=11) * rng.random())
 
-    for record in dice.sample(records, min(len(records), dice.randint(2, 9))):
-        record["assetCount"] = record.get("assetCount", 0) + dice.randint(1, 40)
+    for record in rng.sample(records, min(len(records), rng.randint(2, 9))):
+        record["assetCount"] = record.get("assetCount", 0) + rng.randint(1, 40)
         record["itemCount"] = record["assetCount"] + record.get("modelCount", 0)
         record["updatedAt"] = now()
-    for record in dice.sample(records, min(len(records), dice.randint(0, 1))):
-        record["name"] = f"{str(record.get('name')).split(' - ')[0]} - {dice.choice(('approved', 'refs', 'shipped'))}"
+    for record in rng.sample(records, min(len(records), rng.randint(0, 1))):
+        record["name"] = f"{str(record.get('name')).split(' - ')[0]} - {rng.choice(('approved', 'refs', 'shipped'))}"
         record["updatedAt"] = now()
-    created = range(dice.choice((0, 1, 2, 2, 4, 7)))
-    records.extend([collection.new(seed, dice, f"{day} {number}", now()) for number in created])
-    for record in dice.sample(records, min(len(records), dice.choice((0, 0, 0, 1, 2)))):
+    created = range(rng.choice((0, 1, 2, 2, 4, 7)))
+    records.extend([collection.new(seed, rng, f"{day} {number}", now()) for number in created])
+    for record in rng.sample(records, min(len(records), rng.choice((0, 0, 0, 1, 2)))):
         records.remove(record)
 
 
-def listed(number: int, count: int) -> float:
+def listed_share(number: int, count: int) -> float:
     """Return the share of the collections that the API lists on one of `count` days, numbered from 0."""
     if count < MIN_DAYS:
         return 1.0

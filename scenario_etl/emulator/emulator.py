@@ -1,4 +1,4 @@
-"""The Emulator class: settings, start and end."""
+"""The Emulator class: arguments, start and close."""
 
 import base64
 from collections import deque
@@ -9,7 +9,6 @@ from typing import Any, Self
 
 from scenario_etl.emulator import checks, days, images, routes, team
 from scenario_etl.emulator.account import Account
-from scenario_etl.emulator.lists import COLLECTIONS
 from scenario_etl.emulator.messages import Request, Response
 from scenario_etl.emulator.server import Fault, Server
 
@@ -20,16 +19,16 @@ class Emulator:
     """A Scenario API with a fictional team, served on loopback inside a `with` block.
 
     The team is a game studio with four projects. Its assets, models, jobs, tags and workflows agree with the counts of
-    its collections, and are the same for the same arguments. Signed URLs lead to a small PNG for each asset.
+    its collections, and are the same for the same arguments. Signed URLs point to a small PNG for each asset.
 
     Args:
         collections: Number of collections, or their records as the API would return them.
-        assets: Minimum number of assets; there are always as many as the counts of the collections need.
+        assets: Minimum number of assets; more are generated if the counts of the collections require them.
         api_key: API key to accept.
         api_secret: Secret of the API key.
         bearer_token: Bearer token to accept as well; by default, no bearer token is accepted.
         seed: Seed of the generated data.
-        late_filters: Whether date filters are applied after a page was read, so that pages may be short or empty.
+        late_filters: Whether date filters are applied after a page has been read, so that pages may be short or empty.
         faults: Faults of the next requests, in order; None for a normal response. More can be added to `faults`.
         latency: Seconds before each response.
         now: Time at which URLs are signed and records change; None for the current time. It can be set later.
@@ -41,7 +40,8 @@ class Emulator:
 
     Attributes:
         url: Base URL, such as "http://127.0.0.1:40123/v1".
-        collections: List of the records, which may be changed at any time; generated records are stored as integers.
+        collections: Collections to serve; the list may be changed at any time. A generated collection is stored as an
+            integer, and `record` returns its record.
         requests: Method and path (with query) of every request to the API so far.
 
     >>> with Emulator(collections=1) as api:
@@ -56,7 +56,7 @@ class Emulator:
         *,
         assets: int | None = None,
         api_key: str = "demo",
-        api_secret: str = "demo",  # noqa: S107 - of a made-up team
+        api_secret: str = "demo",  # noqa: S107 - of a fictional team
         bearer_token: str | None = None,
         seed: int = 0,
         late_filters: bool = False,
@@ -90,12 +90,12 @@ class Emulator:
 
     @property
     def collections(self) -> list[Any]:
-        """The list of records."""
-        return self._account.rows[COLLECTIONS.name]
+        """The collections to serve: records, or integers for generated ones."""
+        return self._account.collections
 
     @collections.setter
     def collections(self, rows: list[Any]) -> None:
-        self._account.rows[COLLECTIONS.name] = rows
+        self._account.collections = rows
 
     @property
     def project_ids(self) -> list[str]:
@@ -118,7 +118,7 @@ class Emulator:
 
     def record(self, row: Any, *, signed: bool = True) -> Any:
         """Return the API representation of an item of `collections`; with `signed=False`, without signed URLs."""
-        return self._account.record(COLLECTIONS, row, signed=signed)
+        return self._account.record(row, signed=signed)
 
     def days(self, count: int, last: date) -> Iterator[date]:
         """Simulate days of work, and yield each date after setting `collections` and `now` to 03:17 UTC on that date.
@@ -157,7 +157,7 @@ class Emulator:
         return self.respond(request.method, request.target, request.authorization, request.body)
 
     def _fault(self, request: Request) -> Fault:
-        """Record a request to the API and return what goes wrong with it; nothing goes wrong with images."""
+        """Record a request to the API, and return its fault; requests for images have none."""
         if images.asset_in(request.path):
             return Fault()
         self.requests.append((request.method, request.target))
@@ -169,15 +169,15 @@ class Emulator:
 
 
 def _simulate(emulator: Emulator, account: Account, count: int, last: date) -> Iterator[date]:
-    account.remember()
+    account.keep_collections()
     emulator.collections = [dict(emulator.record(row, signed=False)) for row in emulator.collections]
     for number in range(count):
         day = last - timedelta(days=count - 1 - number)
         if number:
-            days.work(account.seed, emulator.collections, day - timedelta(days=1))
-            account.follow()
+            days.simulate_day(account.seed, emulator.collections, day - timedelta(days=1))
+            account.update_assets()
         emulator.now = datetime(day.year, day.month, day.day, 3, 17, tzinfo=UTC)
-        everything, share = emulator.collections, days.listed(number, count)
+        everything, share = emulator.collections, days.listed_share(number, count)
         try:
             if share < 1:
                 emulator.collections = everything[: int(len(everything) * share)]

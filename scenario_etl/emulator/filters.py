@@ -1,4 +1,4 @@
-"""Comparisons of filters, and rules about which parameters go together."""
+"""Predicates of filters, and rules for combinations of parameters."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -12,59 +12,59 @@ Comparison = Callable[[str], Predicate]  # from the text of a parameter to a tes
 
 
 class Rule(Protocol):
-    """Which parameters are refused."""
+    """A rule for query parameters."""
 
     def check(self, query: Mapping[str, str]) -> None:
-        """Raise HTTPError 400 where the parameters break the rule."""
+        """Raise HTTPError 400 if the parameters violate the rule."""
 
 
-def equal(sent: str) -> Predicate:
-    """Test whether a field is this text."""
-    return lambda value: bool(value == sent)
+def equal(value: str) -> Predicate:
+    """Return a test of whether a field is equal to a text."""
+    return lambda found: bool(found == value)
 
 
-def one_of(sent: str) -> Predicate:
-    """Test whether a field is one of these, separated by commas."""
-    return frozenset(sent.split(",")).__contains__
+def one_of(value: str) -> Predicate:
+    """Return a test of whether a field is one of several texts, separated by commas."""
+    return frozenset(value.split(",")).__contains__
 
 
-def contains(sent: str) -> Predicate:
-    """Test whether a list has this text."""
-    return lambda values: sent in values
+def contains(value: str) -> Predicate:
+    """Return a test of whether a list contains a text."""
+    return lambda values: value in values
 
 
-def contains_any(sent: str) -> Predicate:
-    """Test whether a list has one of these texts, separated by commas."""
-    texts = frozenset(sent.split(","))
+def contains_any(value: str) -> Predicate:
+    """Return a test of whether a list contains one of several texts, separated by commas."""
+    texts = frozenset(value.split(","))
     return lambda values: not texts.isdisjoint(values)
 
 
-def after(sent: str) -> Predicate:
-    """Test whether a date is after this one."""
-    bound = _date(sent)
-    return lambda value: bool(value > bound)
+def after(value: str) -> Predicate:
+    """Return a test of whether a date is after another."""
+    bound = _date(value)
+    return lambda date: bool(date > bound)
 
 
-def before(sent: str) -> Predicate:
-    """Test whether a date is before this one."""
-    bound = _date(sent)
-    return lambda value: bool(value < bound)
+def before(value: str) -> Predicate:
+    """Return a test of whether a date is before another."""
+    bound = _date(value)
+    return lambda date: bool(date < bound)
 
 
-def unless_false(sent: str) -> Predicate:
-    """Test that a flag is not set, where the parameter is false."""
-    return (lambda value: not value) if sent == "false" else lambda _: True
+def unless_false(value: str) -> Predicate:
+    """Return a test that rejects a set flag if the parameter is "false", and otherwise accepts all."""
+    return (lambda flag: not flag) if value == "false" else lambda _: True
 
 
 @dataclass(frozen=True)
 class Excludes:
-    """The first is refused together with any of the others."""
+    """A parameter that is rejected in combination with any of the others."""
 
     first: str
     others: tuple[str, ...]
 
     def check(self, query: Mapping[str, str]) -> None:
-        """Raise HTTPError 400 where the parameters break the rule."""
+        """Raise HTTPError 400 if the parameters violate the rule."""
         for other in self.others:
             if holds(query, self.first) and holds(query, other):
                 raise HTTPError(400, f"{self.first} and {other} cannot be used together")
@@ -72,27 +72,27 @@ class Excludes:
 
 @dataclass(frozen=True)
 class Needs:
-    """The first is refused without one of the others."""
+    """A parameter that is rejected without one of the others."""
 
     first: str
     others: tuple[str, ...]
 
     def check(self, query: Mapping[str, str]) -> None:
-        """Raise HTTPError 400 where the parameters break the rule."""
+        """Raise HTTPError 400 if the parameters violate the rule."""
         if holds(query, self.first) and not any(holds(query, other) for other in self.others):
             raise HTTPError(400, f"{self.first} is only allowed with {' or '.join(self.others)}")
 
 
 @dataclass(frozen=True)
 class Only:
-    """The first is refused together with anything but the others."""
+    """A parameter that is rejected in combination with any known parameter except the others."""
 
     first: str
     others: tuple[str, ...]
     known: tuple[str, ...]
 
     def check(self, query: Mapping[str, str]) -> None:
-        """Raise HTTPError 400 where the parameters break the rule."""
+        """Raise HTTPError 400 if the parameters violate the rule."""
         if holds(query, self.first):
             for name in self.known:
                 if name in query and name not in self.others:
@@ -101,26 +101,26 @@ class Only:
 
 @dataclass(frozen=True)
 class OneOf:
-    """Any other value of a parameter is refused."""
+    """A parameter for which only these values are accepted."""
 
     name: str
     values: tuple[str, ...]
 
     def check(self, query: Mapping[str, str]) -> None:
-        """Raise HTTPError 400 where the parameters break the rule."""
+        """Raise HTTPError 400 if the parameters violate the rule."""
         if self.name in query and query[self.name] not in self.values:
             raise HTTPError(400, f"{self.name} must be one of: {', '.join(self.values)}")
 
 
 def holds(query: Mapping[str, str], condition: str) -> bool:
-    """Return whether a parameter is there, or has the value in "name=value"."""
+    """Return whether a parameter is set, or has the value in "name=value"."""
     name, equals, value = condition.partition("=")
     return query.get(name) == value if equals else name in query
 
 
-def _date(sent: str) -> datetime:
+def _date(value: str) -> datetime:
     try:
-        moment = datetime.fromisoformat(sent)
+        moment = datetime.fromisoformat(value)
     except ValueError:
-        raise HTTPError(400, f"{sent} is not an ISO 8601 date") from None
+        raise HTTPError(400, f"{value} is not an ISO 8601 date") from None
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -21,7 +21,7 @@ def signed_url(origin: str, asset: str, seed: str, now: datetime) -> str:
     return _signed(origin, asset, seed, int(_window_end(now).timestamp()))
 
 
-@lru_cache(maxsize=1024)  # a record has its own several times
+@lru_cache(maxsize=1024)  # a record contains its URL several times
 def _signed(origin: str, asset: str, seed: str, expires: int) -> str:
     resource = f"{origin}/assets-transform/{asset}?p=100"
     condition = {"DateLessThan": {"AWS:EpochTime": expires}}
@@ -32,7 +32,7 @@ def _signed(origin: str, asset: str, seed: str, expires: int) -> str:
 
 
 def asset_in(path: str) -> str | None:
-    """Return the asset whose image a path leads to, None for any other path."""
+    """Return the asset whose image has this path, None for any other path."""
     match = re.fullmatch("/(?:thumbnails|assets-transform)/([^/]+)", path)
     return match[1] if match else None
 
@@ -67,7 +67,7 @@ def _chunk(kind: bytes, content: bytes) -> bytes:
 
 
 def _url_safe(content: bytes) -> str:
-    """Return base64 as CloudFront has it in URLs: `-_~` for `+=/`."""
+    """Return content in the base64 of CloudFront's URLs: `-_~` for `+=/`."""
     return base64.b64encode(content, altchars=b"-~").replace(b"=", b"_").decode()
 
 
@@ -79,7 +79,7 @@ def _expiry(policy: str) -> float:
 
 
 def _window_end(now: datetime) -> datetime:
-    """Return when a URL signed now expires, by the vendor's calendar, always at 23:59:59 UTC.
+    """Return the time at which a URL signed now expires, as documented by the vendor; always 23:59:59 UTC.
 
     Signed on day 1-7 of a month, it expires on the 14th; 8-14, the 21st; 15-21, the last day; 22-31, the 7th of the
     next month.

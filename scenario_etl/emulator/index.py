@@ -9,9 +9,8 @@ BLOCK_ROWS = 256
 class Index:
     """The values of one field in generated records. Each value is generated once, and stored as a reference.
 
-    A generated record only depends on its number, so its value never changes. A record that is a row itself can
-    change at any time and is read each time. So the rows may change in any way between two calls, and as no call
-    changes what another one reads, there is no lock: at worst, two threads make up the same block.
+    A generated record only depends on its number, so its value never changes. A row that is a record itself may change
+    at any time, and is read each time. No lock is needed: at worst, two threads generate the same block.
 
     Args:
         make: Function that returns the generated record with a number.

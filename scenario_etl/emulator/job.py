@@ -1,4 +1,4 @@
-"""Jobs: what runs, what it costs, and what comes out."""
+"""Jobs: their status, inputs, cost and results."""
 
 import random
 from collections.abc import Callable
@@ -13,7 +13,7 @@ UNFINISHED = ("pending", "queued", "warming-up", "in-progress", "finalizing")
 
 @dataclass(slots=True)
 class Job:
-    """What links a job to other records, and what the lists filter."""
+    """Fields of a job that link it to other records, or that lists filter."""
 
     id: str
     owner_id: str
@@ -31,8 +31,8 @@ class Job:
 
 
 def record(job: Job, _: Callable[[str], str]) -> dict[str, Any]:
-    """Return a job as the API has it."""
-    dice = random.Random(job.id)  # noqa: S311 - data, no secret
+    """Return a job as the API returns it."""
+    rng = random.Random(job.id)  # noqa: S311 - test data, not a secret
     made: dict[str, Any] = {
         "jobId": job.id,
         "jobType": job.type,
@@ -42,26 +42,26 @@ def record(job: Job, _: Callable[[str], str]) -> dict[str, Any]:
         "authorId": job.author_id,
         "createdAt": team.iso(job.created),
         "updatedAt": team.iso(job.updated),
-        "metadata": _metadata(job, dice),
+        "metadata": _metadata(job, rng),
         "statusHistory": _history(job),
     }
-    if dice.random() < 0.95:
-        made["billing"] = _billing(job, dice)
+    if rng.random() < 0.95:
+        made["billing"] = _billing(job, rng)
     return made
 
 
-def _metadata(job: Job, dice: random.Random) -> dict[str, Any]:
+def _metadata(job: Job, rng: random.Random) -> dict[str, Any]:
     inputs: dict[str, Any] = {
         "prompt": words.prompt_of(job.id),
         "numOutputs": max(1, len(job.asset_ids)),
-        "guidance": dice.randrange(20, 90) / 10,
+        "guidance": rng.randrange(20, 90) / 10,
     }
     inputs |= {"modelId": job.model_id} if job.model_id else {}
     inputs |= {"image": job.parent_id} if job.parent_id else {}
     inputs |= {"hideResults": True} if job.hides_results else {}
     made: dict[str, Any] = {"input": inputs, "assetIds": list(job.asset_ids)}
     if job.status == "failure":
-        made["error"] = dice.choice(words.ERRORS)
+        made["error"] = rng.choice(words.ERRORS)
     if job.output_model_id:
         made |= {"outputModelId": job.output_model_id, "output": {"modelId": job.output_model_id}}
     if job.workflow_id:
@@ -71,7 +71,7 @@ def _metadata(job: Job, dice: random.Random) -> dict[str, Any]:
 
 
 def _history(job: Job) -> list[dict[str, str]]:
-    """Return when a job had which status, up to the one that it has."""
+    """Return the statuses of a job so far, each with its date."""
     steps = [*UNFINISHED[1:4], job.status] if job.status not in UNFINISHED else list(UNFINISHED)
     if job.status in UNFINISHED:
         steps = steps[: steps.index(job.status) + 1]
@@ -81,15 +81,15 @@ def _history(job: Job) -> list[dict[str, str]]:
     return [{"date": team.iso(date), "status": step} for date, step in zip(dates, steps, strict=True)]
 
 
-def _billing(job: Job, dice: random.Random) -> dict[str, Any]:
-    each = dice.randrange(4, 90) / 4
+def _billing(job: Job, rng: random.Random) -> dict[str, Any]:
+    each = rng.randrange(4, 90) / 4
     cost = round(max(1, len(job.asset_ids)) * each, 4) if job.status == "success" else 0
-    made: dict[str, Any] = {"cuCost": cost, "cuDiscount": round(cost * dice.choice((0, 0, 0.1, 0.25)), 4)}
-    if dice.random() < 0.2:
+    made: dict[str, Any] = {"cuCost": cost, "cuDiscount": round(cost * rng.choice((0, 0, 0.1, 0.25)), 4)}
+    if rng.random() < 0.2:
         made["cuCostDetails"] = {"ip-detection": 0.5, "quality-gate": 0.25}
     return made
 
 
-def duration(work: words.Work, dice: random.Random) -> timedelta:
+def duration(work: words.Work, rng: random.Random) -> timedelta:
     """Return how long a job runs."""
-    return timedelta(milliseconds=int(work.seconds * 1000 * (1 + dice.random() ** 3 * 4)))
+    return timedelta(milliseconds=int(work.seconds * 1000 * (1 + rng.random() ** 3 * 4)))

@@ -1,8 +1,8 @@
-"""Which assets and models each collection has, so that its counts are right.
+"""Assignment of assets and models to collections, consistent with their counts.
 
-The counts of a collection are drawn when it is made up, without a look at any other record. So the assets follow from
-the counts: a project has as many as its largest collection, and some more. Each collection has a run of them, in the
-order of their creation; where these overlap, an asset is in several collections.
+The counts of a collection are generated independently of other records, so the assets are derived from them: a project
+has as many as its largest collection, and some more. Each collection has a range of them, in the order of their
+creation; an asset in overlapping ranges is in several collections.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -10,17 +10,17 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 MAX_COUNT = 50_000  # of a collection that a user passed
-ALONE = 41  # one in so many assets is in no collection
+UNASSIGNED_RATIO = 41  # assets in collections for each asset that is in no collection
 
 
-class Want(NamedTuple):
-    """A collection, and what it says it has."""
+class CollectionCounts(NamedTuple):
+    """The counts of a collection, and the fields on which its assets depend."""
 
     id: str
     owner_id: str
     assets: int
     models: int
-    cover: str | None
+    thumbnail_id: str | None
     updated: str
 
 
@@ -29,9 +29,9 @@ class Pool:
     """The assets or models of one project, by number.
 
     Attributes:
-        size: how many there are.
-        members: the collections that have each of them.
-        ids: those of the covers of collections; any other can have any id.
+        size: Number of assets or models.
+        members: Ids of the collections that contain each of them.
+        ids: Ids of the thumbnails of collections; the others may have any id.
 
     """
 
@@ -40,39 +40,41 @@ class Pool:
     ids: dict[int, str] = field(default_factory=dict)
 
 
-def wants(rows: Iterable[Any], make: Callable[[int], dict[str, Any]]) -> list[Want]:
-    """Return what collections say they have; what is no collection, or has no owner, has nothing."""
+def collection_counts(rows: Iterable[Any], make: Callable[[int], dict[str, Any]]) -> list[CollectionCounts]:
+    """Return the counts of collections; rows that are not collections, or have no owner, are skipped."""
     found = []
     for row in rows:
         record = make(row) if isinstance(row, int) else row
         if not isinstance(record, dict):
             continue
         identifier, owner, thumbnail = record.get("id"), record.get("ownerId"), record.get("thumbnail")
-        cover = thumbnail.get("assetId") if isinstance(thumbnail, dict) else None
+        thumbnail_id = thumbnail.get("assetId") if isinstance(thumbnail, dict) else None
         if isinstance(identifier, str) and isinstance(owner, str):
             assets, models = _count(record.get("assetCount")), _count(record.get("modelCount"))
-            cover = cover if isinstance(cover, str) else None
-            found.append(Want(identifier, owner, assets, models, cover, str(record.get("updatedAt"))))
+            thumbnail_id = thumbnail_id if isinstance(thumbnail_id, str) else None
+            found.append(
+                CollectionCounts(identifier, owner, assets, models, thumbnail_id, str(record.get("updatedAt")))
+            )
     return found
 
 
-def asset_pool(collections: Sequence[Want], more: int = 0) -> Pool:
-    """Return the assets of a project with these collections, and `more` that are in no collection for sure."""
+def asset_pool(collections: Sequence[CollectionCounts], more: int = 0) -> Pool:
+    """Return the assets of a project with these collections, and `more` others that are in no collection."""
     counts = [(each.id, each.assets) for each in collections if each.assets]
-    covers = {each.id: each.cover for each in collections}
+    thumbnail_ids = {each.id: each.thumbnail_id for each in collections}
     needed = max([len(counts), *(count for _, count in counts)])
-    pool = Pool(needed + -(-needed // ALONE) + more)
+    pool = Pool(needed + -(-needed // UNASSIGNED_RATIO) + more)
     seen: set[str] = set()
     for identifier, first in _distribute(pool, counts, needed):
-        cover = covers[identifier]
-        if cover and cover not in seen:
-            pool.ids[first] = cover
-            seen.add(cover)
+        thumbnail_id = thumbnail_ids[identifier]
+        if thumbnail_id and thumbnail_id not in seen:
+            pool.ids[first] = thumbnail_id
+            seen.add(thumbnail_id)
     return pool
 
 
-def model_pool(collections: Sequence[Want], size: int) -> Pool:
-    """Return the models of a project with these collections: `size`, or more where a collection has more."""
+def model_pool(collections: Sequence[CollectionCounts], size: int) -> Pool:
+    """Return the models of a project with these collections: `size`, or more if a collection has more."""
     counts = [(each.id, each.models) for each in collections if each.models]
     pool = Pool(max([size, *(count for _, count in counts)]))
     for _ in _distribute(pool, counts, pool.size):
@@ -81,7 +83,7 @@ def model_pool(collections: Sequence[Want], size: int) -> Pool:
 
 
 def _distribute(pool: Pool, counts: Sequence[tuple[str, int]], needed: int) -> Iterable[tuple[str, int]]:
-    """Give each collection its run of the `needed` numbers that are in collections; yield its first number."""
+    """Assign a range of the `needed` numbers to each collection; yield its id and its first number."""
     for rank, (identifier, count) in enumerate(counts):
         start = rank * needed // len(counts)
         for place in range(start, start + count):

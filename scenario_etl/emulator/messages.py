@@ -23,12 +23,12 @@ class Request:
 
     @property
     def query(self) -> dict[str, str]:
-        """The query parameters; of a repeated one, the last."""
+        """The query parameters; if one is repeated, its last value."""
         return dict(parse_qsl(urlsplit(self.target).query, keep_blank_values=True))
 
     @property
     def document(self) -> dict[str, Any]:
-        """The JSON object in the body; empty where the body is anything else."""
+        """The JSON object in the body; empty if the body is anything else."""
         with contextlib.suppress(ValueError):
             document = json.loads(self.body or b"{}")
             if isinstance(document, dict):

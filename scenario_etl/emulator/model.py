@@ -1,4 +1,4 @@
-"""Models: of the team, and of the platform."""
+"""Models of the team and of the platform."""
 
 import random
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from scenario_etl.emulator import team, words
 
 @dataclass(slots=True)
 class Model:
-    """What links a model to other records, and what the lists filter."""
+    """Fields of a model that link it to other records, or that lists filter."""
 
     id: str
     name: str
@@ -38,8 +38,8 @@ class Model:
 
 
 def record(model: Model, sign: Callable[[str], str]) -> dict[str, Any]:
-    """Return a model as the API has it; what a model lacks is an empty object, as there."""
-    dice = random.Random(model.id)  # noqa: S311 - data, no secret
+    """Return a model as the API returns it; objects that a model lacks are empty, as in the API."""
+    rng = random.Random(model.id)  # noqa: S311 - test data, not a secret
     made: dict[str, Any] = {
         "id": model.id,
         "name": model.name,
@@ -48,14 +48,14 @@ def record(model: Model, sign: Callable[[str], str]) -> dict[str, Any]:
         "privacy": model.privacy,
         "source": "scenario",
         "custom": not model.is_foreign,
-        "capabilities": ["txt2img", "img2img", "controlnet"][: 1 + dice.randrange(3)],
+        "capabilities": ["txt2img", "img2img", "controlnet"][: 1 + rng.randrange(3)],
         "tags": list(model.tags),
         "collectionIds": list(model.collection_ids),
         "exampleAssetIds": list(model.example_ids),
         "trainingImagesNumber": len(model.training_ids),
         "createdAt": team.iso(model.created),
         "updatedAt": team.iso(model.updated),
-        "shortDescription": f"{model.name}: {dice.choice(words.STYLES)}",
+        "shortDescription": f"{model.name}: {rng.choice(words.STYLES)}",
         "inputs": _inputs(),
         "class": {},
         "parameters": {},
@@ -73,7 +73,7 @@ def record(model: Model, sign: Callable[[str], str]) -> dict[str, Any]:
         "thumbnail": model.thumbnail_id and {"assetId": model.thumbnail_id, "url": sign(model.thumbnail_id)},
     }
     made |= {name: value for name, value in optional.items() if value is not None}
-    return made | (_of_the_platform(dice, model) if model.is_foreign else _training(dice, model, sign))
+    return made | (_of_the_platform(rng, model) if model.is_foreign else _training(rng, model, sign))
 
 
 def _inputs() -> list[dict[str, Any]]:
@@ -84,19 +84,19 @@ def _inputs() -> list[dict[str, Any]]:
     ]
 
 
-def _of_the_platform(dice: random.Random, model: Model) -> dict[str, Any]:
+def _of_the_platform(rng: random.Random, model: Model) -> dict[str, Any]:
     variant = {
         "capability": "txt2img",
         "computedAt": team.iso(model.updated),
         "variantKey": "default",
-        "costPerAssetP50CU": dice.randrange(10, 120) / 4,
-        "inferenceLatencyP50Sec": dice.randrange(20, 400) / 10,
+        "costPerAssetP50CU": rng.randrange(10, 120) / 4,
+        "inferenceLatencyP50Sec": rng.randrange(20, 400) / 10,
     }
-    return {"accessRestrictions": dice.choice((0, 0, 25, 50)), "performanceStats": {"variants": [variant]}}
+    return {"accessRestrictions": rng.choice((0, 0, 25, 50)), "performanceStats": {"variants": [variant]}}
 
 
-def _training(dice: random.Random, model: Model, sign: Callable[[str], str]) -> dict[str, Any]:
-    steps = dice.randrange(800, 4000, 100)
+def _training(rng: random.Random, model: Model, sign: Callable[[str], str]) -> dict[str, Any]:
+    steps = rng.randrange(800, 4000, 100)
     made: dict[str, Any] = {
         "parameters": {"maxTrainSteps": steps, "learningRate": 0.0001, "rank": 32, "nbEpochs": 2, "batchSize": 1},
         "trainingImages": [

@@ -13,7 +13,7 @@ from scenario_etl.emulator.messages import HTTPError
 
 
 class PageSizes(NamedTuple):
-    """How many records a page of a list may have."""
+    """Default, minimum and maximum number of records per page."""
 
     default: int
     min: int
@@ -21,12 +21,12 @@ class PageSizes(NamedTuple):
 
 
 def page(rows: Iterable[Any], sizes: PageSizes, query: Mapping[str, str], seed: str) -> tuple[list[Any], str | None]:
-    """Return the rows of the page that a query requests, and the token of the next one, None where it is the last.
+    """Return the rows of the page that a query requests, and the token of the next one, None if it is the last.
 
     A token is an offset, as in the real API: rows that are inserted or deleted between two pages shift the second.
 
     Raises:
-        HTTPError: 400, where the size is out of bounds, or the token is not one of this emulator.
+        HTTPError: 400 if the size is out of bounds, or the token is not one of this emulator.
 
     """
     size, offset = _size(query, sizes), _offset(query, seed)
@@ -37,7 +37,7 @@ def page(rows: Iterable[Any], sizes: PageSizes, query: Mapping[str, str], seed: 
 
 
 def token(seed: str, offset: int, limit: int) -> str:
-    """Return an opaque token; like a captured real one, it holds an offset, in base64 with its `+`, `/` and `=`."""
+    """Return an opaque token; as in the real API, it is an offset in base64 with `+`, `/` and `=`."""
     content = json.dumps({"offset": offset, "limit": limit}, separators=(",", ":")).encode()
     return base64.b64encode(content + hmac.digest(seed.encode(), content, "sha256")[:8]).decode()
 

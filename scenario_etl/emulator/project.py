@@ -1,4 +1,4 @@
-"""The team and its projects, with made-up people."""
+"""The team and its projects, with fictional users."""
 
 import hashlib
 from typing import Any
@@ -32,7 +32,7 @@ def api_key(seed: str, number: int) -> str:
 
 
 def record(seed: str, number: int) -> dict[str, Any]:
-    """Return a project as the API has it."""
+    """Return a project as the API returns it."""
     return team.project(seed, number) | {
         "description": f"Art of {team.PROJECTS[number]}",
         "consumption": 1250.75 * (number + 1),
@@ -54,13 +54,8 @@ def record(seed: str, number: int) -> dict[str, Any]:
     }
 
 
-def record_id(seed: str, number: int) -> str:
-    """Return the id of a project."""
-    return team.project_ids(seed)[number]
-
-
-def studio(seed: str) -> dict[str, Any]:
-    """Return the team as the API has it, with its projects."""
+def team_record(seed: str) -> dict[str, Any]:
+    """Return the team as the API returns it, with its projects."""
     projects = [team.project(seed, number) for number in range(len(team.PROJECTS))]
     names = ("id", "name", "createdAt", "updatedAt")
     return {

@@ -26,14 +26,14 @@ class Queries:
         """Return the rows of a list that pass the filters in a query, in order.
 
         Args:
-            studio: has the records.
-            table: the list.
-            query: the parameters; those that the list does not know are ignored.
-            now: what "recent" refers to.
-            dates: whether to apply the filters of dates.
+            studio: The studio with the records.
+            table: The list.
+            query: Query parameters; unknown ones are ignored.
+            now: The current time, for lists of recent records.
+            dates: Whether to apply the date filters.
 
         Raises:
-            HTTPError: 400, where parameters do not go together, or a value is not allowed.
+            HTTPError: 400 if parameters cannot be combined, or a value is not allowed.
 
         """
         for rule in table.rules:
@@ -62,7 +62,7 @@ class Queries:
         """Return the row with an id.
 
         Raises:
-            HTTPError: 404, where there is none, or it is deleted.
+            HTTPError: 404 if there is no such row, or it is deleted.
 
         """
         row = getattr(studio, table.name).get(identifier)

@@ -8,10 +8,11 @@ from urllib.parse import unquote
 
 from scenario_etl.emulator import changes, project, team, workflow
 from scenario_etl.emulator.account import Account
-from scenario_etl.emulator.lists import COLLECTIONS, LISTS, PROJECTS, Listing
 from scenario_etl.emulator.messages import HTTPError, Request, Response
-from scenario_etl.emulator.paging import page
+from scenario_etl.emulator.paging import PageSizes, page
 from scenario_etl.emulator.tables import ASSETS, MODELS, TABLES, TAGS, WORKFLOWS, Table
+
+PAGE_SIZES = PageSizes(10, 1, 100)  # of the lists of collections and projects
 
 
 def respond(account: Account, request: Request) -> Response:
@@ -31,19 +32,32 @@ def respond(account: Account, request: Request) -> Response:
         return error.response
 
 
-def read_page(listing: Listing, account: Account, request: Request) -> Response:
-    """Return a page of a list."""
-    rows, token = page(account.select(listing, request.query), listing.page_sizes, request.query, account.seed)
-    body: dict[str, Any] = {listing.name: [account.record(listing, row) for row in rows]}
-    if token is not None:
-        body["nextPaginationToken"] = token
-    return Response(200, body)
+def read_collections(account: Account, request: Request) -> Response:
+    """Return a page of the list of collections."""
+    selected = account.select_collections(request.query.get("projectId"))
+    rows, token = page(selected, PAGE_SIZES, request.query, account.seed)
+    return _page_response("collections", [account.record(row) for row in rows], token)
 
 
-def read_record(listing: Listing, account: Account, _: Request, identifier: str) -> Response:
-    """Return a record of a list."""
-    _position, row = account.find(listing, identifier)
-    return Response(200, {listing.noun: account.record(listing, row)})
+def read_collection(account: Account, _: Request, identifier: str) -> Response:
+    """Return a collection."""
+    _position, row = account.find_collection(identifier)
+    return Response(200, {"collection": account.record(row)})
+
+
+def read_projects(account: Account, request: Request) -> Response:
+    """Return a page of the list of projects."""
+    team_id = request.query.get("teamId", team.TEAM_ID)
+    found = [each for each in _projects(account) if each["teamId"] == team_id]
+    return _page_response("projects", *page(found, PAGE_SIZES, request.query, account.seed))
+
+
+def read_project(account: Account, _: Request, identifier: str) -> Response:
+    """Return a project."""
+    for each in _projects(account):
+        if each["id"] == identifier:
+            return Response(200, {"project": each})
+    raise HTTPError(404, "Project not found")
 
 
 def read_table(table: Table, account: Account, request: Request) -> Response:
@@ -55,8 +69,8 @@ def read_table(table: Table, account: Account, request: Request) -> Response:
         rows = [row for row in rows if test(getattr(row, field))]
     records = [table.record(row, account.sign) for row in rows]
     if table is WORKFLOWS and query.get("full") == "false":
-        records = [workflow.light(record) for record in records]
-    return Response(200, {table.name: records} | ({} if token is None else {"nextPaginationToken": token}))
+        records = [workflow.without_large_fields(record) for record in records]
+    return _page_response(table.name, records, token)
 
 
 def read_row(table: Table, account: Account, _: Request, identifier: str) -> Response:
@@ -66,7 +80,7 @@ def read_row(table: Table, account: Account, _: Request, identifier: str) -> Res
 
 def read_teams(account: Account, _: Request) -> Response:
     """Return the only team."""
-    return Response(200, {"teams": [project.studio(account.seed)]})
+    return Response(200, {"teams": [project.team_record(account.seed)]})
 
 
 def create_collection(account: Account, request: Request) -> Response:
@@ -88,7 +102,7 @@ def create_collection(account: Account, request: Request) -> Response:
             "updatedAt": now,
         }
 
-    return Response(200, {"collection": account.create(COLLECTIONS, make)})
+    return Response(200, {"collection": account.create_collection(make)})
 
 
 def update_collection(account: Account, request: Request, identifier: str) -> Response:
@@ -108,34 +122,44 @@ def update_collection(account: Account, request: Request, identifier: str) -> Re
                 record["thumbnail"] = {"assetId": changes["thumbnail"]}
         return record | {"updatedAt": team.iso(account.clock())}
 
-    record = account.update(COLLECTIONS, identifier, change)
-    return Response(200, {"collection": account.record(COLLECTIONS, record)})
+    record = account.update_collection(identifier, change)
+    return Response(200, {"collection": account.record(record)})
 
 
 def delete_collection(account: Account, _: Request, identifier: str) -> Response:
     """Delete a collection."""
-    account.delete(COLLECTIONS, identifier)
-    account.change_studio(lambda studio: studio.forget(identifier))
+    account.delete_collection(identifier)
+    account.change_studio(lambda studio: studio.remove_collection(identifier))
     return Response(200, {})
 
 
-_ONE = "/([^/]+)"
+def _page_response(name: str, records: list[Any], token: str | None) -> Response:
+    return Response(200, {name: records} | ({} if token is None else {"nextPaginationToken": token}))
+
+
+def _projects(account: Account) -> list[dict[str, Any]]:
+    return [project.record(account.seed, number) for number in range(len(team.PROJECTS))]
+
+
+_ID = "/([^/]+)"
 ROUTES: tuple[tuple[str, str, Callable[..., Response]], ...] = (
-    *(("GET", f"/v1/{listing.name}", partial(read_page, listing)) for listing in LISTS),
+    ("GET", "/v1/collections", read_collections),
+    ("GET", "/v1/projects", read_projects),
     *(("GET", f"/v1/{table.name}", partial(read_table, table)) for table in TABLES),
     ("GET", "/v1/teams", read_teams),
-    *(("GET", f"/v1/{listing.name}{_ONE}", partial(read_record, listing)) for listing in (COLLECTIONS, PROJECTS)),
-    *(("GET", f"/v1/{table.name}{_ONE}", partial(read_row, table)) for table in TABLES if table is not TAGS),
+    ("GET", f"/v1/collections{_ID}", read_collection),
+    ("GET", f"/v1/projects{_ID}", read_project),
+    *(("GET", f"/v1/{table.name}{_ID}", partial(read_row, table)) for table in TABLES if table is not TAGS),
     ("POST", "/v1/collections", create_collection),
-    ("PUT", f"/v1/collections{_ONE}", update_collection),
-    ("DELETE", f"/v1/collections{_ONE}", delete_collection),
-    ("PUT", f"/v1/assets{_ONE}", changes.update_asset),
-    ("PUT", f"/v1/assets{_ONE}/tags", changes.update_tags),
+    ("PUT", f"/v1/collections{_ID}", update_collection),
+    ("DELETE", f"/v1/collections{_ID}", delete_collection),
+    ("PUT", f"/v1/assets{_ID}", changes.update_asset),
+    ("PUT", f"/v1/assets{_ID}/tags", changes.update_tags),
     ("DELETE", "/v1/assets", changes.delete_assets),
     ("POST", "/v1/assets/get-bulk", changes.read_assets),
-    *(("DELETE", f"/v1/{table.name}{_ONE}", partial(changes.delete, table)) for table in (ASSETS, MODELS)),
+    *(("DELETE", f"/v1/{table.name}{_ID}", partial(changes.delete, table)) for table in (ASSETS, MODELS)),
     *(
-        (method, f"/v1/collections{_ONE}/{table.name}", partial(handler, table))
+        (method, f"/v1/collections{_ID}/{table.name}", partial(handler, table))
         for table in (ASSETS, MODELS)
         for method, handler in (("PUT", changes.add_to_collection), ("DELETE", changes.remove_from_collection))
     ),

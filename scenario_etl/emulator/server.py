@@ -41,7 +41,7 @@ class Fault:
     latency: float = 0.0
 
 
-HTML = Fault(
+SIGN_IN_PAGE = Fault(
     status=200, headers={"Content-Type": "text/html"}, body="<!doctype html><title>Sign in</title><p>Sign in to go on"
 )
 
@@ -109,7 +109,8 @@ class Server(http.server.ThreadingHTTPServer):
 class _Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
-    wbufsize = 2**16  # headers and body leave together: sent apart, the second waits 40 ms for an acknowledgement
+    # sends headers and body together; sent separately, the body would wait 40 ms for an acknowledgement
+    wbufsize = 2**16
     server: Server
 
     def _handle(self) -> None:

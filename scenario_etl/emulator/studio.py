@@ -1,4 +1,4 @@
-"""The studio at work: jobs, and the assets that they make."""
+"""Generation of jobs, and of the assets that they produce."""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
@@ -14,13 +14,13 @@ LAST_IMAGES = 400  # among which a parent is chosen
 
 
 class Studio:
-    """All records but the collections, each made from what was there before.
+    """All records except the collections; each is generated from earlier ones.
 
     Attributes:
-        assets, models, jobs, workflows: the records by id, in the order of their making.
-        images: the images of each project.
-        choices: the dice.
-        version: counts the changes after the history was made up.
+        assets, models, jobs, workflows: Records by id, in the order of their creation.
+        images: Ids of the images of each project.
+        choices: Random choices.
+        version: Number of changes since the history was generated.
 
     """
 
@@ -48,17 +48,17 @@ class Studio:
     def run(
         self, owner: str, work: words.Work, end: datetime, members: Sequence[Sequence[str]], ids: Sequence[str | None]
     ) -> list[Asset]:
-        """Make the assets that one job, or an upload, makes at a time, and return them.
+        """Add the assets of one job or upload, and return them.
 
         Args:
-            owner: the project.
-            work: how they are made; where that needs an image or a workflow that is not there yet, from a prompt.
-            end: when.
-            members: the collections of each of them.
-            ids: the id of each of them; None for any.
+            owner: Id of the project.
+            work: Kind of work; if an image or workflow that it needs does not exist yet, a prompt is used instead.
+            end: Time at which it ends.
+            members: Ids of the collections of each asset.
+            ids: Id of each asset; None to generate one.
 
         """
-        began = milliseconds(end - job.duration(work, self.choices.dice))
+        began = milliseconds(end - job.duration(work, self.choices.rng))
         parent = self._parent(owner, began) if work.has_parent else None
         flow = self._workflow(owner, began) if work.job_type == "workflow" else None
         if (work.has_parent and parent is None) or (work.job_type == "workflow" and flow is None):
@@ -83,19 +83,19 @@ class Studio:
         return assets
 
     def fail(self, owner: str, work: words.Work, end: datetime) -> None:
-        """Run a job that fails, or is canceled."""
-        status = "canceled" if self.choices.dice.random() < 0.2 else "failure"
-        self._job(owner, work, status, milliseconds(end - job.duration(work, self.choices.dice) / 2), end)
+        """Add a job that failed or was canceled."""
+        status = "canceled" if self.choices.rng.random() < 0.2 else "failure"
+        self._job(owner, work, status, milliseconds(end - job.duration(work, self.choices.rng) / 2), end)
 
     def start(self, owner: str, status: str) -> None:
-        """Start a job in the last minutes, which has not ended."""
-        dice = self.choices.dice
-        began = milliseconds(team.UNTIL - timedelta(minutes=1 + 14 * dice.random()))
-        updated = milliseconds(began + timedelta(seconds=30 * dice.random()))
+        """Add a job that started in the last minutes and has not ended."""
+        rng = self.choices.rng
+        began = milliseconds(team.UNTIL - timedelta(minutes=1 + 14 * rng.random()))
+        updated = milliseconds(began + timedelta(seconds=30 * rng.random()))
         self._job(owner, words.WORKS[0], status, began, began if status == job.UNFINISHED[0] else updated)
 
-    def forget(self, collection: str) -> None:
-        """Take a collection that is deleted out of all links."""
+    def remove_collection(self, collection: str) -> None:
+        """Remove a deleted collection from all assets and models."""
         for item in self.live():
             item.collection_ids = tuple(each for each in item.collection_ids if each != collection)
 
@@ -109,14 +109,14 @@ class Studio:
     def _job(self, owner: str, work: words.Work, status: str, began: datetime, updated: datetime) -> Job:
         choices = self.choices
         made = Job(choices.id("job"), owner, choices.author(owner), work.job_type, status, began, updated)
-        made.model_id, made.hides_results = self._model(owner, began, work).id, choices.dice.random() < 0.04
+        made.model_id, made.hides_results = self._model(owner, began, work).id, choices.rng.random() < 0.04
         self.jobs[made.id] = made
         return made
 
     def _asset(
         self, owner: str, work: words.Work, end: datetime, collections: Sequence[str], identifier: str | None
     ) -> Asset:
-        choices, share = self.choices, self.choices.dice.random()
+        choices, share = self.choices, self.choices.rng.random()
         asset = Asset(identifier or choices.id("asset"), owner, choices.author(owner), work, end, choices.later(end))
         asset.collection_ids, asset.tags = tuple(collections), choices.tags()
         asset.privacy = "public" if share < 0.02 else "unlisted" if share < 0.03 else "private"
@@ -127,21 +127,21 @@ class Studio:
         images = self.images.get(owner, [])
         if not images:
             return None
-        found = self.assets[images[-1 - self.choices.dice.randrange(min(LAST_IMAGES, len(images)))]]
+        found = self.assets[images[-1 - self.choices.rng.randrange(min(LAST_IMAGES, len(images)))]]
         return found if found.created < before and found.deleted is None else None
 
     def _workflow(self, owner: str, before: datetime) -> Workflow | None:
         found = self._workflows.get(owner)
-        chosen = self.choices.dice.choice(found) if found else None
+        chosen = self.choices.rng.choice(found) if found else None
         return chosen if chosen and chosen.created < before and chosen.status == "ready" else None
 
     def _model(self, owner: str, before: datetime, work: words.Work) -> Model:
         """Return the model for a job: the one that the work needs, one of the project, or one of the platform."""
-        dice, own = self.choices.dice, self._models.get(owner)
+        rng, own = self.choices.rng, self._models.get(owner)
         if work.model:
             return self.models[f"model_{work.model}"]
-        if own and dice.random() < 0.7:
-            chosen = own[int(dice.random() ** 2 * len(own))]
+        if own and rng.random() < 0.7:
+            chosen = own[int(rng.random() ** 2 * len(own))]
             if chosen.updated < before and chosen.status == "trained":
                 return chosen
-        return self.models[f"model_{dice.choice(words.PLATFORM_MODELS[:8])[0]}"]
+        return self.models[f"model_{rng.choice(words.PLATFORM_MODELS[:8])[0]}"]

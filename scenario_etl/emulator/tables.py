@@ -38,7 +38,7 @@ SORTED_BY_UPDATE = ("status", "type", "types", "workflowId")  # of jobs
 
 
 class Order(NamedTuple):
-    """The field by which a list is sorted; empty for no order but that of the records."""
+    """The field by which a list is sorted; empty to keep the order of the records."""
 
     field: str = ""
     descending: bool = True
@@ -56,7 +56,7 @@ class Table:
         scope: Function that returns a test of which rows are listed at all, for a query and the time 30 days ago.
         order: Function that returns the order for a query.
         filters: Field and comparison of each query parameter.
-        rules: Rules of which parameters are rejected.
+        rules: Rules that reject combinations of parameters or values.
         recent: Conditions under which `scope` depends on the time.
         ignored: Condition under which a query parameter is ignored.
 
@@ -74,7 +74,7 @@ class Table:
     ignored: Mapping[str, str] = field(default_factory=lambda: {"projectId": "privacy=public"})
 
     def tests(self, query: Query, *, dates: bool = True) -> list[tuple[str, Predicate]]:
-        """Return the tests of fields that the parameters of a query stand for.
+        """Return the tests of fields for the parameters of a query.
 
         Args:
             query: Query parameters; unknown ones are ignored.
@@ -112,8 +112,8 @@ def _models(query: Query, since: datetime) -> Predicate:
     return lambda row: row.deleted is None and row.privacy == privacy
 
 
-def _model_status(sent: str) -> Predicate:
-    return equal(sent) if sent != "deleted" else lambda _: True
+def _model_status(value: str) -> Predicate:
+    return equal(value) if value != "deleted" else lambda _: True
 
 
 def _model_order(query: Query) -> Order:
@@ -144,8 +144,8 @@ def _workflow_order(query: Query) -> Order:
     return Order("updated", not (honors and query.get("sortDirection") == "asc"))
 
 
-SORTING = (OneOf("sortDirection", ("asc", "desc")),)
-DATES_OF = (
+SORT_RULES = (OneOf("sortDirection", ("asc", "desc")),)
+DATE_RULES = (
     *(Needs(each, ("sortBy=createdAt",)) for each in ("createdAfter", "createdBefore")),
     *(Needs(each, ("sortBy=updatedAt",)) for each in ("updatedAfter", "updatedBefore")),
 )
@@ -179,8 +179,8 @@ ASSETS = Table(
         OneOf("sortBy", tuple(SORT_FIELDS)),
         OneOf("deleted", FLAGS),
         OneOf("originalAssets", FLAGS),
-        *SORTING,
-        *DATES_OF,
+        *SORT_RULES,
+        *DATE_RULES,
         Only("deleted=true", ("projectId",), (*ASSET_FILTERS, "privacy", "sortBy", "sortDirection")),
     ),
     recent=("deleted=true",),
@@ -213,8 +213,8 @@ MODELS = Table(
         *(Needs(each, ("privacy=public",)) for each in ("updatedAfter", "updatedBefore", "sortBy=updatedAt")),
         Needs("sortBy=score", ("privacy",)),
         Needs("sortBy=score", ("privacy=public", "status")),
-        *SORTING,
-        *DATES_OF,
+        *SORT_RULES,
+        *DATE_RULES,
     ),
     recent=("status=deleted",),
 )
@@ -270,7 +270,7 @@ WORKFLOWS = Table(
         OneOf("status", ("draft", "ready")),
         OneOf("full", FLAGS),
         Excludes("status", ("privacy=public",)),
-        *SORTING,
+        *SORT_RULES,
     ),
 )
 

@@ -1,4 +1,4 @@
-"""Tags: counted over the assets and models that have them."""
+"""Tags, with the number of assets and models that have each of them."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -35,7 +35,7 @@ def count(items: Iterable[Asset | Model]) -> list[Tag]:
 
 
 def record(tag: Tag, _: Callable[[str], str]) -> dict[str, Any]:
-    """Return a tag as the API has it."""
+    """Return a tag as the API returns it."""
     return {
         "ownerId": tag.owner_id,
         "tagName": tag.name,

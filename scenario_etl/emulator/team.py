@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
-SINCE, UNTIL = datetime(2023, 2, 1, tzinfo=UTC), datetime(2026, 11, 1, tzinfo=UTC)  # the dates of the made-up team
+SINCE, UNTIL = datetime(2023, 2, 1, tzinfo=UTC), datetime(2026, 11, 1, tzinfo=UTC)  # period of the team's history
 PROJECTS = ("Emberfall", "Skyward Isles", "Neon Harbor", "Live Ops")
 PROJECT_WEIGHTS = (8, 5, 3, 2)  # how the records are distributed over the projects
 TEAM_ID = "team_GTrL3mq4SXWyMxkOHRxlpw"
@@ -30,7 +30,7 @@ def project_ids(seed: str) -> tuple[str, ...]:
 
 
 def project(seed: str, number: int) -> dict[str, Any]:
-    """Return a project as the API has it."""
+    """Return a project as the API returns it."""
     return {
         "id": project_ids(seed)[number],
         "name": PROJECTS[number],

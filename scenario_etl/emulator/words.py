@@ -1,4 +1,4 @@
-"""Words and numbers of the made-up records, and the prompts that are made of them."""
+"""Texts and numbers of the generated records, and prompts that are composed of them."""
 
 import random
 from typing import NamedTuple
@@ -59,18 +59,18 @@ PLATFORM_MODELS = (
 
 
 class Work(NamedTuple):
-    """A way in which assets come to be.
+    """A kind of work that produces assets.
 
     Attributes:
-        weight: how often.
-        job_type: of the job that makes them; empty for uploads.
-        type: of the assets, in their metadata.
-        source: of the assets.
-        kind: of the assets.
-        sizes: how many assets at a time.
-        seconds: how long a job takes, at least.
-        has_parent: whether the assets are made from an earlier image of the project.
-        model: the platform's model that does it; empty for a choice of models for images.
+        weight: Relative frequency.
+        job_type: Type of the job; empty for uploads.
+        type: Type in the metadata of the assets.
+        source: Source of the assets.
+        kind: Kind of the assets.
+        sizes: Possible numbers of assets per job or upload.
+        seconds: Minimum duration of a job.
+        has_parent: Whether the assets are made from an earlier image of the project.
+        model: Model of the platform; empty to choose one for images.
 
     """
 
@@ -116,6 +116,6 @@ SIZES = (
 
 def prompt_of(seed: str) -> str:
     """Return the prompt of a job."""
-    dice = random.Random(f"{seed} prompt")  # noqa: S311
-    details = ", ".join(dice.sample(DETAILS, 2 + dice.randrange(3)))
-    return f"{dice.choice(SUBJECTS)}, {dice.choice(STYLES)}, {details}"
+    rng = random.Random(f"{seed} prompt")  # noqa: S311
+    details = ", ".join(rng.sample(DETAILS, 2 + rng.randrange(3)))
+    return f"{rng.choice(SUBJECTS)}, {rng.choice(STYLES)}, {details}"

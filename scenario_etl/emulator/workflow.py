@@ -1,4 +1,4 @@
-"""Workflows, with the two heavy fields that full=false leaves out."""
+"""Workflows, with the two large fields that full=false omits."""
 
 import random
 from collections.abc import Callable
@@ -8,12 +8,12 @@ from typing import Any
 
 from scenario_etl.emulator import team, words
 
-HEAVY = ("flow", "editorInfo")
+LARGE_FIELDS = ("flow", "editorInfo")
 
 
 @dataclass(slots=True)
 class Workflow:
-    """What links a workflow to other records, and what the lists filter."""
+    """Fields of a workflow that link it to other records, or that lists filter."""
 
     id: str
     name: str
@@ -30,12 +30,12 @@ class Workflow:
 
 
 def record(workflow: Workflow, sign: Callable[[str], str]) -> dict[str, Any]:
-    """Return a workflow as the API has it, with `flow` and `editorInfo` unless it is public."""
-    dice = random.Random(workflow.id)  # noqa: S311 - data, no secret
+    """Return a workflow as the API returns it, with `flow` and `editorInfo` unless it is public."""
+    rng = random.Random(workflow.id)  # noqa: S311 - test data, not a secret
     made: dict[str, Any] = {
         "id": workflow.id,
         "name": workflow.name,
-        "description": f"{workflow.name} from one reference image, with {dice.choice(words.STYLES)}.",
+        "description": f"{workflow.name} from one reference image, with {rng.choice(words.STYLES)}.",
         "shortDescription": workflow.name,
         "status": workflow.status,
         "privacy": workflow.privacy,
@@ -46,7 +46,7 @@ def record(workflow: Workflow, sign: Callable[[str], str]) -> dict[str, Any]:
         "hasFlow": bool(workflow.model_ids),
         "tagSet": list(workflow.tags),
         "inputs": [{"name": "image", "type": "file", "kind": "image", "required": {"always": True}}],
-        "isLocked": dice.random() < 0.2,
+        "isLocked": rng.random() < 0.2,
         "outputAssetKinds": ["image"],
     }
     for name, identifier in (("before", workflow.before_id), ("after", workflow.after_id)):
@@ -54,19 +54,19 @@ def record(workflow: Workflow, sign: Callable[[str], str]) -> dict[str, Any]:
             made[name] = {"assetId": identifier, "url": sign(identifier)}
     if workflow.after_id:
         made["thumbnail"] = {"__brand": "AssetId"} | made["after"]
-    return made if workflow.privacy == "public" else made | _heavy(workflow, dice)
+    return made if workflow.privacy == "public" else made | _large_fields(workflow, rng)
 
 
-def light(made: dict[str, Any]) -> dict[str, Any]:
-    """Return a record as it is with full=false."""
-    return {name: value for name, value in made.items() if name not in HEAVY}
+def without_large_fields(made: dict[str, Any]) -> dict[str, Any]:
+    """Return a record without the fields that full=false leaves out."""
+    return {name: value for name, value in made.items() if name not in LARGE_FIELDS}
 
 
-def _heavy(workflow: Workflow, dice: random.Random) -> dict[str, Any]:
+def _large_fields(workflow: Workflow, rng: random.Random) -> dict[str, Any]:
     def prompt() -> str:
-        return f"{dice.choice(words.SUBJECTS)}, {dice.choice(words.STYLES)}"
+        return f"{rng.choice(words.SUBJECTS)}, {rng.choice(words.STYLES)}"
 
-    steps = range(dice.randrange(8, 32) if workflow.model_ids else 0)
+    steps = range(rng.randrange(8, 32) if workflow.model_ids else 0)
     flow = [
         {
             "id": f"node-{number}",
@@ -77,9 +77,9 @@ def _heavy(workflow: Workflow, dice: random.Random) -> dict[str, Any]:
                 {
                     "name": "prompt",
                     "type": "string",
-                    "value": f"{dice.choice(words.SUBJECTS)}, {dice.choice(words.STYLES)}",
+                    "value": f"{rng.choice(words.SUBJECTS)}, {rng.choice(words.STYLES)}",
                 },
-                {"name": "numOutputs", "type": "number", "value": dice.randrange(1, 5), "min": 1, "max": 8},
+                {"name": "numOutputs", "type": "number", "value": rng.randrange(1, 5), "min": 1, "max": 8},
             ],
         }
         for number in steps
@@ -87,9 +87,9 @@ def _heavy(workflow: Workflow, dice: random.Random) -> dict[str, Any]:
     nodes = [
         {
             "id": f"node-{number}",
-            "position": {"x": dice.randrange(4000), "y": dice.randrange(2000)},
+            "position": {"x": rng.randrange(4000), "y": rng.randrange(2000)},
             "measured": {"width": 320, "height": 180},
-            "data": {"label": dice.choice(words.DETAILS), "collapsed": False, "color": "#7f5af0"},
+            "data": {"label": rng.choice(words.DETAILS), "collapsed": False, "color": "#7f5af0"},
         }
         for number in steps
     ]

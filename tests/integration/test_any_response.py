@@ -11,7 +11,7 @@ from scenario_etl import (
     extract_collections,
     scan,
 )
-from scenario_etl.emulator import HTML, Fault
+from scenario_etl.emulator import SIGN_IN_PAGE, Fault
 from scenario_etl.errors import (
     ScenarioError,
 )
@@ -26,7 +26,7 @@ def test_any_split_of_records_into_pages_gives_every_record_once_in_order(sizes)
 
 
 transient = st.sampled_from(
-    [Fault(status=503), Fault(status=429, headers={"Retry-After": "2"}), Fault(reset=True), Fault(cut=20), HTML]
+    [Fault(status=503), Fault(status=429, headers={"Retry-After": "2"}), Fault(reset=True), Fault(cut=20), SIGN_IN_PAGE]
 )
 
 

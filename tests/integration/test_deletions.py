@@ -78,18 +78,18 @@ def test_no_row_that_stays_is_missing_and_no_deletion_is_false_however_the_list_
     """Rows are inserted, updated and deleted between the pages of an offset cursor."""
     lake = tmp_path_factory.mktemp("moving") / "lake"
     take(lake, DAYS[0], *many(count))
-    dice = random.Random(7)
+    rng = random.Random(7)
 
     def moving(edits):
         def move(records: list[dict]) -> None:
             for kind, position, at_end in edits:
                 place = position % (len(records) + 1)
                 if kind == "insert":
-                    records.insert(len(records) if at_end else place, record(id=f"new{dice.random()}"))
+                    records.insert(len(records) if at_end else place, record(id=f"new{rng.random()}"))
                 elif records and kind == "delete":
                     del records[place % len(records)]
                 elif records:
-                    records.append(records.pop(place % len(records)) | {"name": f"moved {dice.random()}"})
+                    records.append(records.pop(place % len(records)) | {"name": f"moved {rng.random()}"})
 
         return move
 

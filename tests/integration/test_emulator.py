@@ -18,7 +18,7 @@ import requests
 import scenario_sdk
 
 from scenario_etl import Emulator, emulator, extract_collections
-from scenario_etl.emulator import HTML, Fault, Response, paging
+from scenario_etl.emulator import SIGN_IN_PAGE, Fault, Response, paging
 from scenario_etl.resources import COLLECTIONS
 
 
@@ -211,7 +211,7 @@ def test_faults_apply_in_order_and_later_responses_are_normal(api) -> None:
     api.faults.extend(
         [
             Fault(status=429, headers={"Retry-After": "7"}, body={"reason": "slow down"}),
-            HTML,
+            SIGN_IN_PAGE,
             Fault(token="again"),
             Fault(body="raw"),
             None,

@@ -50,7 +50,7 @@ import pyarrow.parquet as pq
 from scenario_etl import snapshot
 from tests.helpers import in_child
 
-lake, dice = Path(sys.argv[1]), random.Random(4)
+lake, rng = Path(sys.argv[1]), random.Random(4)
 
 def take(day):
     return lambda: snapshot("collections", lake, date=f"2026-11-{day:02d}")
@@ -65,7 +65,7 @@ in_child(take(1))
 usual = time.monotonic() - started
 for number in range(50):
     day = 2 + number // 10
-    death = in_child(take(day), killed_after=dice.uniform(0, 1.2) * usual)
+    death = in_child(take(day), killed_after=rng.uniform(0, 1.2) * usual)
     usual *= 1.05 if death else 0.8  # a machine that is now busier or idler than before: aim later, or sooner
     readable = in_child(read_all)
     after = in_child(take(day)) if number % 10 == 9 else 0

@@ -7,7 +7,7 @@ import pytest
 import requests
 
 from scenario_etl import Client, Emulator
-from scenario_etl.emulator import HTML, Fault
+from scenario_etl.emulator import SIGN_IN_PAGE, Fault
 from scenario_etl.errors import APIError, AuthError, TransientError
 from tests.helpers import answering, page, pages, record
 
@@ -82,7 +82,9 @@ def test_an_untrusted_certificate_is_final() -> None:
     assert len(adapter.requests) == 1
 
 
-@pytest.mark.parametrize("fault", [Fault(reset=True), Fault(cut=50), HTML, Fault(status=503), Fault(status=429)])
+@pytest.mark.parametrize(
+    "fault", [Fault(reset=True), Fault(cut=50), SIGN_IN_PAGE, Fault(status=503), Fault(status=429)]
+)
 def test_a_request_to_a_real_server_that_fails_once_is_retried(fault: Fault, connect) -> None:
     with Emulator(250, faults=[None, fault]) as api:
         pages = connect(api).pages("/collections", "collections", {"pageSize": 100})

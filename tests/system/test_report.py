@@ -161,9 +161,9 @@ def test_stored_thumbnails_are_read_from_the_lake(tmp_path: Path, caplog) -> Non
 
 
 def test_the_page_is_at_most_1_mb_with_any_thumbnails(tmp_path: Path, lake: Path, monkeypatch) -> None:
-    dice = random.Random(1)
+    rng = random.Random(1)
     target = io.BytesIO()
-    Image.frombytes("RGB", (160, 160), dice.randbytes(3 * 160 * 160)).save(target, "JPEG", quality=95)
+    Image.frombytes("RGB", (160, 160), rng.randbytes(3 * 160 * 160)).save(target, "JPEG", quality=95)
     assert 48 * len(target.getvalue()) > 10**6
     monkeypatch.setattr("scenario_etl.dashboard.page.fetch_images", lambda urls: dict.fromkeys(urls, target.getvalue()))
     write_report(lake, tmp_path / "report.html")
@@ -229,7 +229,9 @@ def test_the_page_of_a_demo_without_thumbnails_advises_a_new_lake(run) -> None:
     assert run("snapshot", "collections", "lake", "--demo", "--days", "2", "--no-thumbnails").returncode == 0
     done = run("report", "lake", "page.html")
     assert done.returncode == 0
-    assert re.search(r"thumbnails are missing: no response \(\d+\); make a new lake with --demo$", said(done.stderr)[1])
+    assert re.search(
+        r"thumbnails are missing: no response \(\d+\); create a new lake with --demo$", said(done.stderr)[1]
+    )
 
 
 def test_another_file_suffix_is_a_config_error(run, tmp_path: Path, lake: Path) -> None:

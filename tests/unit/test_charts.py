@@ -272,9 +272,9 @@ def test_a_day_without_a_run_interrupts_the_line_of_daily_snapshots() -> None:
 @pytest.mark.parametrize(
     ("draw", "table", "message"),
     [
-        (charts.growth, [1], "growth needs a DataFrame or a pyarrow.Table, got a value of type list"),
-        (charts.growth, collections(), "growth needs the column 'date', which is missing from the table"),
-        (charts.activity, collections(), "activity needs the column 'snapshot_date'"),
+        (charts.growth, [1], "growth requires a DataFrame or a pyarrow.Table, got a value of type list"),
+        (charts.growth, collections(), "growth requires the column 'date', which is missing from the table; add it"),
+        (charts.activity, collections(), "activity requires the column 'snapshot_date'"),
     ],
 )
 def test_a_value_that_cannot_be_drawn_is_a_config_error(draw, table, message: str) -> None:

@@ -1,4 +1,4 @@
-"""How the team's history is made up: models, workflows, then all assets with the jobs that made them."""
+"""Generate the history of the team: models, workflows, then all assets with the jobs that made them."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -7,33 +7,33 @@ from scenario_etl.emulator import job, links, team, words
 from scenario_etl.emulator.asset import Asset
 from scenario_etl.emulator.choices import milliseconds, moment
 from scenario_etl.emulator.job import Job
-from scenario_etl.emulator.links import Pool, Want
+from scenario_etl.emulator.links import CollectionCounts, Pool
 from scenario_etl.emulator.model import Model
 from scenario_etl.emulator.studio import Studio
 from scenario_etl.emulator.workflow import Workflow
 
 FOREIGN_ASSETS, DELETED_ASSETS, DELETED_MODELS, UNFINISHED_JOBS = 150, 30, 2, 9
-MODELS, WORKFLOWS, PER = 60, 30, 250  # so many for so many collections
-MAX_SCALE = 1000  # collections, beyond which models and workflows are no more
-BULK_FROM = 600  # assets of a project, for one upload that is larger than a page
+MODELS, WORKFLOWS, PER_COLLECTIONS = 60, 30, 250  # models and workflows for 250 collections
+MAX_SCALE = 1000  # collections; a larger number does not increase the number of models and workflows
+MIN_BULK_ASSETS = 600  # of a project that has one upload larger than a page
 UPLOAD = next(each for each in words.WORKS if not each.job_type)
 
 
-def make(seed: str, collections: Sequence[Want], assets: int | None) -> Studio:
-    """Return a team with these collections and at least so many assets, the same for the same arguments."""
+def generate(seed: str, collections: Sequence[CollectionCounts], assets: int | None) -> Studio:
+    """Return a team with these collections and at least `assets` assets; it only depends on the arguments."""
     studio, projects = Studio(seed), team.project_ids(seed)
-    of: dict[str, list[Want]] = {owner: [] for owner in projects}
+    of: dict[str, list[CollectionCounts]] = {owner: [] for owner in projects}
     for each in collections:
         of.setdefault(each.owner_id, []).append(each)
     _add_foreign(studio)
-    scale = min(len(collections), MAX_SCALE) / PER
+    scale = min(len(collections), MAX_SCALE) / PER_COLLECTIONS
     for owner, share in zip(of, [*_shares(), *[0.0] * len(of)], strict=False):
         _add_models(studio, owner, links.model_pool(of[owner], round(MODELS * scale * share)))
     for number in range(round(WORKFLOWS * scale)):
         _add_workflow(studio, number, number / round(WORKFLOWS * scale))
     _work(studio, _pools(of, assets))
     if collections:
-        _delete(studio, projects)
+        _add_deleted(studio, projects)
     _choose_images(studio)
     return studio
 
@@ -42,7 +42,7 @@ def _shares() -> list[float]:
     return [weight / sum(team.PROJECT_WEIGHTS) for weight in team.PROJECT_WEIGHTS]
 
 
-def _pools(of: dict[str, list[Want]], assets: int | None) -> dict[str, Pool]:
+def _pools(of: dict[str, list[CollectionCounts]], assets: int | None) -> dict[str, Pool]:
     """Return the assets of each project: as many as its collections need, and its share of those that are missing."""
     pools = {owner: links.asset_pool(collections) for owner, collections in of.items()}
     missing = max(0, (assets or 0) - sum(pool.size for pool in pools.values()))
@@ -63,7 +63,7 @@ def _add_foreign(studio: Studio) -> None:
         studio.add_model(model)
     for number in range(FOREIGN_ASSETS):
         owner = f"proj_{team.identifier('another organization', number % 7)}"
-        when = moment((number + 0.9 * choices.dice.random()) / FOREIGN_ASSETS)
+        when = moment((number + 0.9 * choices.rng.random()) / FOREIGN_ASSETS)
         asset = Asset(choices.id("asset"), owner, f"user_{team.identifier(owner)}", UPLOAD, when, when)
         asset.privacy, asset.tags, asset.is_foreign = "public", choices.tags(), True
         studio.assets[asset.id] = asset
@@ -71,14 +71,14 @@ def _add_foreign(studio: Studio) -> None:
 
 def _add_models(studio: Studio, owner: str, pool: Pool) -> None:
     """Add the models of a project, with the jobs that trained them."""
-    choices, dice, before = studio.choices, studio.choices.dice, None
+    choices, rng, before = studio.choices, studio.choices.rng, None
     for number in range(pool.size):
-        created = moment((number + 0.9 * dice.random()) / pool.size * 0.95)
-        updated = milliseconds(created + timedelta(minutes=20 + 200 * dice.random()))
+        created = moment((number + 0.9 * rng.random()) / pool.size * 0.95)
+        updated = milliseconds(created + timedelta(minutes=20 + 200 * rng.random()))
         model = Model(
             id=f"model_{team.identifier(studio.choices.seed, 'model', owner, number)}",
-            name=f"{dice.choice(words.TAGS).title()} {dice.choice(('Style', 'Pack', 'LoRA'))} {number + 1}",
-            type=dice.choice(words.CUSTOM_TYPES),
+            name=f"{rng.choice(words.TAGS).title()} {rng.choice(('Style', 'Pack', 'LoRA'))} {number + 1}",
+            type=rng.choice(words.CUSTOM_TYPES),
             owner_id=owner,
             author_id=choices.author(owner),
             created=created,
@@ -98,19 +98,19 @@ def _add_models(studio: Studio, owner: str, pool: Pool) -> None:
 
 
 def _add_workflow(studio: Studio, number: int, share: float) -> None:
-    choices, dice = studio.choices, studio.choices.dice
-    owner = dice.choices(team.project_ids(choices.seed), team.PROJECT_WEIGHTS)[0]
+    choices, rng = studio.choices, studio.choices.rng
+    owner = rng.choices(team.project_ids(choices.seed), team.PROJECT_WEIGHTS)[0]
     models = [f"model_{name}" for name, *_ in words.PLATFORM_MODELS]
     created = moment(share * 0.8)
     studio.add_workflow(
         Workflow(
             id=f"workflow_{team.identifier(choices.seed, 'workflow', number)}",
-            name=f"{dice.choice(words.TAGS).title()} variations {number + 1}",
+            name=f"{rng.choice(words.TAGS).title()} variations {number + 1}",
             owner_id=owner,
             author_id=choices.author(owner),
             created=created,
             updated=choices.later(created),
-            model_ids=tuple(dice.sample(models, dice.randrange(1, 4))) if number % 6 else (),
+            model_ids=tuple(rng.sample(models, rng.randrange(1, 4))) if number % 6 else (),
             status="ready" if number % 3 else "draft",
             privacy="public" if number % 15 == 14 else "unlisted" if number % 15 == 7 else "private",
             tags=choices.tags(),
@@ -123,28 +123,28 @@ def _work(studio: Studio, pools: dict[str, Pool]) -> None:
     events = _events(studio, {owner: pool.size for owner, pool in pools.items() if pool.size})
     done = dict.fromkeys(pools, 0)
     for number, (owner, work, size) in enumerate(events):
-        end = moment((number + 0.9 * studio.choices.dice.random()) / len(events))
+        end = moment((number + 0.9 * studio.choices.rng.random()) / len(events))
         pool, numbers = pools[owner], range(done[owner], done[owner] + size)
         done[owner] += size
         members = [pool.members.get(each, ()) for each in numbers]
         studio.run(owner, work, end, members, [pool.ids.get(each) for each in numbers])
-        if work.job_type not in {"", "workflow"} and studio.choices.dice.random() < 0.12:
+        if work.job_type not in {"", "workflow"} and studio.choices.rng.random() < 0.12:
             studio.fail(owner, work, end)
     for number in range(UNFINISHED_JOBS if events else 0):
         studio.start(events[-1][0], job.UNFINISHED[number % len(job.UNFINISHED)])
 
 
 def _events(studio: Studio, left: dict[str, int]) -> list[tuple[str, words.Work, int]]:
-    """Return who makes how many assets at a time and how, until each project has as many as it needs."""
-    dice, weights, events = studio.choices.dice, [each.weight for each in words.WORKS], []
+    """Return the owner, kind of work and number of assets of each job or upload that the projects need."""
+    rng, weights, events = studio.choices.rng, [each.weight for each in words.WORKS], []
     size = words.BULK_UPLOAD.sizes[0]
-    bulk = [(owner, words.BULK_UPLOAD, size) for owner, count in left.items() if count >= BULK_FROM][:1]
+    bulk = [(owner, words.BULK_UPLOAD, size) for owner, count in left.items() if count >= MIN_BULK_ASSETS][:1]
     for owner, _, _ in bulk:
         left[owner] -= size
     while left:
-        owner = dice.choices(list(left), list(left.values()))[0]
-        work = dice.choices(words.WORKS, weights)[0]
-        size = min(dice.choice(work.sizes), left[owner])
+        owner = rng.choices(list(left), list(left.values()))[0]
+        work = rng.choices(words.WORKS, weights)[0]
+        size = min(rng.choice(work.sizes), left[owner])
         events.append((owner, work, size))
         left[owner] -= size
         if not left[owner]:
@@ -153,14 +153,14 @@ def _events(studio: Studio, left: dict[str, int]) -> list[tuple[str, words.Work,
     return events[:middle] + bulk + events[middle:]
 
 
-def _delete(studio: Studio, projects: Sequence[str]) -> None:
+def _add_deleted(studio: Studio, projects: Sequence[str]) -> None:
     """Add assets and models that were deleted in the last month."""
     choices = studio.choices
     for number in range(DELETED_ASSETS):
         owner = projects[number % len(projects)]
         (asset,) = studio.run(owner, UPLOAD, moment(0.5 + number / 100), [()], [None])
         studio.images[owner].pop()
-        asset.updated = asset.deleted = milliseconds(team.UNTIL - timedelta(days=29) * choices.dice.random())
+        asset.updated = asset.deleted = milliseconds(team.UNTIL - timedelta(days=29) * choices.rng.random())
     for number in range(DELETED_MODELS):
         gone = milliseconds(team.UNTIL - timedelta(days=3 + number))
         identifier = f"model_{team.identifier(choices.seed, 'deleted model', number)}"
@@ -185,8 +185,8 @@ def _choose_images(studio: Studio) -> None:
             workflow.before_id, workflow.after_id = images[number * 31 % len(images)], images[number * 53 % len(images)]
 
 
-def follow(studio: Studio, collections: Sequence[Want]) -> None:
-    """Make the assets with which collections were filled, and take those that are deleted out of the assets' links."""
+def update_assets(studio: Studio, collections: Sequence[CollectionCounts]) -> None:
+    """Generate the assets that were added to collections, and remove deleted collections from all records."""
     counts = dict.fromkeys((each.id for each in collections), 0)
     for item in studio.live():
         item.collection_ids = tuple(identifier for identifier in item.collection_ids if identifier in counts)
@@ -195,5 +195,5 @@ def follow(studio: Studio, collections: Sequence[Want]) -> None:
     for each in collections:
         missing = each.assets - counts[each.id]
         if missing > 0:
-            ids = [each.cover if each.cover not in studio.assets else None, *[None] * (missing - 1)]
+            ids = [each.thumbnail_id if each.thumbnail_id not in studio.assets else None, *[None] * (missing - 1)]
             studio.run(each.owner_id, words.WORKS[0], datetime.fromisoformat(each.updated), [[each.id]] * missing, ids)
