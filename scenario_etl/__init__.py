@@ -2,7 +2,7 @@
 
 extract_collections() returns a DataFrame, export_collections(path) writes a Parquet file, and scan("collections") reads
 page by page. snapshot("collections", lake) adds the current rows to a lake, which read_snapshot, changes and history
-read. Client contains credentials and settings; Emulator serves a fictional team, without an account.
+read. Client holds the credentials and settings; Emulator serves the API with a fictional team and needs no account.
 
 Without an account:
 
@@ -22,18 +22,18 @@ import lazy_loader
 
 # The public names are in __init__.pyi. Each is imported on first use, because an export only needs a few.
 _load, _, _names = lazy_loader.attach_stub(__name__, __file__)
-__all__ = [name for name in _names if name not in {"charts", "emulator", "errors"}]  # modules
+__all__ = [name for name in _names if name not in {"charts", "emulator", "errors"}]  # without submodules
 
 
 def __getattr__(name: str) -> Any:
     """Return a public name (PEP 562)."""
     if name == "__version__":
-        from importlib.metadata import version  # noqa: PLC0415 - 25 ms, for one number
+        from importlib.metadata import version  # noqa: PLC0415 - takes 25 ms
 
         return version("scenario-etl")
     return import_module(f"{__name__}.charts") if name == "charts" else _load(name)
 
 
 def __dir__() -> list[str]:
-    """Return the public names, and the charts if their extra is installed, because help() loads each name."""
+    """Return the public names, with `charts` only if its extra is installed, because help() loads each name."""
     return sorted([*__all__, *(["charts"] if all(map(find_spec, ("matplotlib", "PIL"))) else [])])

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import requests
 
-from scenario_etl.arguments import instance
+from scenario_etl.arguments import check_type
 from scenario_etl.errors import ConfigError, TransientError
 from scenario_etl.locks import ForkSafeLock
 
 MAX_RECENT_TOKENS = 100  # tokens that are still redacted after their use
 MAX_SECRET_BYTES = 64 * 2**10  # the rest of a file, such as /dev/zero, is not read
-VARIABLES = ("SCENARIO_SDK_API_KEY", "SCENARIO_SDK_API_SECRET")
+API_KEY_VARIABLES = ("SCENARIO_SDK_API_KEY", "SCENARIO_SDK_API_SECRET")
 
 Token = str | Callable[[], str]
 
@@ -26,7 +26,7 @@ class BasicAuth:
     kind = "API key"
     scheme = "Basic"
 
-    def __init__(self, key: str, secret: str, names: tuple[str, str] = VARIABLES) -> None:
+    def __init__(self, key: str, secret: str, names: tuple[str, str] = API_KEY_VARIABLES) -> None:
         self.advice = f"check {names[0]} and {names[1]}, and the project"
         for name, value in zip(names, (key, secret), strict=True):
             if value != value.strip():
@@ -46,7 +46,7 @@ class BasicAuth:
         """Do nothing, as an API key is constant."""
 
     def can_refresh(self, _: int, __: str) -> bool:
-        """Whether a rejected request may succeed with new credentials; never, as an API key is constant."""
+        """Return False, because an API key cannot be refreshed."""
         return False
 
 
@@ -80,12 +80,12 @@ class BearerAuth:
         return token
 
     def release(self, token: str) -> None:
-        """Forget that a request uses a token; it remains one of the most recent."""
+        """Record that a request no longer uses a token; it remains one of the most recent tokens."""
         with self._lock:
             self._in_use -= Counter([token])
 
     def can_refresh(self, status: int, error_type: str) -> bool:
-        """Whether the API's gateway rejected an expired JWT, and the callable may return a new one."""
+        """Return whether the API's gateway rejected an expired JWT that the callable can replace."""
         return callable(self._token) and status == 403 and error_type.startswith("AccessDeniedException")
 
     @property
@@ -95,8 +95,10 @@ class BearerAuth:
             return list({*self._recent, *self._in_use})
 
 
-def authorization(api_key: str | None, api_secret: str | None, bearer_token: Token | None) -> BasicAuth | BearerAuth:
-    """Return the credentials: arguments take precedence over the environment, and there the key pair over the JWT.
+def resolve_credentials(
+    api_key: str | None, api_secret: str | None, bearer_token: Token | None
+) -> BasicAuth | BearerAuth:
+    """Return the credentials: from the arguments, or else from the environment, where an API key precedes a JWT.
 
     Raises:
         ConfigError: No credentials are set, or they are not valid.
@@ -104,7 +106,7 @@ def authorization(api_key: str | None, api_secret: str | None, bearer_token: Tok
     """
     for name, value in {"api_key": api_key, "api_secret": api_secret}.items():
         if value is not None:
-            instance(name, value, str)
+            check_type(name, value, str)
     if bearer_token is not None:
         if api_key is not None or api_secret is not None:
             raise ConfigError("got both an API key and a bearer token; pass only one of them")
@@ -115,7 +117,7 @@ def authorization(api_key: str | None, api_secret: str | None, bearer_token: Tok
     secret = api_secret or _variable_or_file("SCENARIO_SDK_API_SECRET")
     jwt = os.environ.get("SCENARIO_SDK_JWT")
     if key and secret:
-        key_name, secret_name = VARIABLES
+        key_name, secret_name = API_KEY_VARIABLES
         names = (key_name if api_key is None else "api_key", secret_name if api_secret is None else "api_secret")
         return BasicAuth(key, secret, names)
     if jwt and api_key is None and api_secret is None:
@@ -124,7 +126,7 @@ def authorization(api_key: str | None, api_secret: str | None, bearer_token: Tok
     raise ConfigError(
         f"no credentials: {' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} not set; set "
         f"{'it' if len(missing) == 1 else 'them'} (or SCENARIO_SDK_JWT), or use the emulator, which needs no account "
-        "(--demo; in Python scenario_etl.Emulator)"
+        "(--demo; in Python, scenario_etl.Emulator)"
     )
 
 
@@ -138,7 +140,10 @@ def _variable_or_file(name: str) -> str | None:
             value = file.read(MAX_SECRET_BYTES).decode("utf-8-sig").strip()
     except (OSError, ValueError) as error:  # without the path, which may be the secret itself
         reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
-        problem = f"cannot read the file in {name}_FILE: {reason}; set the variable to a path, not to the secret itself"
+        problem = (
+            f"cannot read the file that {name}_FILE names: {reason}; set the variable to a path, not to the secret "
+            "itself"
+        )
     else:
         if value:
             return value
@@ -158,6 +163,6 @@ def _call(token: Callable[[], str]) -> object:
 def _check_token(token: object) -> str:
     if not isinstance(token, str) or not re.fullmatch(r"[\x21-\x7e]+", token):
         raise ConfigError(
-            "the bearer token is empty or contains characters that an HTTP header does not allow; check it"
+            "the bearer token must be a non-empty string of printable ASCII characters without spaces; check it"
         )
     return token

@@ -1,4 +1,4 @@
-"""Files of changes: written with each snapshot, and completed after an interrupted run."""
+"""Write the files of changes, and complete them after an interrupted run."""
 
 import datetime as dt
 import json
@@ -16,11 +16,11 @@ from scenario_etl.lake import LakeTables, changes_schema, date_before
 from scenario_etl.lake_file import LakeFile
 from scenario_etl.publish import atomic_write
 
-COPIED = ("version", "resource", "extracted_at", "run_id", *COUNTS)  # from the footer of the snapshot
+COPIED_METADATA = ("version", "resource", "extracted_at", "run_id", *COUNTS)  # from the footer of the snapshot
 
 
 def write_changes(path: Path, diff: Diff, previous: dt.date | None) -> None:
-    """Write the rows that changed to a local file, in the order of the snapshots.
+    """Write the changed rows to a local file, in the order of the snapshots.
 
     The footer also contains the counts and totals of the new snapshot, because retention removes snapshots, but not
     their changes.
@@ -28,7 +28,7 @@ def write_changes(path: Path, diff: Diff, previous: dt.date | None) -> None:
     new = diff.new
     integers = [field.name for field in diff.resource.schema if pa.types.is_integer(field.type)]
     totals = {name: new.total(name) for name in integers}
-    footer: dict[str, object] = {name: value for name, value in new.footer.items() if name in COPIED}
+    footer: dict[str, object] = {name: value for name, value in new.footer.items() if name in COPIED_METADATA}
     footer |= diff.counts | {"previous_date": previous or "", "complete": "true"}
     footer |= {"snapshot_rows": new.rows, "totals": json.dumps(totals)}
     dictionary_columns = ["change", *diff.resource.dictionary_columns]
@@ -39,12 +39,14 @@ def write_changes(path: Path, diff: Diff, previous: dt.date | None) -> None:
 
 
 def complete_changes(tables: LakeTables, dates: Sequence[dt.date], deadline: float) -> None:
-    """Write the changes of the newest snapshot if a run was killed between the two files, or two runs overlapped.
+    """Write the changes of the newest snapshot if they are missing or come from a different run.
+
+    This happens if a run was killed between the two files, or two runs overlapped.
 
     Args:
         tables: The tables of the lake.
         dates: The dates of the snapshots, oldest first.
-        deadline: Time limit in seconds for retries: no attempt of an upload starts later than this after the first.
+        deadline: Time limit in seconds for retries of an upload, counted from the start of its first attempt.
 
     Raises:
         SchemaError: Retention has removed the snapshot that the newest one was compared with.
@@ -70,6 +72,6 @@ def complete_changes(tables: LakeTables, dates: Sequence[dt.date], deadline: flo
 
 
 def _has_changes(tables: LakeTables, new: LakeFile, newest: dt.date, changes_dates: Sequence[dt.date]) -> bool:
-    """Whether the changes of the newest snapshot come from its run and follow those before them."""
+    """Return whether the changes of the newest snapshot come from its run and follow those before them."""
     with tables.changes.open(newest) as changes:
         return is_same_run(new, changes) and is_next_run(changes, date_before(newest, changes_dates))

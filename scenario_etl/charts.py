@@ -1,4 +1,4 @@
-"""Charts, under their public name: the module `scenario_etl.dashboard.charts`. Requires the `report` extra."""
+"""Public alias of the module `scenario_etl.dashboard.charts`. Requires the `report` extra."""
 
 import sys
 

@@ -15,9 +15,9 @@ from scenario_etl.cli_options import (
     CONNECT_DEADLINE,
     FILTERS,
     PATH,
-    Connection,
-    Publishing,
-    Reading,
+    ConnectionOptions,
+    ReadOptions,
+    SnapshotOptions,
     connect,
     connection_options,
     demo_api,
@@ -33,7 +33,7 @@ from scenario_etl.cli_options import (
 from scenario_etl.cli_output import (
     CHANGES,
     EXIT_CODES,
-    Outputs,
+    OutputOptions,
     change_counts,
     count_of,
     finish,
@@ -48,12 +48,12 @@ from scenario_etl.cli_output import (
 from scenario_etl.dates import as_date
 from scenario_etl.errors import ConfigError
 from scenario_etl.extras import install_command
-from scenario_etl.resources import INCLUSIONS, RESOURCES
+from scenario_etl.resources import INCLUDE_ARGUMENTS, RESOURCES
 from scenario_etl.signed_urls import SignedURLs
 from scenario_etl.stores import filesystem, redact_uri
 from scenario_etl.thumbnails import check_pillow
 
-CHECK = Reading(
+CHECK_OPTIONS = ReadOptions(
     page_size=1, max_pages=1, requests_per_minute=0, attempts=1, deadline=300.0, strict=False, progress=False
 )  # fmt: skip
 
@@ -61,7 +61,7 @@ CHECK = Reading(
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}, epilog=EXIT_CODES)
 @click.version_option(package_name="scenario-etl")
 def cli() -> None:
-    """Export Scenario collections to Parquet.
+    """Export collections and other resources of a Scenario team to Parquet.
 
     \b
     Credentials are read from the environment:
@@ -80,17 +80,17 @@ def cli() -> None:
 @click.argument("destination", type=PATH)
 @signed_urls_option("keep")
 @output_options
-@filter_options(*FILTERS, *INCLUSIONS)
+@filter_options(*FILTERS, *INCLUDE_ARGUMENTS)
 @reading_options
 @connection_options
 def export(
-    *, resource: str, destination: str, signed_urls: SignedURLs, outputs: Outputs, filters: dict[str, Any],
-    reading: Reading, connection: Connection,
+    *, resource: str, destination: str, signed_urls: SignedURLs, outputs: OutputOptions, filters: dict[str, Any],
+    reading: ReadOptions, connection: ConnectionOptions,
 ) -> None:  # fmt: skip
     """Export all records of RESOURCE to the Parquet file DESTINATION, which is written atomically.
 
     DESTINATION is a path, or the URI of an object store (s3://, gs://, abfss://); the credentials of a store are read
-    from its environment variables, such as AWS_ACCESS_KEY_ID. If the export fails, an existing file is untouched.
+    from its environment variables, such as AWS_ACCESS_KEY_ID. If the export fails, an existing file is unchanged.
 
     \b
       scenario-etl export collections collections.parquet
@@ -117,8 +117,8 @@ def export(
 @reading_options
 @connection_options
 def add_snapshot(
-    *, resource: str, lake: str, publishing: Publishing, signed_urls: SignedURLs, outputs: Outputs,
-    filters: dict[str, Any], reading: Reading, connection: Connection,
+    *, resource: str, lake: str, publishing: SnapshotOptions, signed_urls: SignedURLs, outputs: OutputOptions,
+    filters: dict[str, Any], reading: ReadOptions, connection: ConnectionOptions,
 ) -> None:  # fmt: skip
     """Add a snapshot of RESOURCE to LAKE: all records, and the changes since the previous snapshot.
 
@@ -143,7 +143,7 @@ def add_snapshot(
             scenario_etl.snapshot, resource, lake, max_shrink=publishing.max_shrink,
             accept_shrink=publishing.accept_shrink, accept_scope=publishing.accept_scope,
             max_lookups=publishing.max_lookups, keep=publishing.keep, lock_timeout=publishing.lock_timeout,
-            thumbnails=_stores_thumbnails(publishing.thumbnails, connection.demo, signed_urls), client=client,
+            thumbnails=_should_store_thumbnails(publishing.thumbnails, connection.demo, signed_urls), client=client,
             page_size=reading.page_size, max_pages=reading.max_pages, strict=reading.strict, signed_urls=signed_urls,
             progress=reading.shows_progress and not days, **filters,
         )  # fmt: skip
@@ -162,8 +162,8 @@ def add_snapshot(
     finish(f"{summary(report.scan)}; {changed}", report.to_dict(), outputs)
 
 
-def _stores_thumbnails(option: bool | None, demo: bool, signed_urls: SignedURLs) -> bool:
-    """Return whether to store thumbnails: by the option, or with `--demo` where Pillow is installed."""
+def _should_store_thumbnails(option: bool | None, demo: bool, signed_urls: SignedURLs) -> bool:
+    """Return whether to store thumbnails; by default, only with `--demo` and if Pillow is installed."""
     if option is not None or not demo or signed_urls == "omit":
         return bool(option)
     try:
@@ -182,7 +182,7 @@ def _stores_thumbnails(option: bool | None, demo: bool, signed_urls: SignedURLs)
 @traceback_option
 def show_changes(resource: str, lake: str, date: str | None, since: str | None, verbose: bool) -> None:
     """Show how many rows of RESOURCE were added, updated and deleted with each snapshot in LAKE."""
-    from scenario_etl.lake_reader import no_snapshot, read_history  # noqa: PLC0415 - imported where used
+    from scenario_etl.lake_reader import no_snapshot_error, read_history  # noqa: PLC0415 - imported only if needed
 
     start_logging("text", verbose)
     if date and since:
@@ -191,7 +191,7 @@ def show_changes(resource: str, lake: str, date: str | None, since: str | None, 
     runs = {run["date"]: run for run in read_history(lake, resource)}
     if day:
         if day not in runs:
-            raise no_snapshot(lake, resource, day, [*runs], "omit --date for the counts of all dates")
+            raise no_snapshot_error(lake, resource, day, [*runs], "omit --date for the counts of all dates")
         show_changed_rows(scenario_etl.changes(lake, resource, since=day, until=day), day, runs[day])
     elif max(runs) < first:
         write_stdout(f"no snapshot since {first}; the newest one is from {max(runs)}")
@@ -202,14 +202,15 @@ def show_changes(resource: str, lake: str, date: str | None, since: str | None, 
                 write_stdout(f"{each} {change_counts(runs[each])}")
 
 
-@cli.command(name="report", short_help="Write an HTML report about a lake of collections.")
+@cli.command(name="report", short_help="Write an HTML report of the collections in a lake.")
 @click.argument("lake", type=PATH)
 @click.argument("destination", type=PATH)
 @traceback_option
-def report_lake(lake: str, destination: str, verbose: bool) -> None:
-    """Write an HTML report about the snapshots of collections in LAKE to DESTINATION, in a single file.
+def write_lake_report(lake: str, destination: str, verbose: bool) -> None:
+    """Write an HTML report of the snapshots of collections in LAKE to the single file DESTINATION.
 
-    It has totals, growth, changes, thumbnails of the most recently updated collections, and the history of runs.
+    The report contains totals, growth, changes, thumbnails of the most recently updated collections, and the history
+    of runs.
     Requires the `report` extra.
 
     \b
@@ -218,9 +219,9 @@ def report_lake(lake: str, destination: str, verbose: bool) -> None:
     try:
         from scenario_etl.dashboard.page import write_report  # noqa: PLC0415 - it imports pandas and matplotlib
     except ModuleNotFoundError as error:
-        raise ConfigError(f"a report needs {error.name}; install it: {install_command('report')}") from error
+        raise ConfigError(f"the HTML report requires {error.name}; install it: {install_command('report')}") from error
     start_logging("text", verbose)
-    filesystem(destination)  # raises where it is not valid
+    filesystem(destination)  # raises ConfigError if it is not valid
     if os.path.splitext(destination)[1].lower() not in {".html", ".htm"}:
         raise ConfigError(f"DESTINATION must end in .html or .htm, got {redact_uri(destination)}")
     runs = write_report(lake, destination)
@@ -233,10 +234,12 @@ def report_lake(lake: str, destination: str, verbose: bool) -> None:
 @click.option(
     "-n", "--rows", type=click.IntRange(0), default=10, show_default=True, metavar="N", help="Number of rows."
 )
-@filter_options(*FILTERS, *INCLUSIONS)
+@filter_options(*FILTERS, *INCLUDE_ARGUMENTS)
 @reading_options
 @connection_options
-def head(resource: str, rows: int, filters: dict[str, Any], reading: Reading, connection: Connection) -> None:
+def head(
+    resource: str, rows: int, filters: dict[str, Any], reading: ReadOptions, connection: ConnectionOptions
+) -> None:
     """Show the first rows of RESOURCE, with as few requests as possible.
 
     If the host cannot be reached, the command fails after 20 s, unless --attempts or --deadline is set.
@@ -254,13 +257,13 @@ def head(resource: str, rows: int, filters: dict[str, Any], reading: Reading, co
 @cli.command(short_help="Check the credentials with one request.")
 @filter_options("project_id")
 @connection_options
-def check(filters: dict[str, Any], connection: Connection) -> None:
+def check(filters: dict[str, Any], connection: ConnectionOptions) -> None:
     """Request one collection, and show the base URL, the kind of credentials, and whether the API accepts them."""
     start_logging(connection.log_format, connection.verbose)
-    with demo_api(connection) as api, connect(connection, CHECK, api) as client:
+    with demo_api(connection) as api, connect(connection, CHECK_OPTIONS, api) as client:
         write_stdout(f"base URL     {client.base_url}\ncredentials  {client.credentials}")
         started = monotonic()
-        next(CHECK.scan("collections", client, filters).to_batches())
+        next(CHECK_OPTIONS.scan("collections", client, filters).to_batches())
         write_stdout(f"status       authenticated, response after {1000 * (monotonic() - started):.0f} ms")
 
 
@@ -291,7 +294,7 @@ def resources(resource: str | None) -> None:
 def emulator(port: int, collections: int) -> None:
     """Serve a Scenario API with a fictional team on 127.0.0.1, until interrupted.
 
-    The first line on stdout is its base URL; key and secret are both "demo".
+    The first line on stdout is the base URL; the key and the secret are both "demo".
 
     \b
     In another shell:
@@ -309,6 +312,6 @@ def emulator(port: int, collections: int) -> None:
     try:
         api.serve_forever()
     except KeyboardInterrupt:
-        pass  # how it is stopped
+        pass  # the normal way to stop it
     finally:
         api.close()

@@ -1,4 +1,4 @@
-"""A lake with a month of simulated history: `snapshot --demo --days N`."""
+"""Create a lake with simulated history, for `snapshot --demo --days N`."""
 
 import datetime as dt
 import logging
@@ -17,17 +17,17 @@ if TYPE_CHECKING:
 
 
 class TakeSnapshot(Protocol):
-    """Adds the snapshot of a date."""
+    """A function that adds the snapshot of a date."""
 
     def __call__(self, *, date: dt.date) -> "SnapshotReport":
-        """Return its report."""
+        """Add the snapshot, and return its report."""
 
 
 def make_history(
     take_snapshot: TakeSnapshot, *, lake: str, resource: str, api: "Emulator", days: int, last: dt.date | None,
     progress: bool, verbose: bool,
 ) -> "SnapshotReport":  # fmt: skip
-    """Add a snapshot on each of some simulated days; return the report of the last.
+    """Add a snapshot on each simulated day, and return the report of the last one.
 
     A snapshot that the guard rejects is logged as a warning, unless it is the last.
 

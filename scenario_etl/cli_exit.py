@@ -21,7 +21,7 @@ SIGNALS = {"SIGTERM": 143, "SIGHUP": 129}  # the exit codes that a shell gives t
 def main() -> NoReturn:
     """Run the command line and exit."""
     for name, code in SIGNALS.items():
-        stop_at(name, code)
+        exit_on_signal(name, code)
     verbose = bool({"-v", "--verbose"} & set(sys.argv))
     code = exit_code(verbose)
     if error := flush(sys.stdout):
@@ -39,11 +39,11 @@ def exit_code(verbose: bool) -> int:
         if sys.stdout:
             sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr] # for names that the terminal cannot show
         code = cli(standalone_mode=False) or 0
-    except SystemExit as error:  # by a signal or shell completion; click exits with 1 where a reader has closed stdout
+    except SystemExit as error:  # by a signal or shell completion; click exits with 1 if the reader has closed stdout
         code = BROKEN_PIPE if error.code == 1 else error.code
         if code in SIGNALS.values():
             code, message = describe_failure(error)
-            fail(message, code)
+            log_error(message, code)
     except click.exceptions.Exit as error:
         code = error.exit_code
     except click.ClickException as error:
@@ -52,30 +52,30 @@ def exit_code(verbose: bool) -> int:
         code = handle_write_error(flush(sys.stdout) or error, verbose)
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - users only see a traceback with -v
         code, message = describe_failure(error)
-        code = fail(message, code, verbose and code != INTERRUPTED)
+        code = log_error(message, code, verbose and code != INTERRUPTED)
     return int(code)
 
 
 def handle_usage_error(error: click.ClickException) -> int:
-    """Show an error of click, and return its exit code: a value that is not valid is a ConfigError."""
+    """Show an error of click, and return its exit code; for a value that is not valid, that of ConfigError."""
     if isinstance(error, click.BadParameter) and not isinstance(error, click.MissingParameter):
         message = error.format_message().rstrip(".")
         start_logging("text", verbose=False)
-        return fail(f"{message[:1].lower()}{message[1:]}", ConfigError.exit_code)
-    with suppress(OSError):  # a stderr that is full
+        return log_error(f"{message[:1].lower()}{message[1:]}", ConfigError.exit_code)
+    with suppress(OSError):  # stderr may not be writable
         error.show()
     return error.exit_code
 
 
-def stop_at(name: str, code: int) -> None:
-    """Let a signal end the run after its clean-up; a signal that is ignored, as with nohup, stays ignored."""
+def exit_on_signal(name: str, code: int) -> None:
+    """Exit with a code after a signal; a signal that is ignored, as with nohup, stays ignored."""
     number = getattr(signal, name, None)  # Windows has no SIGHUP
     if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
         signal.signal(number, lambda *_: sys.exit(code))
 
 
 def flush(stream: TextIO | None) -> OSError | None:
-    """Flush a stream; where that fails, return the error and redirect the stream to the null device.
+    """Flush a stream; if that fails, return the error and redirect the stream to the null device.
 
     Otherwise Python's own flush at exit would fail, too, and exit with 120.
     """
@@ -90,14 +90,14 @@ def flush(stream: TextIO | None) -> OSError | None:
 
 
 def handle_write_error(error: OSError, verbose: bool) -> int:
-    """Return the exit code of a failure to write to stdout; there is no message where its reader has closed it."""
+    """Log a failure to write to stdout, unless its reader has closed it, and return the exit code."""
     if isinstance(error, BrokenPipeError):
         return BROKEN_PIPE
-    return fail(f"cannot write to stdout: {error.strerror or error}", DestinationError.exit_code, verbose)
+    return log_error(f"cannot write to stdout: {error.strerror or error}", DestinationError.exit_code, verbose)
 
 
-def fail(message: str, code: int, verbose: bool = False) -> int:
-    """Log an error in one line, and return the exit code."""
+def log_error(message: str, code: int, verbose: bool = False) -> int:
+    """Log an error on one line, and return the exit code."""
     if not logger.handlers:
         start_logging("text", verbose)
     text = " ".join(without_credentials(message).split())

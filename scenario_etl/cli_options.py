@@ -1,4 +1,4 @@
-"""Options of the command line, and the typed groups in which commands receive them."""
+"""Options of the command line, and the dataclasses that pass them to the commands."""
 
 import functools
 import sys
@@ -11,14 +11,14 @@ import click
 from click.core import ParameterSource
 
 import scenario_etl
-from scenario_etl.cli_output import Outputs, logger
+from scenario_etl.cli_output import OutputOptions, logger
 from scenario_etl.cli_resources import option_name, page_sizes, resources_with
 from scenario_etl.client import MAX_PAGES, Client
 from scenario_etl.errors import AuthError
 from scenario_etl.extract import Scan, scan
 from scenario_etl.filters import FLAG
 from scenario_etl.redact import redact
-from scenario_etl.resources import INCLUSIONS, RESOURCES, resource_of
+from scenario_etl.resources import INCLUDE_ARGUMENTS, RESOURCES, resource_of
 from scenario_etl.signed_urls import SignedURLs
 
 if TYPE_CHECKING:
@@ -26,15 +26,15 @@ if TYPE_CHECKING:
 
 PATH = click.Path(readable=False)  # an existing file is replaced, not read
 FILTERS = {each.name: each for resource in RESOURCES.values() for each in resource.filters}
-CONNECT_DEADLINE = 20.0  # seconds for which a person waits for a host that cannot be reached
+CONNECT_DEADLINE = 20.0  # seconds; for interactive commands if the host cannot be reached
 
 Command = Callable[..., None]
 Decorator = Callable[[Command], Command]
 
 
 @dataclass(frozen=True, slots=True)
-class Connection:
-    """How to reach the API, and how to log."""
+class ConnectionOptions:
+    """Options for the connection to the API and for logging."""
 
     demo: bool
     base_url: str | None
@@ -44,8 +44,8 @@ class Connection:
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
-    """How to read a list."""
+class ReadOptions:
+    """Options for reading a resource."""
 
     page_size: int | None
     max_pages: int
@@ -69,8 +69,8 @@ class Reading:
 
 
 @dataclass(frozen=True, slots=True)
-class Publishing:
-    """How to publish a snapshot."""
+class SnapshotOptions:
+    """Options for publishing a snapshot."""
 
     date: str | None
     max_shrink: float
@@ -83,8 +83,8 @@ class Publishing:
     days: int | None
 
 
-def grouped(kind: type, argument: str, *options: Decorator) -> Decorator:
-    """Return a decorator that adds options in the order of `--help`, and passes their values as one argument.
+def option_group(kind: type, argument: str, *options: Decorator) -> Decorator:
+    """Return a decorator that adds options to a command, in this order, and passes their values as one argument.
 
     Args:
         kind: A dataclass whose fields have the names of the options.
@@ -125,16 +125,24 @@ def filter_options(*names: str) -> Decorator:
 
 
 def _filter_option(name: str) -> Decorator:
-    if name in INCLUSIONS:
+    if name in INCLUDE_ARGUMENTS:
         columns = {column.name for each in RESOURCES.values() for column in each.columns if column.included_by == name}
-        help_text = f"Add columns that are left out by default: {', '.join(sorted(columns))}."
+        help_text = f"Add columns that are omitted by default: {', '.join(sorted(columns))}."
         return click.option(option_name(name), is_flag=True, default=None, help=f"{help_text} [{resources_with(name)}]")
     declared = FILTERS[name]
     return click.option(
-        option_name(name), metavar="ID" if name.endswith("_id") else "VALUE", multiple=declared.type.is_list,
+        option_name(name), metavar=_metavar(name), multiple=declared.type.is_list,
         type=click.BOOL if declared.type is FLAG else click.STRING,
         help=f"{declared.description} [{resources_with(name)}]",
     )  # fmt: skip
+
+
+def _metavar(name: str) -> str:
+    """Return the choices of a filter if all resources have the same ones, or else a word for its value."""
+    choices = {each.type.choices for resource in RESOURCES.values() for each in resource.filters if each.name == name}
+    if len(choices) == 1 and any(choices):
+        return f"[{'|'.join(*choices)}]"
+    return "ID" if name.endswith("_id") else "VALUE"
 
 
 def _with_options(command: Command, options: Any) -> Command:
@@ -149,8 +157,8 @@ resource_argument = click.argument(
 )  # fmt: skip
 traceback_option = click.option("-v", "--verbose", is_flag=True, help="Show the traceback of an error.")
 verbose_option = click.option("-v", "--verbose", is_flag=True, help="Log every request; show tracebacks.")
-connection_options = grouped(
-    Connection,
+connection_options = option_group(
+    ConnectionOptions,
     "connection",
     click.option("--demo", is_flag=True, help="Use the built-in emulator; no account needed."),
     click.option("--base-url", metavar="URL", help="Base URL of the API. Default: SCENARIO_BASE_URL, or https://api.cloud.scenario.com/v1."),
@@ -163,8 +171,8 @@ connection_options = grouped(
     ),
     verbose_option,
 )  # fmt: skip
-reading_options = grouped(
-    Reading,
+reading_options = option_group(
+    ReadOptions,
     "reading",
     click.option("--page-size", type=int, metavar="N", help=f"Records per request: {page_sizes()}. Default: maximum."),
     click.option(
@@ -181,23 +189,22 @@ reading_options = grouped(
     ),
     click.option(
         "--deadline", type=click.FloatRange(0, min_open=True), default=300.0, show_default=True, metavar="SECONDS",
-        help="Time limit in seconds for retries: no attempt of a request or upload starts later than this after the "
-        "first one.",
+        help="Time limit in seconds for retries, counted from the start of the first attempt of a request or upload.",
     ),
     click.option("--strict", is_flag=True, help="Fail if a field is missing or unknown, instead of logging a warning."),
     click.option(
         "--progress/--no-progress", default=None, help="Show a progress bar. Default: only if stderr is a terminal."
     ),
 )  # fmt: skip
-output_options = grouped(
-    Outputs,
+output_options = option_group(
+    OutputOptions,
     "outputs",
     click.option("--report", type=PATH, metavar="FILE", help="Write a JSON report of the run; use - for stdout."),
     click.option("--metrics-file", type=PATH, metavar="FILE", help="Write metrics in the text format of Prometheus."),
 )
 
-publishing_options = grouped(
-    Publishing,
+publishing_options = option_group(
+    SnapshotOptions,
     "publishing",
     click.option("--date", metavar="DATE", help="Date of the snapshot (YYYY-MM-DD). Default: today in UTC."),
     click.option(
@@ -230,18 +237,18 @@ def signed_urls_option(default: str) -> Decorator:
     """Return the option for signed URLs, whose default depends on the command."""
     return click.option(
         "--signed-urls", type=click.Choice(get_args(SignedURLs)), default=default, show_default=True,
-        help="Signed URLs: unchanged (keep), as permanent unsigned URLs (public), or null (omit).",
+        help="Form of signed URLs: unchanged (keep), permanent and unsigned (public), or null (omit).",
     )  # fmt: skip
 
 
 def is_default(*names: str) -> bool:
-    """Whether none of these options of the command was set."""
+    """Return whether none of these options was set on the command line."""
     source = click.get_current_context().get_parameter_source
     return {source(name) for name in names} == {ParameterSource.DEFAULT}
 
 
 @contextmanager
-def demo_api(connection: Connection) -> Generator["Emulator | None"]:
+def demo_api(connection: ConnectionOptions) -> Generator["Emulator | None"]:
     """Yield a running emulator with `--demo`, None without it."""
     if not connection.demo:
         yield None
@@ -251,7 +258,7 @@ def demo_api(connection: Connection) -> Generator["Emulator | None"]:
     with scenario_etl.Emulator() as api:
         try:
             yield api
-        except AuthError as error:  # its key is right
+        except AuthError as error:  # the key is valid, so the project is wrong
             project = redact(click.get_current_context().params["project_id"])
             message = (
                 f"the demo team has no project '{project}'; set --project-id to one of: {', '.join(api.project_ids)}"
@@ -261,8 +268,8 @@ def demo_api(connection: Connection) -> Generator["Emulator | None"]:
 
 @contextmanager
 def connect(
-    connection: Connection,
-    reading: Reading,
+    connection: ConnectionOptions,
+    reading: ReadOptions,
     api: "Emulator | None",
     *,
     api_name: str = "demo",
@@ -275,7 +282,7 @@ def connect(
         reading: The options of reading.
         api: The emulator, None without `--demo`.
         api_name: The name in the scope of a snapshot, because the port in the base URL of the emulator varies.
-        connect_deadline: The argument of Client.
+        connect_deadline: As in Client.
 
     """
     key = secret = "demo" if api else None
@@ -295,6 +302,6 @@ def connect(
 def _above_progress_bar(shows_progress: bool) -> AbstractContextManager[None]:
     if not shows_progress:
         return nullcontext()
-    from tqdm.contrib.logging import logging_redirect_tqdm  # noqa: PLC0415 - imported only where a bar is seen
+    from tqdm.contrib.logging import logging_redirect_tqdm  # noqa: PLC0415 - imported only if a progress bar is shown
 
     return logging_redirect_tqdm([logger])

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 CHANGES = ("added", "updated", "deleted")
-CELL_CHARACTERS = 35  # of one value in a table: a change, a name and the names of three columns fit 80
+CELL_CHARACTERS = 35  # of one value in a table; a change, a name and three column names fit in 80 characters
 INTERRUPTED, INTERNAL = 130, 70  # exit codes
 METRICS = {
     "last_success_timestamp_seconds": "Time of the last run that succeeded, in seconds since 1970.",
@@ -42,7 +42,7 @@ logger = logging.getLogger("scenario_etl")
 
 
 @dataclass(frozen=True, slots=True)
-class Outputs:
+class OutputOptions:
     """The outputs of a run other than its data.
 
     Attributes:
@@ -65,7 +65,7 @@ Exit codes:
   74   a file or a lake cannot be written or read
   75   temporary failure, or another run has locked the lake; run again later
   77   the API rejected the credentials
-  78   a credential is missing, or a value is not valid
+  78   a credential is missing, a value is not valid, or filters cannot be used together
   129  the terminal was closed (SIGHUP)
   130  interrupted (Ctrl-C)
   141  stdout was closed by its reader
@@ -74,7 +74,7 @@ Exit codes:
 
 
 class TextFormatter(logging.Formatter):
-    """One line for a person, with the time in UTC; tracebacks have no credentials."""
+    """Formats a record as one line of text, with the time in UTC; tracebacks have no credentials."""
 
     def __init__(self) -> None:
         super().__init__("%(asctime)s scenario-etl: %(message)s", "%Y-%m-%dT%H:%M:%SZ")
@@ -86,12 +86,12 @@ class TextFormatter(logging.Formatter):
 
 
 class JsonFormatter(TextFormatter):
-    """One JSON object per line: time (UTC), level, event, run id, message, and the fields of the event."""
+    """Formats a record as one JSON object: time (UTC), level, event, run id, message, and fields of the event."""
 
     run_id = uuid4().hex
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the line."""
+        """Return the record as one line of JSON."""
         line: dict[str, Any] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
@@ -104,16 +104,16 @@ class JsonFormatter(TextFormatter):
         return json.dumps(line | getattr(record, "fields", {}))
 
 
-def start_logging(form: str, verbose: bool) -> None:
+def start_logging(log_format: str, verbose: bool) -> None:
     """Send the log of the package to stderr."""
     handler = logging.StreamHandler()
-    handler.setFormatter(JsonFormatter() if form == "json" else TextFormatter())
+    handler.setFormatter(JsonFormatter() if log_format == "json" else TextFormatter())
     logger.handlers = [handler]
     logger.setLevel(logging.DEBUG if verbose else logging.INFO)
 
 
 def write_stdout(text: str, *, newline: bool = True) -> None:
-    """Print to stdout, and fail where it is closed."""
+    """Print to stdout; raise DestinationError if it is closed."""
     if sys.stdout is None:
         raise DestinationError("cannot write to stdout: it is closed")
     click.echo(text, nl=newline)
@@ -147,7 +147,7 @@ def show_table(frame: "pd.DataFrame", first: Sequence[str]) -> None:
 
 
 def _aligned(name: str, column: "pd.Series[Any]") -> list[str]:
-    """Return the name and the cells of a column with the same length, numbers to the right; times are in UTC."""
+    """Return the name and cells of a column, padded to the same width; numbers are right-aligned, times in UTC."""
     texts = column.dt.strftime("%Y-%m-%d %H:%MZ") if column.dtype.kind == "M" else column.astype(object)
     cells = [name, *(redact(str(text), CELL_CHARACTERS) for text in texts.where(column.notna(), ""))]
     width = max(map(len, cells))
@@ -167,17 +167,17 @@ def show_changed_rows(changed: "pa.Table", day: date, run: dict[str, Any]) -> No
 def change_counts(run: dict[str, Any]) -> str:
     """Return the numbers of added, updated and deleted rows of a run, or why there are none."""
     if "added" not in run:
-        return "  rejected by the guard" if run["rejected"] else "  its changes are missing"
+        return "  rejected by the guard" if run["rejected"] else "  the file of changes is missing"
     return " ".join(f"{'-' if run[name] is None else f'{run[name]:,}':>9}" for name in CHANGES)
 
 
-def count_of(number: int, one: str, many: str) -> str:
+def count_of(number: int, singular: str, plural: str) -> str:
     """Return a number with its noun."""
-    return f"{number:,} {one if number == 1 else many}"
+    return f"{number:,} {singular if number == 1 else plural}"
 
 
 def summary(report: ScanReport) -> str:
-    """Return a finished run in one line."""
+    """Return a summary of a run on one line."""
     retries = count_of(report.retries, "retry", "retries")
     waited = f", {retries}, waited {report.seconds_waited:.0f} s" if report.seconds_waited else ""
     dropped = f", {count_of(report.duplicates, 'duplicate', 'duplicates')} dropped" if report.duplicates else ""
@@ -187,8 +187,8 @@ def summary(report: ScanReport) -> str:
     )
 
 
-def finish(message: str, report: dict[str, Any], outputs: Outputs) -> None:
-    """Log that the run is finished, and print its report where stdout was requested."""
+def finish(message: str, report: dict[str, Any], outputs: OutputOptions) -> None:
+    """Log the end of a run, and print its report if stdout was requested for it."""
     logger.info(message, extra={"event": "finished", "fields": report})
     if outputs.report == "-":
         write_stdout(_as_json({"succeeded": True} | report), newline=False)
@@ -196,7 +196,7 @@ def finish(message: str, report: dict[str, Any], outputs: Outputs) -> None:
 
 @contextmanager
 def reporting(
-    resource: str, outputs: Outputs, destination: str | None = None, lake: str | None = None
+    resource: str, outputs: OutputOptions, destination: str | None = None, lake: str | None = None
 ) -> Iterator[Callable[[dict[str, Any]], None]]:
     """Yield a function that writes the report of a run to its files, which are opened before the run starts.
 
@@ -217,7 +217,7 @@ def reporting(
         code, message = describe_failure(error)
         message = without_credentials(message)
         report = {"succeeded": False, "resource": resource, "exit_code": code, "message": message}
-        with suppress(ScenarioError, OSError), ExitStack() as stack:  # the first error counts
+        with suppress(ScenarioError, OSError), ExitStack() as stack:  # the original error is raised below
             paths = {name: stack.enter_context(atomic_write(name)) for name in requested}
             _write_report(paths, report, outputs)
         if outputs.report == "-" and sys.stdout:
@@ -256,7 +256,7 @@ def describe_failure(error: BaseException) -> tuple[int, str]:
     return INTERNAL, message
 
 
-def _write_report(paths: dict[str, Path], report: dict[str, Any], outputs: Outputs) -> None:
+def _write_report(paths: dict[str, Path], report: dict[str, Any], outputs: OutputOptions) -> None:
     if outputs.report in paths:
         paths[outputs.report].write_text(_as_json(report))
     if outputs.metrics_file in paths:
@@ -269,7 +269,7 @@ def _as_json(report: dict[str, Any]) -> str:
 
 
 def _as_metrics(report: dict[str, Any], earlier: dict[str, str]) -> str:
-    """Return a report in the text format of Prometheus; values that it does not have stay as they were."""
+    """Return the metrics of a report in the text format of Prometheus; those it lacks keep their earlier values."""
     if report["succeeded"]:
         current = {
             "last_success_timestamp_seconds": time(), "last_exit_code": 0,
@@ -288,7 +288,7 @@ def _as_metrics(report: dict[str, Any], earlier: dict[str, str]) -> str:
 
 
 def _read_metrics(path: str, resource: str) -> dict[str, str]:
-    """Return the values of a resource in a file of an earlier run, by name; none where it cannot be read."""
+    """Return the metrics of a resource from the file of an earlier run; empty if it cannot be read."""
     try:
         text = Path(filesystem(path)[1]).read_text()
     except (OSError, ValueError):

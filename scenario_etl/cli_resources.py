@@ -10,7 +10,7 @@ from scenario_etl.filters import Filter
 from scenario_etl.resources import RESOURCES
 from scenario_etl.schema import Column, Resource
 
-MANY_LISTS = 6  # that are not all named in the help
+MANY_RESOURCES = 6  # from this number on, the help says "most resources"
 MAX_WIDTH = 100  # characters of a line
 
 
@@ -32,18 +32,18 @@ def description(resource: Resource) -> str:
     formatter = click.HelpFormatter(max_width=MAX_WIDTH)
     if resource.filters:
         formatter.write("\n\nfilters\n")
-        formatter.write_dl([(option_name(each.name), conditions(each)) for each in resource.filters])
+        formatter.write_dl([(option_name(each.name), filter_help(each)) for each in resource.filters])
     return "\n".join(lines) + formatter.getvalue().rstrip()
 
 
 def resources_with(name: str) -> str:
-    """Return the names of the resources that have a filter, or a column that an argument adds."""
+    """Return the names of the resources with this filter, or with columns that this argument adds."""
     lists = [
         each.name
         for each in RESOURCES.values()
         if name in {*(known.name for known in each.filters), *(column.included_by for column in each.columns)}
     ]
-    return ", ".join(lists) if len(lists) < MANY_LISTS else "most resources"
+    return ", ".join(lists) if len(lists) < MANY_RESOURCES else "most resources"
 
 
 def page_sizes() -> str:
@@ -63,7 +63,7 @@ def option_name(name: str) -> str:
 
 
 def _page_size(resource: Resource) -> str:
-    return "{} to {}".format(*resource.page_sizes) if resource.page_sizes else "all"
+    return "{} to {}".format(*resource.page_sizes) if resource.page_sizes else "n/a"
 
 
 def _type(resource: Resource, column: Column) -> str:
@@ -77,20 +77,26 @@ def _when(column: Column) -> str:
     return f"only with {option_name(column.included_by)}" if column.included_by else ""
 
 
-def conditions(each: Filter) -> str:
-    """Return the description of a filter and what it needs or excludes."""
-    parts = [each.description]
-    if each.type.choices:
-        parts.append(f"One of: {', '.join(each.type.choices)}.")
-    if each.needs:
-        parts.append(f"Needs {' or '.join(each.needs)}.")
-    for value, needs in each.needs_for.items():
-        parts.append(f"{value} needs {' or '.join(needs)}.")
-    if each.excludes:
-        parts.append(f"Not with {', '.join(each.excludes)}.")
-    if each.only_with is not None:
-        parts.append(f"Only with {', '.join(each.only_with)}.")
+def filter_help(declared: Filter) -> str:
+    """Return the description of a filter, with the filters that it requires or excludes."""
+    parts = [declared.description]
+    if declared.type.choices:
+        parts.append(f"One of: {', '.join(declared.type.choices)}.")
+    if declared.needs:
+        parts.append(f"Requires {_joined(declared.needs, 'or')}.")
+    for value, needs in declared.needs_for.items():
+        parts.append(f"{value} requires {_joined(needs, 'or')}.")
+    if declared.excludes:
+        parts.append(f"Cannot be used with {_joined(declared.excludes, 'or')}.")
+    if declared.only_with is not None:
+        parts.append(f"Can only be combined with {_joined(declared.only_with, 'and')}.")
     return " ".join(parts)
+
+
+def _joined(names: Sequence[str], conjunction: str) -> str:
+    """Return names as in "a, b or c"."""
+    *first, last = names
+    return f"{', '.join(first)} {conjunction} {last}" if first else last
 
 
 def _aligned(header: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:

@@ -11,8 +11,8 @@ from urllib.parse import quote
 
 import requests
 
-from scenario_etl.arguments import instance, number, whole_number
-from scenario_etl.auth import Token, authorization
+from scenario_etl.arguments import check_integer, check_number, check_type
+from scenario_etl.auth import Token, resolve_credentials
 from scenario_etl.connections import Connections, resolve_base_url
 from scenario_etl.errors import APIError, ConfigError, PaginationError
 from scenario_etl.locks import ForkSafeLock
@@ -25,7 +25,7 @@ MAX_PAGES = 100_000
 MIN_SECONDS, MAX_SECONDS = 0.001, 1_000_000  # of timeout and deadlines
 MAX_ATTEMPTS = 1_000_000
 MIN_REQUESTS_PER_MINUTE, MAX_REQUESTS_PER_MINUTE = 0.001, 1_000_000
-_counting = ForkSafeLock()
+_counts_lock = ForkSafeLock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +50,17 @@ class Client:
     Args:
         api_key: API key; by default `SCENARIO_SDK_API_KEY`, or the content of `SCENARIO_SDK_API_KEY_FILE`.
         api_secret: Secret of the API key; by default `SCENARIO_SDK_API_SECRET` or `SCENARIO_SDK_API_SECRET_FILE`.
-        bearer_token: JWT, or a callable that returns one per request; by default `SCENARIO_SDK_JWT`, without a key.
-        base_url: Base URL; by default `SCENARIO_BASE_URL`, or that of the vendor. Only loopback may use http.
+        bearer_token: JWT, or a callable that returns one per request; by default `SCENARIO_SDK_JWT` if no API key
+            is set.
+        base_url: Base URL; by default `SCENARIO_BASE_URL`, or that of the vendor. http is only allowed for loopback.
         timeout: Read timeout in seconds. Connecting may take 5 s, and a complete response ten times `timeout`.
         attempts: Maximum number of attempts per request.
-        deadline: Time limit in seconds for retries: no attempt starts later than this after the first one.
+        deadline: Time limit in seconds for retries, counted from the start of the first attempt of a request.
         connect_deadline: Deadline in seconds for requests that cannot connect to the host; by default `deadline`.
-        requests_per_minute: Maximum requests per minute and project, in bursts of up to 100; None or 0 for no limit.
-        session: Session whose proxies, certificates, headers and adapters, but no hooks, are used; it is not closed.
+        requests_per_minute: Maximum number of requests per minute and project, in bursts of up to 100; None or 0 for no
+            limit.
+        session: Session whose proxies, certificates, headers and adapters are used, but not its hooks. It is not
+            closed.
         sleep: Function that waits for a number of seconds.
         clock: Function that returns the time in seconds, for deadlines and rate limiting.
 
@@ -92,13 +95,13 @@ class Client:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.base_url = self.api_name = resolve_base_url(base_url)
-        credentials = authorization(api_key, api_secret, bearer_token)
+        credentials = resolve_credentials(api_key, api_secret, bearer_token)
         _check_objects(session, sleep=sleep, clock=clock)
         self._transport = Transport(
             credentials,
             Connections(self.base_url, _seconds("timeout", timeout), session),
             _rate_limiter(requests_per_minute, clock),
-            whole_number("attempts", attempts, 1, MAX_ATTEMPTS),
+            check_integer("attempts", attempts, 1, MAX_ATTEMPTS),
             _seconds("deadline", deadline),
             _seconds("connect_deadline", deadline if connect_deadline is None else connect_deadline),
             sleep,
@@ -130,7 +133,7 @@ class Client:
         )
 
     def redact(self, value: object) -> str:
-        """Return a value of the API as one short line, without the queries of URLs and without credentials."""
+        """Return a value from the API as one short line, without the queries of URLs and without credentials."""
         return redact_value(value, self._transport.secrets)
 
     def close(self) -> None:
@@ -154,7 +157,7 @@ class Client:
             counts: Counter to which `requests`, `retries` and `seconds_waited` are added.
 
         Raises:
-            APIError: The request failed, including its subclasses TransientError and AuthError.
+            APIError: The request failed; TransientError and AuthError are subclasses.
             ConfigError: The bearer token or the certificates are not valid.
 
         """
@@ -178,9 +181,9 @@ class Client:
         *,
         max_pages: int = MAX_PAGES,
         attempts: int | None = None,
-        seconds: float | None = None,
+        response_timeout: float | None = None,
     ) -> "Pages":
-        """Return the pages of a list. Each step of an iteration over them sends a request.
+        """Return the pages of a list. Iterating over them sends one request per page, plus retries and redirects.
 
         Args:
             path: Path below the base URL, such as "/collections".
@@ -189,10 +192,12 @@ class Client:
             on_wait: Function that is called before each wait with a reason, such as "429", and the seconds.
             max_pages: Maximum number of pages.
             attempts: Maximum number of attempts per request; by default that of the client.
-            seconds: Maximum time for one response, including headers; by default ten times the timeout.
+            response_timeout: Maximum seconds for one response, including headers; by default ten times the timeout.
 
         """
-        endpoint = Endpoint(self._transport, path, parameters, on_wait, attempts=attempts, seconds=seconds)
+        endpoint = Endpoint(
+            self._transport, path, parameters, on_wait, attempts=attempts, response_timeout=response_timeout
+        )
         return Pages(endpoint, records_key, max_pages)
 
 
@@ -209,7 +214,7 @@ class Pages:
         self._endpoint = endpoint
         self._records_key = records_key
         self._max_pages = max_pages
-        self._chain = hashlib.sha256()
+        self._tokens_hash = hashlib.sha256()
 
     @property
     def requests(self) -> int:
@@ -229,7 +234,7 @@ class Pages:
     @property
     def tokens_sha256(self) -> str:
         """SHA-256 of the page tokens, in order, in hexadecimal."""
-        return self._chain.hexdigest()
+        return self._tokens_hash.hexdigest()
 
     def redact(self, value: object) -> str:
         """Return a value of a page as one short line, without the queries of URLs and without credentials."""
@@ -239,7 +244,7 @@ class Pages:
         """Yield each page as it arrives.
 
         Raises:
-            APIError: A request failed, including its subclasses TransientError and AuthError.
+            APIError: A request failed; TransientError and AuthError are subclasses.
             ConfigError: The bearer token or the certificates are not valid.
             PaginationError: A token repeats, ten consecutive pages are empty, or there are too many pages.
 
@@ -275,7 +280,7 @@ class Pages:
                 "increase the limit (--max-pages, max_pages=)"
             )
         seen.add(token)
-        self._chain.update(token.encode() + b"\n")
+        self._tokens_hash.update(token.encode() + b"\n")
 
     def _page(self, url: str) -> Page:
         self._endpoint.page = self.pages + 1
@@ -295,24 +300,26 @@ class Pages:
 
 def _add(counts: Counter[str] | None, endpoint: Endpoint) -> None:
     if counts is not None:
-        with _counting:  # threads may share the counts
+        with _counts_lock:  # threads may share the counts
             for name in ("requests", "retries", "seconds_waited"):
                 counts[name] += getattr(endpoint, name)
 
 
 def _seconds(name: str, value: float) -> float:
-    return number(name, value, MIN_SECONDS, MAX_SECONDS)
+    return check_number(name, value, MIN_SECONDS, MAX_SECONDS)
 
 
 def _rate_limiter(requests_per_minute: float | None, clock: Callable[[], float]) -> RateLimiter | None:
     name = "requests_per_minute"
-    limit = number(name, 0 if requests_per_minute is None else requests_per_minute, 0, MAX_REQUESTS_PER_MINUTE)
-    return RateLimiter(number(name, limit, MIN_REQUESTS_PER_MINUTE, MAX_REQUESTS_PER_MINUTE), clock) if limit else None
+    limit = check_number(name, 0 if requests_per_minute is None else requests_per_minute, 0, MAX_REQUESTS_PER_MINUTE)
+    if not limit:
+        return None
+    return RateLimiter(check_number(name, limit, MIN_REQUESTS_PER_MINUTE, MAX_REQUESTS_PER_MINUTE), clock)
 
 
 def _check_objects(session: object, **functions: object) -> None:
     if session is not None:
-        instance("session", session, requests.Session)
+        check_type("session", session, requests.Session)
     for name, function in functions.items():
         if not callable(function):
             raise ConfigError(f"{name} must be callable, got a value of type {type(function).__name__}")

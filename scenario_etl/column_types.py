@@ -13,14 +13,14 @@ import pyarrow as pa
 
 from scenario_etl.signed_urls import SIGNED_URL_IN_JSON
 
-MAX_EXACT_FLOAT = 2**53  # from it on a JSON number with a point may no longer be the one that was written
-MIN_TIMESTAMP = -62_135_596_800_000_000  # microseconds since 1970: the start of year 1; Python knows no other years
+MAX_EXACT_FLOAT = 2**53  # a JSON number with a decimal point may lose precision from here on
+MIN_TIMESTAMP = -62_135_596_800_000_000  # microseconds since 1970: the start of year 1, the minimum of datetime
 MAX_TIMESTAMP = 253_402_300_799_999_999  # the end of year 9999
 
 Values = Sequence[Any]
 
 
-def _same(column: pa.ChunkedArray) -> pa.ChunkedArray:
+def _identity(column: pa.ChunkedArray) -> pa.ChunkedArray:
     return column
 
 
@@ -44,7 +44,7 @@ class ColumnType:
     pandas: tuple[str, str]
     description: str
     convert: Callable[[Values], pa.Array]
-    comparable: Callable[[pa.ChunkedArray], pa.ChunkedArray] = _same
+    comparable: Callable[[pa.ChunkedArray], pa.ChunkedArray] = _identity
 
 
 def strings(values: Values) -> pa.Array:
@@ -108,7 +108,7 @@ def _timestamps(values: Values) -> pa.Array:
 
 
 def _lists(values: Values, convert: Callable[[Values], pa.Array]) -> pa.Array:
-    """Return lists whose items `convert` converts, without nulls in them."""
+    """Return an Arrow array of lists whose items are converted by `convert` and are not null."""
     types = set(map(type, values))
     if not types <= {list, type(None)}:
         raise ValueError
@@ -140,8 +140,8 @@ def _as_json(value: Any) -> str:
 
 
 def _without_signed_urls(texts: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Return JSON texts with null for each signed URL and each permanent one, whatever form was asked for."""
-    import pyarrow.compute as pc  # noqa: PLC0415 - 30 ms that only a comparison is worth
+    """Return JSON texts in which signed and permanent URLs are null, so that their form does not matter."""
+    import pyarrow.compute as pc  # noqa: PLC0415 - takes 30 ms, and only a comparison needs it
 
     return pc.replace_substring_regex(texts, SIGNED_URL_IN_JSON, "null")
 
@@ -155,7 +155,7 @@ def _list_texts(lists: pa.ListArray) -> pa.Array:
 
     Each string is preceded by its length in bytes and a colon, and a null is "-", so that the result is unambiguous.
     """
-    import pyarrow.compute as pc  # noqa: PLC0415 - 30 ms that only a comparison is worth
+    import pyarrow.compute as pc  # noqa: PLC0415 - takes 30 ms, and only a comparison needs it
 
     values = lists.values.cast(pa.string())
     texts = pc.binary_join_element_wise(pc.binary_length(values).cast(pa.string()), values, ":")

@@ -1,4 +1,4 @@
-"""Connections to the API: base URL, session, proxy and certificates, and the errors if there is no response."""
+"""Connections to the API: base URL, session, proxy and certificates, and the errors raised without a response."""
 
 import http.client
 import ipaddress
@@ -95,7 +95,8 @@ class Connections:
     def _own_adapter(self) -> BaseAdapter:
         """Return the adapter, without the connections of a parent process.
 
-        A forked process shares the open connections of its parent. If both use one, each gets responses of the other.
+        A forked process shares the open connections of its parent. If both use one, each may receive a response to a
+        request of the other.
         """
         if self._process != os.getpid():
             if isinstance(self._adapter, HTTPAdapter):
@@ -104,7 +105,7 @@ class Connections:
         return self._adapter
 
     def expects_tls(self) -> bool:
-        """Whether the base URL has http, but its port expects TLS; False after the first response.
+        """Return whether the base URL has http, but its port expects TLS; False after the first response.
 
         A TLS server closes a connection that starts with anything else, often with a reset, as an overloaded server
         does. To distinguish them, try one TLS handshake, without credentials.
@@ -124,7 +125,7 @@ class Connections:
         except OSError:
             return False
 
-    def failure(self, request: str, error: Exception, status: int | None, quote: Callable[[str], str]) -> Exception:
+    def build_error(self, request: str, error: Exception, status: int | None, quote: Callable[[str], str]) -> Exception:
         """Return the exception to raise if there is no response, or only a part of it.
 
         Args:
@@ -139,17 +140,17 @@ class Connections:
         message = f"{request}: {problem}: {type(cause).__name__}: {quote(str(cause))}"
         if isinstance(cause, ConnectionError | http.client.HTTPException) and self.expects_tls():
             return APIError(f"{message}; the port expects TLS: use https")
-        for pattern, kind, advice in _FINAL:
+        for pattern, kind, advice in _NOT_RETRYABLE:
             if re.search(pattern, f"{type(cause).__name__}: {cause}"):
                 return kind(f"{message}; {advice}")
         if isinstance(error, ValueError):  # InvalidURL, InvalidProxyURL, InvalidHeader
             return APIError(message, status=status)
         if isinstance(cause, urllib3.exceptions.ConnectTimeoutError):  # or a subclass, such as NameResolutionError
-            return _no_connection(request, cause, quote, isinstance(error, requests.exceptions.ProxyError))
+            return _connect_error(request, cause, quote, isinstance(error, requests.exceptions.ProxyError))
         return RetryableError(TransientError(message, status=status), type(cause).__name__)
 
 
-_FINAL: list[tuple[str, type[APIError | ConfigError], str]] = [  # a retry does not help
+_NOT_RETRYABLE: list[tuple[str, type[APIError | ConfigError], str]] = [
     (
         r"^OSError: Could not find (a suitable TLS CA certificate bundle|the TLS)",
         ConfigError,
@@ -189,10 +190,10 @@ _FINAL: list[tuple[str, type[APIError | ConfigError], str]] = [  # a retry does 
 ]
 
 
-def _no_connection(request: str, error: BaseException, quote: Callable[[str], str], to_proxy: bool) -> RetryableError:
+def _connect_error(request: str, error: BaseException, quote: Callable[[str], str], to_proxy: bool) -> RetryableError:
     """Return the exception to raise if a name cannot be resolved, or a connection is refused or times out."""
     target, setting = (" to the proxy", "HTTPS_PROXY") if to_proxy else ("", "the base URL")
-    failure = error.__cause__ or error  # with the text of the system
+    failure = error.__cause__ or error  # contains the message of the operating system
     text = quote(str(failure))
     reason = getattr(failure, "strerror", None) or text
     advice = f"check {setting} and the network, or run again later"
@@ -230,7 +231,7 @@ def _proxy_secrets(base_url: str, proxies: Mapping[str, str]) -> list[str]:
 
 
 def resolve_base_url(value: object) -> str:
-    """Return a base URL without a trailing slash; None is that of the environment, or else of the vendor.
+    """Return a base URL without a trailing slash; by default that of the environment, or else of the vendor.
 
     Raises:
         ConfigError: The URL is not valid, contains credentials, or has http and a host other than loopback.

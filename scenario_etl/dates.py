@@ -17,7 +17,7 @@ def as_date(value: object) -> dt.date | None:
     """
     if value is None:
         return None
-    if isinstance(value, dt.datetime) and value == value:  # noqa: PLR0124 - pandas' NaT is a datetime, but no date
+    if isinstance(value, dt.datetime) and value == value:  # noqa: PLR0124 - pandas' NaT is a datetime, but not a date
         with suppress(OverflowError):
             return (value.astimezone(dt.UTC) if value.tzinfo else value).date()
     if isinstance(value, dt.date) and not isinstance(value, dt.datetime):

@@ -1,21 +1,21 @@
-"""Duplicates: the first record of each key is kept, later ones are dropped and counted."""
+"""Drop duplicates: the first record of each key is kept, and later ones are dropped and counted."""
 
+from collections.abc import Iterable
 from hashlib import blake2b
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-MAX_NEW_KEYS = 2**14  # keys that are held in a set before they are sorted in with the others
-MAX_SORTED_KEYS = 2**18  # in one array, so that sorting more in takes little memory
+MAX_NEW_KEYS = 2**14  # keys in a set, before they are merged into a sorted array
+MAX_SORTED_KEYS = 2**18  # in one array, so that a merge takes little memory
 
 
 class SeenKeys:
-    r"""Stores a 64-bit BLAKE2b digest of each key of a run, in about 9 bytes per key.
+    """Stores a 64-bit BLAKE2b digest of each key of a run, in about 9 bytes per key.
 
-    Python's own hash() would not do: it takes the bytes that a str has in memory, so that "ab" and "\u6261" are alike
-    whatever the seed. With the digest, two different keys of a million meet once in 37 million runs (n**2 / 2**65); the
-    later row would then be dropped, and counted as a duplicate.
+    With a million keys, two different keys have the same digest in one of 37 million runs (n**2 / 2**65); the later row
+    would then be dropped, and counted as a duplicate.
 
     Attributes:
         duplicates: Number of rows that were dropped.
@@ -28,8 +28,9 @@ class SeenKeys:
         self._sorted: list[Any] = []  # numpy arrays
 
     def drop_duplicates(self, batch: pa.RecordBatch, keys: list[Any]) -> pa.RecordBatch:
-        """Return the batch without rows whose key occurred before, in it or in an earlier batch."""
-        hashes = _digests(keys)
+        """Return the batch without rows whose key occurred earlier in this or a previous batch."""
+        texts = [key if isinstance(key, str) else repr(key) for key in keys]  # a composite key is a tuple
+        hashes: list[int] = digests(text.encode() for text in texts).tolist()
         unique = set(hashes)
         known = self._known(hashes)
         if known or len(unique) < len(hashes):
@@ -48,19 +49,20 @@ class SeenKeys:
         known = self._newest.intersection(hashes)
         if not self._sorted:
             return known
-        wanted = np.sort(np.array(hashes, np.int64))  # in order, they are found in less than half the time
+        wanted = np.sort(np.array(hashes, np.int64))  # searching for sorted values takes less than half the time
         for keys in self._sorted:
             found = keys.take(keys.searchsorted(wanted), mode="clip") == wanted
             known.update(wanted[found].tolist())
         return known
 
 
-def _digests(keys: list[Any]) -> list[int]:
-    """Return a signed 64-bit digest of each key; a composite key is a tuple."""
-    texts = [key if isinstance(key, str) else repr(key) for key in keys]
-    digests = b"".join([blake2b(text.encode(), digest_size=8).digest() for text in texts])
-    found: list[int] = np.frombuffer(digests, np.int64).tolist()
-    return found
+def digests(texts: Iterable[bytes]) -> Any:
+    r"""Return a 64-bit BLAKE2b digest of each text in UTF-8, as a numpy array of integers.
+
+    Python's own hash() is not suitable: it hashes the bytes of a str in memory, so "ab" and "\u6261" have the same hash
+    with any seed.
+    """
+    return np.frombuffer(b"".join([blake2b(text, digest_size=8).digest() for text in texts]), np.int64)
 
 
 def _positions_of_first(hashes: list[int], known: set[int]) -> pa.Array:

@@ -21,7 +21,7 @@ from scenario_etl.lookups import OWNER, Lookups
 from scenario_etl.redact import redact
 from scenario_etl.schema import Resource
 
-LOGGED_LOOKUPS = 50  # number of lookups between two lines of the log
+LOG_INTERVAL = 50  # lookups between two log messages
 
 logger = logging.getLogger("scenario_etl")
 
@@ -60,7 +60,7 @@ class MissingRows:
     Attributes:
         resource: The resource of the list and the snapshots.
         baselines: The earlier snapshots, newest first.
-        of_one_project: Whether the list is limited to one project.
+        has_project_filter: Whether the list is limited to one project.
         lookups: The lookups of rows by id, None if the API does not support them for this resource.
         read_again: A function that reads the whole list a second time.
         guard: The guard; no row is looked up if it will reject the snapshot.
@@ -73,7 +73,7 @@ class MissingRows:
 
     resource: Resource
     baselines: Sequence[Baseline]
-    of_one_project: bool
+    has_project_filter: bool
     lookups: Lookups | None
     read_again: Callable[[], Iterable[pa.RecordBatch]]
     guard: Guard
@@ -85,12 +85,12 @@ class MissingRows:
     def __post_init__(self) -> None:
         self._listed = ListedRows(self.resource)
 
-    def completed(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    def complete(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """Yield the batches of the list, then the rows that it skipped or that could not be verified.
 
         Raises:
             AuthError: The API no longer accepts the credentials (401).
-            SchemaError: A value does not fit its column in a record that was looked up.
+            SchemaError: A value of a record that was looked up does not fit its column.
 
         """
         for batch in batches:
@@ -105,7 +105,7 @@ class MissingRows:
             self.recovered += missing.num_rows - int(still_missing.sum())
             missing, in_scope = missing.filter(to_arrow(still_missing)), in_scope[still_missing]
         if missing.num_rows and self.lookups is not None:
-            yield from self._verified(missing, in_scope, self.lookups)
+            yield from self._look_up(missing, in_scope, self.lookups)
 
     def _missing(self) -> tuple[pa.Table, Any]:
         """Return the rows of earlier snapshots that are missing from the list, with their last values.
@@ -125,7 +125,7 @@ class MissingRows:
             rows = pa.concat_tables(
                 [rows.filter(to_arrow(mask[start : start + rows.num_rows])) for start, rows in file.row_groups(mask)]
             )
-            if self.of_one_project and not baseline.is_same_scope and OWNER in rows.column_names:
+            if self.has_project_filter and not baseline.is_same_scope and OWNER in rows.column_names:
                 rows = rows.filter(_is_in(rows[OWNER], strings([*self._listed.owners])))
             newer = pa.concat_tables(tables)
             tables.append(rows.filter(_not_in(_keys(self.resource, rows), _keys(self.resource, newer))))
@@ -142,13 +142,13 @@ class MissingRows:
         )  # fmt: skip
 
     def _second_read(self) -> Iterator[pa.RecordBatch]:
-        """Yield the rows that are new in the list."""
+        """Read the list again, and yield the rows that the first read skipped."""
         for batch in self.read_again():
             new = batch.filter(self._listed.lacks(_keys(self.resource, batch)).combine_chunks())
             self._listed.add(new)
             yield new
 
-    def _verified(self, missing: pa.Table, in_scope: Any, lookups: Lookups) -> Iterator[pa.RecordBatch]:
+    def _look_up(self, missing: pa.Table, in_scope: Any, lookups: Lookups) -> Iterator[pa.RecordBatch]:
         """Look up missing rows by id, up to the limit, and yield those that are not deleted."""
         limit = min(missing.num_rows, self.max_lookups)
         if limit:
@@ -170,7 +170,7 @@ class MissingRows:
             if is_listed:
                 self.recovered += 1
                 yield row
-            if (position + 1) % LOGGED_LOOKUPS == 0:
+            if (position + 1) % LOG_INTERVAL == 0:
                 logger.info("%s: looked up %s of %s rows", self.resource.name, f"{position + 1:,}", f"{limit:,}")
         self.unverified = int(is_unverified.sum())
         if missing.num_rows > limit:
@@ -185,7 +185,7 @@ class MissingRows:
         yield from missing.filter(to_arrow(is_unverified)).combine_chunks().to_batches()
 
     def _is_in_scope(self, row: pa.RecordBatch, owner: str | None, is_same_scope: bool) -> bool:
-        """Whether a row belongs to the list: its owner is unchanged, or is another one in the list."""
+        """Return whether a row belongs to the list: its owner is in the list, or unchanged in the same scope."""
         if OWNER not in row.schema.names:
             return True
         owner_now = row[OWNER][0].as_py()
@@ -200,13 +200,13 @@ def _keys(resource: Resource, rows: pa.Table | pa.RecordBatch) -> pa.ChunkedArra
 
 
 def _not_in(keys: pa.ChunkedArray, others: pa.ChunkedArray) -> pa.ChunkedArray:
-    import pyarrow.compute as pc  # noqa: PLC0415 - 30 ms that only a comparison is worth
+    import pyarrow.compute as pc  # noqa: PLC0415 - takes 30 ms, and only a comparison needs it
 
     return pc.invert(_is_in(keys, others))
 
 
 def _is_in(values: pa.ChunkedArray, others: pa.Array | pa.ChunkedArray) -> pa.ChunkedArray:
-    import pyarrow.compute as pc  # noqa: PLC0415 - 30 ms that only a comparison is worth
+    import pyarrow.compute as pc  # noqa: PLC0415 - takes 30 ms, and only a comparison needs it
 
     return pc.is_in(values, value_set=others)
 

@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from scenario_etl.column_types import strings
+from scenario_etl.dedupe import digests
 from scenario_etl.errors import SchemaError
 from scenario_etl.lake import changes_schema
 from scenario_etl.lake_file import LakeFile
@@ -25,9 +26,9 @@ class Diff:
         resource: The resource of both snapshots.
         old: The previous snapshot, None for the first.
         new: The new snapshot.
-        added: Whether the key is new, for each new row.
-        changed: Whether the value has changed, for each new row, by column; only columns with a change.
-        deleted: Whether the new snapshot lacks the key, for each old row.
+        added: For each row of the new snapshot, whether its key is new.
+        changed: For each column with a change, whether the value changed in each row of the new snapshot.
+        deleted: For each row of the old snapshot, whether the new one lacks its key.
 
     """
 
@@ -40,7 +41,7 @@ class Diff:
 
     @property
     def updated(self) -> Any:
-        """Whether a value has changed, for each new row."""
+        """For each row of the new snapshot, whether a value has changed."""
         return np.logical_or.reduce([np.zeros(self.new.rows, bool), *self.changed.values()])
 
     @property
@@ -59,7 +60,7 @@ def compare(resource: Resource, old: LakeFile | None, new: LakeFile) -> Diff:
         SchemaError: A file has a column that cannot be compared.
 
     """
-    import pyarrow.compute as pc  # noqa: PLC0415 - 30 ms that only a comparison is worth
+    import pyarrow.compute as pc  # noqa: PLC0415 - takes 30 ms, and only a comparison needs it
 
     if old is None:
         return Diff(resource, old, new, np.ones(new.rows, bool), {}, np.zeros(0, bool))
@@ -81,16 +82,19 @@ def compare(resource: Resource, old: LakeFile | None, new: LakeFile) -> Diff:
 
 
 def _comparable(column: Column, file: LakeFile) -> pa.ChunkedArray:
-    """Return the values of a column in a form that Arrow can compare; texts as hashes, which need less memory."""
+    """Return the values of a column in a form that Arrow can compare; texts as digests, which need less memory."""
     values = map(column.type.comparable, file.chunks(column.name))
     if not pa.types.is_primitive(column.type.arrow):
-        return pa.chunked_array([to_arrow(_hashes(texts)) for texts in values], pa.int64())
+        return pa.chunked_array([_digests(texts) for texts in values], pa.int64())
     return pa.chunked_array(chain.from_iterable(each.chunks for each in values), column.type.arrow)
 
 
-def _hashes(texts: pa.ChunkedArray) -> Any:
-    """Return hashes as a numpy array of integers; a change is missed with a probability of 2**-64."""
-    return np.fromiter(map(hash, texts.to_pylist()), np.int64, len(texts))
+def _digests(texts: pa.ChunkedArray) -> pa.Array:
+    """Return a digest of each text, null for a null; a change is missed with a probability of 2**-64."""
+    import pyarrow.compute as pc  # noqa: PLC0415 - takes 30 ms, and only a comparison needs it
+
+    found = digests(pc.fill_null(texts, "").cast(pa.binary()).to_pylist())
+    return pc.if_else(texts.is_valid().combine_chunks(), to_arrow(found), pa.scalar(None, pa.int64()))
 
 
 def keys_of(resource: Resource, file: LakeFile) -> pa.ChunkedArray:
@@ -108,7 +112,7 @@ def keys_of(resource: Resource, file: LakeFile) -> pa.ChunkedArray:
 
 def count_missing(resource: Resource, old: LakeFile, new: LakeFile) -> int:
     """Return the number of rows of an old snapshot whose key is missing from a new one."""
-    import pyarrow.compute as pc  # noqa: PLC0415 - 30 ms that only a comparison is worth
+    import pyarrow.compute as pc  # noqa: PLC0415 - takes 30 ms, and only a comparison needs it
 
     keys = keys_of(resource, old)
     return len(keys) - int(pc.sum(pc.is_in(keys, value_set=keys_of(resource, new))).as_py() or 0)
@@ -116,7 +120,7 @@ def count_missing(resource: Resource, old: LakeFile, new: LakeFile) -> int:
 
 def joined_keys(columns: Sequence[pa.ChunkedArray]) -> pa.ChunkedArray:
     """Return one string per row, which is equal for two rows only if all of their columns are equal."""
-    import pyarrow.compute as pc  # noqa: PLC0415 - 30 ms that only a comparison is worth
+    import pyarrow.compute as pc  # noqa: PLC0415 - takes 30 ms, and only a comparison needs it
 
     texts = [column.cast(pa.string()) for column in columns]
     if len(texts) == 1:

@@ -13,7 +13,7 @@
     └── DestinationError    a file cannot be written or read                 free space          74
 
 The numbers are the exit codes of the command line, from ``sysexits.h``. Every message says what was requested, what
-happened, and what to do. An error that crosses the Arrow C stream keeps only its message.
+happened, and what to do. Of an error in an Arrow C stream, only the message is preserved.
 
 For schedulers, ``error.transient`` is True if a later run may succeed.
 """

@@ -12,17 +12,17 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import pyarrow as pa
 
 from scenario_etl import parquet
-from scenario_etl.arguments import choice, flag, instance, whole_number
+from scenario_etl.arguments import check_bool, check_choice, check_integer, check_type
 from scenario_etl.client import MAX_PAGES, Client
 from scenario_etl.errors import ConfigError
 from scenario_etl.filters import query_for
 from scenario_etl.publish import atomic_write
 from scenario_etl.redact import redact
-from scenario_etl.resources import INCLUSIONS, resource_of
-from scenario_etl.run import BATCH_ROWS, Run, RunOptions, ScanReport, connected, footer_of, scope_of
+from scenario_etl.resources import INCLUDE_ARGUMENTS, resource_of
+from scenario_etl.run import BATCH_ROWS, Run, RunOptions, ScanReport, client_or_default, footer_of, scope_of
 from scenario_etl.schema import Resource
 from scenario_etl.signed_urls import SignedURLs, check_form
-from scenario_etl.stores import expanded, redact_uri
+from scenario_etl.stores import expand_user, redact_uri
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -78,13 +78,13 @@ class Scan:
         return self._reports[-1] if self._reports else None
 
     def to_batches(self) -> Iterator[pa.RecordBatch]:
-        """Yield one RecordBatch per page, as they arrive.
+        """Yield one RecordBatch per page, as each page arrives.
 
         The result is only complete when the iterator has ended without an error.
 
         Raises:
             ConfigError: There are no credentials.
-            APIError: A page could not be read, including its subclasses TransientError and AuthError.
+            APIError: A page could not be read; TransientError and AuthError are subclasses.
             PaginationError: Pagination did not finish.
             SchemaError: A value does not fit its column.
 
@@ -92,7 +92,10 @@ class Scan:
         return self._batches(0)
 
     def __arrow_c_stream__(self, requested_schema: object = None) -> object:
-        """Export a new run as an Arrow C stream (Arrow PyCapsule interface); only the message of an error survives."""
+        """Export a new run as an Arrow C stream (Arrow PyCapsule interface).
+
+        Only the message of an error is preserved.
+        """
         return pa.RecordBatchReader.from_batches(self.schema, self.to_batches()).__arrow_c_stream__(requested_schema)
 
     def to_arrow(self) -> pa.Table:
@@ -108,7 +111,7 @@ class Scan:
 
         """
         if dtype_backend is not None:
-            choice("dtype_backend", dtype_backend, get_args(DtypeBackend))
+            check_choice("dtype_backend", dtype_backend, get_args(DtypeBackend))
         return _to_pandas(self.to_arrow(), dtype_backend)
 
     def head(self, rows: int = 5) -> "pd.DataFrame":
@@ -116,7 +119,7 @@ class Scan:
 
         `report` does not change, because the run is not completed.
         """
-        batches = self._first(whole_number("rows", rows, 0))
+        batches = self._first(check_integer("rows", rows, 0))
         return _to_pandas(pa.Table.from_batches(batches, schema=self.schema), None)
 
     def to_parquet(self, destination: str | os.PathLike[str]) -> ScanReport:
@@ -126,22 +129,22 @@ class Scan:
 
         Raises:
             ConfigError: The destination is not a valid path or URI, or has the suffix of a different format.
-            DestinationError: The file cannot be written; in most cases, this is known before the first request.
+            DestinationError: The file cannot be written; in most cases, this is raised before the first request.
             TransientError: The object store is unavailable.
 
         """
         started = monotonic()
         parquet.check_suffix(destination)
-        with connected(self.client) as client, atomic_write(destination, deadline=client.deadline) as path:
+        with client_or_default(self.client) as client, atomic_write(destination, deadline=client.deadline) as path:
             report = self._write(path, client)
-        report = replace(report, path=redact_uri(expanded(destination)), seconds=round(monotonic() - started, 3))
-        return self._finished(report)
+        report = replace(report, path=redact_uri(expand_user(destination)), seconds=round(monotonic() - started, 3))
+        return self._store_report(report)
 
     def _batches(self, min_rows: int) -> Iterator[pa.RecordBatch]:
-        with connected(self.client) as client:
+        with client_or_default(self.client) as client:
             run = Run(client, self.resource, self.query, self.options)
             yield from run.batches(min_rows)
-        self._finished(run.report())
+        self._store_report(run.report())
 
     def _write(self, path: Path, client: Client) -> ScanReport:
         run = Run(client, self.resource, self.query, self.options)
@@ -157,7 +160,7 @@ class Scan:
         options = self.options
         if options.page_size is not None and self.resource.page_sizes:
             options = replace(options, page_size=max(self.resource.page_sizes[0], min(rows, options.page_size)))
-        with connected(self.client) as client:
+        with client_or_default(self.client) as client:
             run = Run(client, self.resource, self.query, options)
             with closing(run.batches()) as batches:
                 while rows > 0 and (batch := next(batches, None)) is not None:
@@ -165,7 +168,7 @@ class Scan:
                     rows -= batch.num_rows
         return found
 
-    def _finished(self, report: ScanReport) -> ScanReport:
+    def _store_report(self, report: ScanReport) -> ScanReport:
         self._reports[:] = [report]
         return report
 
@@ -192,21 +195,21 @@ def scan(
         progress: Whether to show a progress bar, on stderr or in a notebook.
         signed_urls: Form of signed URLs: "keep" for the URLs from the API, "public" for their permanent unsigned form,
             or null if there is none, and "omit" for null.
-        filters: Filters of the resource, such as `project_id`, or None. `include_personal=True` adds the users of
-            projects with their e-mail addresses, `include_embedding=True` the embeddings of assets.
+        **filters: Filters of the resource, such as `project_id`; None for no filter. `include_personal=True` adds the
+            users of projects with their e-mail addresses, `include_embedding=True` the embeddings of assets.
 
     Raises:
         ConfigError: An argument is not valid.
 
     """
-    declared = resource_of(resource, [name for name in INCLUSIONS if flag(name, filters.pop(name, False))])
+    declared = resource_of(resource, [name for name in INCLUDE_ARGUMENTS if check_bool(name, filters.pop(name, False))])
     if client is not None:
-        instance("client", client, Client)
+        check_type("client", client, Client)
     options = RunOptions(
         page_size=_page_size(declared, page_size),
-        max_pages=whole_number("max_pages", max_pages, 1),
-        strict=flag("strict", strict),
-        progress=flag("progress", progress),
+        max_pages=check_integer("max_pages", max_pages, 1),
+        strict=check_bool("strict", strict),
+        progress=check_bool("progress", progress),
         signed_urls=check_form(signed_urls),
     )
     return Scan(declared, query_for(declared.name, declared.filters, filters), options, client)
@@ -239,7 +242,7 @@ def extract_collections(
 
     Raises:
         ConfigError: An argument is not valid, or there are no credentials.
-        APIError: A page could not be read, including its subclasses TransientError and AuthError.
+        APIError: A page could not be read; TransientError and AuthError are subclasses.
         PaginationError: Pagination did not finish.
         SchemaError: A value does not fit its column.
 
@@ -283,8 +286,8 @@ def export_collections(
 
     Raises:
         ConfigError: An argument is not valid, or there are no credentials.
-        DestinationError: The file cannot be written; in most cases, this is known before the first request.
-        APIError: A page could not be read, including its subclasses TransientError and AuthError.
+        DestinationError: The file cannot be written; in most cases, this is raised before the first request.
+        APIError: A page could not be read; TransientError and AuthError are subclasses.
         PaginationError: Pagination did not finish.
         SchemaError: A value does not fit its column.
 
@@ -304,11 +307,11 @@ def _page_size(resource: Resource, page_size: int | None) -> int | None:
             raise ConfigError(f"page_size is not supported for {name}, which is not paginated, got {size}; omit it")
         return None
     smallest, largest = resource.page_sizes
-    return largest if page_size is None else whole_number("page_size", page_size, smallest, largest)
+    return largest if page_size is None else check_integer("page_size", page_size, smallest, largest)
 
 
 def _to_pandas(table: pa.Table, dtype_backend: DtypeBackend | None) -> "pd.DataFrame":
-    import pandas as pd  # noqa: PLC0415 - 0.4 s that only a DataFrame is worth
+    import pandas as pd  # noqa: PLC0415 - takes 0.4 s, and only a DataFrame needs it
 
     nullable = {
         pa.int64(): pd.Int64Dtype(), pa.float64(): pd.Float64Dtype(), pa.bool_(): pd.BooleanDtype(),

@@ -1,4 +1,4 @@
-"""The command that installs an extra, from where this package was installed."""
+"""The pip command that installs an extra from the same source as this package."""
 
 import json
 from importlib.metadata import PackageNotFoundError, distribution

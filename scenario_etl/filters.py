@@ -1,4 +1,4 @@
-"""Filters of a list: validation, and encoding as query parameters."""
+"""Filters of a resource: validation, and encoding as query parameters."""
 
 import datetime as dt
 import re
@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from scenario_etl.arguments import choice, flag, text
+from scenario_etl.arguments import check_bool, check_choice, check_text
 from scenario_etl.errors import ConfigError
 from scenario_etl.redact import redact
 
@@ -29,17 +29,17 @@ class FilterType:
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """A filter that a list of the API declares.
+    """A filter of a resource.
 
     Attributes:
         name: Name of the argument in snake_case; the option of the command line has hyphens instead.
-        api_name: Name of the query parameter; "" for an acknowledgement, which is not sent.
+        api_name: Name of the query parameter; "" for a confirmation, which is not sent.
         type: Type of the value: TEXT, TEXTS, DATE, END_DATE, FLAG or the result of `choice_of`.
         description: One sentence for `--help` and the documentation.
         adds: Other query parameters that the API needs for this filter, such as the sort order of a date filter.
         needs: Conditions of which at least one must be met, because the API ignores this filter otherwise. A condition
             is the name of a filter that must be set, or a name and a value, as in "privacy=public".
-        needs_for: Such conditions for single values of this filter.
+        needs_for: Conditions as in `needs` that only apply to certain values of this filter, by value.
         excludes: Conditions under which this filter cannot be used.
         only_with: Names of the only filters that can be combined with this one, None for any.
 
@@ -57,7 +57,7 @@ class Filter:
 
 
 def query_for(resource: str, filters: Sequence[Filter], values: Mapping[str, object]) -> dict[str, str]:
-    """Return the query of a request for filters whose value is not None.
+    """Return the query parameters for the filters whose value is not None.
 
     Args:
         resource: The name of the resource, for messages.
@@ -74,11 +74,14 @@ def query_for(resource: str, filters: Sequence[Filter], values: Mapping[str, obj
     encoded = {each.name: _encode(each, set_values[each.name]) for each in chosen}
     query: dict[str, str] = {}
     for each in chosen:
-        _check_companions(each, encoded)
+        _check_combination(each, encoded)
         sent = {each.api_name: encoded[each.name]} if each.api_name else {}
         for name, value in {**each.adds, **sent}.items():
             if query.setdefault(name, value) != value:
-                raise ConfigError(f"{each.name} needs {name}={value}, but another filter needs {name}={query[name]}")
+                raise ConfigError(
+                    f"{each.name} requires {name}={value}, but another filter requires {name}={query[name]}; omit one "
+                    "of them"
+                )
     return query
 
 
@@ -90,22 +93,22 @@ def _check_names(resource: str, filters: Iterable[Filter], names: Collection[str
         raise ConfigError(f"unknown {arguments} {', '.join(map(repr, unknown))}; {known}")
 
 
-def _check_companions(each: Filter, encoded: Mapping[str, str]) -> None:
-    value = encoded[each.name]
-    true = {*encoded, *(f"{name}={text}" for name, text in encoded.items())}
-    for what, needs in ((each.name, each.needs), (f"{each.name}={value}", each.needs_for.get(value, ()))):
+def _check_combination(declared: Filter, encoded: Mapping[str, str]) -> None:
+    name, value = declared.name, encoded[declared.name]
+    true = {*encoded, *(f"{each}={text}" for each, text in encoded.items())}
+    for what, needs in ((name, declared.needs), (f"{name}={value}", declared.needs_for.get(value, ()))):
         if needs and true.isdisjoint(needs):
-            raise ConfigError(f"{what} works only together with {' or '.join(needs)}")
-    is_alone = each.only_with is not None and value != "false"
-    others = encoded.keys() - {each.name, *(each.only_with or ())} if is_alone else set()
-    if conflicting := true & {*each.excludes, *others}:
-        raise ConfigError(f"{each.name} and {min(conflicting)} cannot be used together")
+            raise ConfigError(f"{what} requires {' or '.join(needs)}")
+    is_alone = declared.only_with is not None and value != "false"
+    others = encoded.keys() - {name, *(declared.only_with or ())} if is_alone else set()
+    if conflicting := true & {*declared.excludes, *others}:
+        raise ConfigError(f"{name} and {min(conflicting)} cannot be used together; omit one of them")
 
 
-def _encode(each: Filter, value: object) -> str:
-    if each.type.choices:
-        choice(each.name, value, each.type.choices)
-    return each.type.encode(each.name, value)
+def _encode(declared: Filter, value: object) -> str:
+    if declared.type.choices:
+        check_choice(declared.name, value, declared.type.choices)
+    return declared.type.encode(declared.name, value)
 
 
 def _encode_texts(name: str, value: Any) -> str:
@@ -114,15 +117,15 @@ def _encode_texts(name: str, value: Any) -> str:
     values = [value] if isinstance(value, str) else list(value) if is_list else []
     if not values or any(isinstance(each, str) and "," in each for each in values):
         raise ConfigError(f"{name} must be a non-empty list of strings without commas, got {redact(repr(value))}")
-    return ",".join(sorted({text(name, each) for each in values}))
+    return ",".join(sorted({check_text(name, each) for each in values}))
 
 
 def _encode_date(name: str, value: Any, round_up: dt.timedelta = dt.timedelta()) -> str:
-    """Return a time in ISO 8601, in UTC with milliseconds as in the API; a date is its start."""
+    """Return a time in ISO 8601, in UTC with milliseconds as in the API; a date becomes the start of that day."""
     try:
         moment = (_moment(value) + round_up).astimezone(dt.UTC)
         return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")  # rounded down
-    except (ValueError, OverflowError):  # an offset of a day or more, or one that leads out of the calendar
+    except (ValueError, OverflowError):  # the offset is a day or more, or the result is outside the range of datetime
         raise ConfigError(
             f"{name} must be a date or time, such as 2026-11-23T08:00:00Z, got {redact(repr(value))}"
         ) from None
@@ -140,24 +143,24 @@ def _moment(value: Any) -> dt.datetime:
         value = dt.datetime.combine(value, dt.time())
     if not isinstance(value, dt.datetime) or value != value:  # noqa: PLR0124 - pandas' NaT is a datetime
         raise ValueError
-    if getattr(value, "nanosecond", None):  # of a Timestamp of pandas
+    if getattr(value, "nanosecond", None):  # of a pandas Timestamp
         raise ValueError
     return value.replace(tzinfo=dt.UTC) if value.utcoffset() is None else value
 
 
 def choice_of(*choices: str) -> FilterType:
     """Return the type of a filter whose value is one of several words."""
-    return FilterType(text, choices=choices)
+    return FilterType(check_text, choices=choices)
 
 
 def _encode_flag(name: str, value: Any) -> str:
-    return str(flag(name, value)).lower()
+    return str(check_bool(name, value)).lower()
 
 
-TEXT = FilterType(text)
+TEXT = FilterType(check_text)
 TEXTS = FilterType(_encode_texts, is_list=True)
-DATE = FilterType(_encode_date)  # a lower bound, or what has no fraction of a millisecond
-END_DATE = FilterType(_encode_end)  # an upper bound, so that no record before it is left out
+DATE = FilterType(_encode_date)  # a lower bound, rounded down to milliseconds
+END_DATE = FilterType(_encode_end)  # an upper bound, rounded up to milliseconds, so that no record is left out
 FLAG = FilterType(_encode_flag)
 
 # not in resources.py, because rate limiting needs it, too

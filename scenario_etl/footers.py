@@ -1,4 +1,4 @@
-"""Footers of the files of a lake: integers, dates, JSON, and whether two files belong to the same run.
+"""Parse the footers of the files of a lake, and check whether two files belong to the same run.
 
 A value that is missing or not valid, because another program has changed it, is None.
 """
@@ -18,13 +18,13 @@ MAX_TOTAL = 10**38  # of a column
 
 
 def integer(footer: Mapping[str, str], name: str) -> int | None:
-    """Return an integer of at most 18 digits."""
+    """Return the integer with a name in a footer, of at most 18 digits."""
     text = footer.get(name, "")
     return int(text) if re.fullmatch(rf"[0-9]{{1,{MAX_DIGITS}}}", text) else None
 
 
 def date(footer: Mapping[str, str], name: str) -> dt.date | None:
-    """Return a date."""
+    """Return the date with a name in a footer."""
     return parse_date(footer.get(name, ""))
 
 
@@ -44,10 +44,10 @@ def column_totals(footer: Mapping[str, str]) -> dict[str, int]:
 
 
 def is_same_run(snapshot: LakeFile, changes: LakeFile) -> bool:
-    """Whether a snapshot and its changes come from the same run, as far as both contain its id."""
+    """Return whether a snapshot and its changes come from the same run; also True if a run id is missing."""
     return not (snapshot.run_id and changes.run_id) or snapshot.run_id == changes.run_id
 
 
 def is_next_run(changes: LakeFile, before: dt.date | None) -> bool:
-    """Whether changes follow those of the date before, as far as their footer contains that date."""
+    """Return whether changes follow those of the date `before`; also True without such a date or a footer."""
     return before is None or not changes.footer or date(changes.footer, "previous_date") == before

@@ -46,9 +46,9 @@ class Guard:
     accept_shrink: bool
     max_lookups: int | None
 
-    def accepts(self, before: int, missing: int, left: int) -> bool:
-        """Whether a snapshot with `left` rows is plausible if it lacks `missing` of the `before` rows of another."""
-        return self.accept_shrink or not before or (left > 0 and missing / before <= self.max_shrink)
+    def accepts(self, old_rows: int, missing: int, new_rows: int) -> bool:
+        """Return whether a snapshot with `new_rows` is plausible if it lacks `missing` of the `old_rows` of another."""
+        return self.accept_shrink or not old_rows or (new_rows > 0 and missing / old_rows <= self.max_shrink)
 
     def find_problem(self, resource: Resource, baselines: Sequence[Baseline], new: LakeFile) -> tuple[str, str] | None:
         """Compare a new snapshot with each earlier one.
@@ -88,7 +88,7 @@ def reject(problem: tuple[str, str], path: Path, rejected_uri: str, deadline: fl
         problem: The result of `Guard.find_problem`.
         path: The path of the snapshot, a local file.
         rejected_uri: The path or URI of the copy.
-        deadline: Time limit in seconds for retries: no attempt of an upload starts later than this after the first.
+        deadline: Time limit in seconds for retries of an upload, counted from the start of its first attempt.
 
     """
     reason, options = problem

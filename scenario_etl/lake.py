@@ -23,10 +23,10 @@ from pyarrow import fs
 from scenario_etl import parquet
 from scenario_etl.dates import parse_date
 from scenario_etl.errors import DestinationError, TransientError
-from scenario_etl.lake_file import FileGoneError, LakeFile, call_directly, read_errors
+from scenario_etl.lake_file import LakeFile, LakeFileNotFoundError, call_directly, read_errors
 from scenario_etl.redact import redact
 from scenario_etl.schema import Resource, with_pandas_types
-from scenario_etl.stores import call, call_again, expanded, filesystem, join_uri, redact_uri
+from scenario_etl.stores import call, call_with_retries, expand_user, filesystem, join_uri, redact_uri
 
 FILE_NAME = "part-0.parquet"
 FIRST_YEAR = 1970
@@ -71,8 +71,8 @@ class LakeTable:
     def dates(self) -> list[dt.date]:
         """Return the dates with a file, oldest first."""
         folder = f"{self.root}/{self.name}"
-        entries = self._listed(folder, recursive=not self._is_local)
-        if self._is_local:  # other files in the folders of a disk are not read
+        entries = self._list(folder, recursive=not self._is_local)
+        if self._is_local:  # on a local disk, the other files in these folders are not listed
             with read_errors(self._redacted_uri):
                 entries = self.store.get_file_info([f"{each.path}/{FILE_NAME}" for each in entries])
         pattern = re.compile(rf"{re.escape(folder)}/snapshot_date={_DATE}/{re.escape(FILE_NAME)}")
@@ -81,14 +81,14 @@ class LakeTable:
     def rejected_dates(self) -> list[dt.date]:
         """Return the dates with a rejected snapshot, oldest first."""
         pattern = re.compile(rf"{re.escape(self.root)}/\.{re.escape(self.name)}\.snapshot_date={_DATE}\.rejected")
-        return _dates(pattern, (each.path for each in self._listed(self.root, recursive=False)))
+        return _dates(pattern, (each.path for each in self._list(self.root, recursive=False)))
 
     @contextmanager
     def open(self, day: dt.date) -> Iterator[LakeFile]:
         """Yield the file of a date.
 
         Raises:
-            FileGoneError: The file no longer exists; retention may have removed it.
+            LakeFileNotFoundError: The file no longer exists; retention may have removed it.
             DestinationError: The file cannot be read.
             TransientError: The object store is unavailable.
 
@@ -97,17 +97,17 @@ class LakeTable:
             with read_errors(redact_uri(self.uri(day))):
                 path = f"{self.root}/{self._file_name(day)}"
                 source = stack.enter_context(self._call(self.store.open_input_file, path))
-                file = stack.enter_context(self._call(parquet.opened, source))
-            read = call_directly if self._is_local else partial(call_again, deadline=self.deadline)
+                file = stack.enter_context(self._call(parquet.open_parquet, source))
+            read = call_directly if self._is_local else partial(call_with_retries, deadline=self.deadline)
             yield LakeFile(redact_uri(self.uri(day)), file, self.schema, read)
 
     @contextmanager
-    def open_if_there(self, day: dt.date) -> Iterator[LakeFile | None]:
+    def open_if_exists(self, day: dt.date) -> Iterator[LakeFile | None]:
         """Yield the file of a date, None if it no longer exists."""
         with ExitStack() as stack:
             try:
                 file = stack.enter_context(self.open(day))
-            except FileGoneError:
+            except LakeFileNotFoundError:
                 file = None
             yield file
 
@@ -116,7 +116,7 @@ class LakeTable:
         folder = f"{self.root}/{self._folder_name(day)}"
         with suppress(FileNotFoundError):
             self._call(self.store.delete_file, f"{self.root}/{self._file_name(day)}")
-        if not self._listed(folder, recursive=False):
+        if not self._list(folder, recursive=False):
             with suppress(FileNotFoundError):
                 self._call(self.store.delete_dir, folder)
 
@@ -134,7 +134,7 @@ class LakeTable:
     def _rejected_name(self, day: dt.date) -> str:
         return f".{self.name}.snapshot_date={day}.rejected"
 
-    def _listed(self, folder: str, *, recursive: bool) -> list[fs.FileInfo]:
+    def _list(self, folder: str, *, recursive: bool) -> list[fs.FileInfo]:
         with read_errors(self._redacted_uri):
             selector = fs.FileSelector(folder, allow_not_found=True, recursive=recursive)
             entries: list[fs.FileInfo] = self._call(self.store.get_file_info, selector)
@@ -177,7 +177,7 @@ class LakeTables:
             TransientError: The object store is unavailable.
 
         """
-        snapshots = LakeTable(*filesystem(lake), expanded(lake), resource.name, resource.schema, deadline)
+        snapshots = LakeTable(*filesystem(lake), expand_user(lake), resource.name, resource.schema, deadline)
         changes = replace(snapshots, name=f"{resource.name}_changes", schema=changes_schema(resource))
         return cls(resource, snapshots, changes)
 
@@ -194,7 +194,7 @@ def changes_schema(resource: Resource) -> pa.Schema:
 
 
 @contextmanager
-def locked(lake: str | os.PathLike[str], resource: str, seconds: float) -> Iterator[None]:
+def lock_lake(lake: str | os.PathLike[str], resource: str, seconds: float) -> Iterator[None]:
     """Lock a local lake against other runs, and create it if needed. An object store has no locks.
 
     Raises:
@@ -207,7 +207,7 @@ def locked(lake: str | os.PathLike[str], resource: str, seconds: float) -> Itera
     if not isinstance(store, fs.LocalFileSystem):
         yield
         return
-    from filelock import FileLock, Timeout  # noqa: PLC0415 - it brings asyncio, which most uses do not need
+    from filelock import FileLock, Timeout  # noqa: PLC0415 - it imports asyncio, which most uses do not need
 
     path = f"{root}/.{resource}.lock"
     try:
@@ -239,7 +239,7 @@ def locked(lake: str | os.PathLike[str], resource: str, seconds: float) -> Itera
 
 
 def _can_lock(path: str) -> bool:
-    """Whether the lock file can be opened or created, and its filesystem supports locks.
+    """Return whether the lock file can be opened or created, and its filesystem supports locks.
 
     FileLock raises Timeout for a file that it cannot open, and on a filesystem without locks.
     """

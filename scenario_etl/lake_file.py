@@ -13,7 +13,7 @@ from scenario_etl import parquet
 from scenario_etl.errors import DestinationError, SchemaError, TransientError
 from scenario_etl.redact import redact
 from scenario_etl.schema import Resource, with_pandas_types
-from scenario_etl.stores import failure
+from scenario_etl.stores import build_error
 
 RESTORE = "restore the file, or remove its folder"
 
@@ -26,7 +26,7 @@ def call_directly(function: Callable[[], Any]) -> Any:
 Call = Callable[[Callable[[], Any]], Any]
 
 
-class FileGoneError(TransientError):
+class LakeFileNotFoundError(TransientError):
     """A file of a lake no longer exists."""
 
 
@@ -67,25 +67,25 @@ class LakeFile:
         return self.footer.get("run_id") or self.footer.get("extracted_at", "")
 
     def has(self, name: str) -> bool:
-        """Whether the file has a column."""
+        """Return whether the file has a column."""
         return name in self._file.schema_arrow.names
 
     def column(self, name: str) -> pa.ChunkedArray:
         """Return a column of the schema in its declared type."""
         with read_errors(self.uri):
             rows = self._call(partial(self._file.read, columns=[name], use_threads=False))
-        return self._typed(rows, name)
+        return self._cast(rows, name)
 
     def chunks(self, name: str) -> Iterator[pa.ChunkedArray]:
         """Yield a column of the schema in its declared type, one row group at a time to save memory."""
         for group in range(self._file.num_row_groups):
             with read_errors(self.uri):
                 rows = self._call(partial(self._file.read_row_group, group, columns=[name], use_threads=False))
-            yield self._typed(rows, name)
+            yield self._cast(rows, name)
 
     def total(self, name: str) -> int | None:
         """Return the exact sum of an integer column, None if it has rows but no values."""
-        import pyarrow.compute as pc  # noqa: PLC0415 - 30 ms that only a sum is worth
+        import pyarrow.compute as pc  # noqa: PLC0415 - takes 30 ms, and only a sum needs it
 
         values = self.column(name)
         total = pc.sum(values.cast(pa.decimal128(38, 0)), min_count=min(1, self.rows)).as_py()
@@ -114,15 +114,15 @@ class LakeFile:
 
     def _in_schema(self, rows: pa.Table, schema: pa.Schema) -> pa.Table:
         columns = [
-            self._typed(rows, each.name)
+            self._cast(rows, each.name)
             if each.name in rows.column_names or not each.nullable
             else pa.nulls(rows.num_rows, each.type)
             for each in schema
         ]
         return pa.table(columns, schema=schema)
 
-    def _typed(self, rows: pa.Table, name: str) -> pa.ChunkedArray:
-        """Return a column in its declared type: pandas, for one, writes large_string for string."""
+    def _cast(self, rows: pa.Table, name: str) -> pa.ChunkedArray:
+        """Return a column, cast to its declared type; pandas, for example, writes large_string for string."""
         expected = self._schema.field(name)
         if (count := rows.column_names.count(name)) != 1:
             raise SchemaError(f"{self.uri} must have one column {name}, got {count}; {RESTORE}")
@@ -142,9 +142,9 @@ class LakeFile:
 
 
 @contextmanager
-def opened(path: Path, resource: Resource) -> Iterator[LakeFile]:
-    """Yield a snapshot before it is published."""
-    with parquet.opened(path) as file:
+def open_snapshot(path: Path, resource: Resource) -> Iterator[LakeFile]:
+    """Open a snapshot that is not published yet."""
+    with parquet.open_parquet(path) as file:
         yield LakeFile(str(path), file, resource.schema)
 
 
@@ -153,7 +153,7 @@ def read_errors(uri: str) -> Iterator[None]:
     """Convert the errors of reading a file or folder to errors with its URI and advice.
 
     Raises:
-        FileGoneError: The file no longer exists.
+        LakeFileNotFoundError: The file no longer exists.
         DestinationError: The file or folder cannot be read.
         TransientError: The object store is unavailable.
 
@@ -161,7 +161,9 @@ def read_errors(uri: str) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError as error:
-        raise FileGoneError(f"{uri} no longer exists; another run may have removed it; run again later") from error
+        raise LakeFileNotFoundError(
+            f"{uri} no longer exists; another run may have removed it; run again later"
+        ) from error
     except (OSError, pa.ArrowException) as error:
         if isinstance(error, NotADirectoryError):
             raise DestinationError(
@@ -169,7 +171,7 @@ def read_errors(uri: str) -> Iterator[None]:
             ) from error
         is_denied = isinstance(error, PermissionError)
         advice = "; check the permissions" if is_denied else "; check the path, and restore the file if it is damaged"
-        raise failure(uri, f"cannot read {uri}: {redact(str(error), 200)}", error, advice) from error
+        raise build_error(uri, f"cannot read {uri}: {redact(str(error), 200)}", error, advice) from error
 
 
 def _check_text(uri: str, column: pa.ChunkedArray) -> None:

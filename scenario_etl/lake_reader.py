@@ -20,7 +20,7 @@ from scenario_etl.redact import redact
 from scenario_etl.resources import resource_of
 from scenario_etl.stores import redact_uri
 
-HISTORY = pa.schema(
+HISTORY_SCHEMA = pa.schema(
     [
         pa.field("date", pa.date32(), nullable=False),
         *(pa.field(name, pa.int64()) for name in ("rows", *COUNTS)),
@@ -55,12 +55,14 @@ def read_snapshot(
     schema = resource_of(resource).schema
     names = None if columns is None else _column_names(columns)
     if unknown := [name for name in names or () if not isinstance(name, str) or name not in schema.names]:
-        raise ConfigError(f"{redact(repr(unknown[0]))} is not a column of {resource}; use {', '.join(schema.names)}")
+        raise ConfigError(
+            f"{redact(repr(unknown[0]))} is not a column of {resource}; use one of: {', '.join(schema.names)}"
+        )
     snapshots = LakeTables.of(lake, resource_of(resource)).snapshots
     dates = snapshots.dates()
     day = as_date(date) or (dates[-1] if dates else None)
     if day is None or day not in dates:
-        raise no_snapshot(lake, resource, day, dates)
+        raise no_snapshot_error(lake, resource, day, dates)
     with snapshots.open(day) as file:
         return file.table(names)
 
@@ -100,7 +102,7 @@ def changes(
     found = [_with_date(dt.date.min, changes_schema(described).empty_table())]
     for run in _runs(tables, first, last):
         if run.snapshot and not run.changes:
-            raise _mismatch(f"{run.snapshot.uri} has no file of changes", run)
+            raise _mismatch_error(f"{run.snapshot.uri} has no file of changes", run)
         if run.changes:
             found.append(_with_date(run.date, run.changes.table()))
     return pa.concat_tables(found)
@@ -116,9 +118,9 @@ def history(lake: str | os.PathLike[str], resource: str) -> pa.Table:
         resource: Name of the resource, such as "collections".
 
     Returns:
-        `date`; the counts of the run `rows`, `pages`, `requests`, `retries` and `duplicates`, null without a snapshot;
-        `previous_date`, null for the first snapshot; `added`, `updated` and `deleted`; and `rejected`, whether the
-        guard rejected the last run for that date.
+        `date`; the counts of the run (`rows`, `pages`, `requests`, `retries` and `duplicates`), null if no snapshot was
+        published; `previous_date`, null for the first snapshot; `added`, `updated` and `deleted`; and `rejected`,
+        whether the guard rejected the last run for that date.
 
     Raises:
         ConfigError: An argument is not valid, or the lake has no snapshot of the resource.
@@ -128,11 +130,11 @@ def history(lake: str | os.PathLike[str], resource: str) -> pa.Table:
         SchemaError: The files of an earlier date were written by different runs, or a file is missing or not valid.
 
     """
-    return pa.Table.from_pylist(list(read_history(lake, resource)), schema=HISTORY)
+    return pa.Table.from_pylist(list(read_history(lake, resource)), schema=HISTORY_SCHEMA)
 
 
-def read_history(lake: str | os.PathLike[str], resource: str, total: str | None = None) -> list[dict[str, Any]]:
-    """Return the rows of `history`, and, as `total`, the sum of the column of integers with that name.
+def read_history(lake: str | os.PathLike[str], resource: str, total_column: str | None = None) -> list[dict[str, Any]]:
+    """Return the rows of `history` as dicts, with the sum of an integer column as `total`.
 
     Each file is opened once. The total of a snapshot that retention has removed is read from its file of changes. It is
     None if it is unknown, or no row has a value. If a date has no file of changes, its row lacks `added`, `updated`
@@ -142,7 +144,7 @@ def read_history(lake: str | os.PathLike[str], resource: str, total: str | None 
     rejected = set(tables.snapshots.rejected_dates())
     rows: dict[dt.date, dict[str, Any]] = {day: {"date": day, "rejected": True} for day in rejected}
     for run in _runs(tables, may_be_empty=bool(rejected)):
-        rows[run.date] = {"date": run.date, "rejected": run.date in rejected} | _history_of(run, total)
+        rows[run.date] = {"date": run.date, "rejected": run.date in rejected} | _history_of(run, total_column)
     return [rows[day] for day in sorted(rows)]
 
 
@@ -164,7 +166,7 @@ def newest_footer(lake: str | os.PathLike[str], resource: str) -> dict[str, str]
     snapshots = LakeTables.of(lake, resource_of(resource)).snapshots
     dates = snapshots.dates()
     if not dates:
-        raise no_snapshot(lake, resource)
+        raise no_snapshot_error(lake, resource)
     with snapshots.open(dates[-1]) as file:
         return file.footer | {"snapshot_date": str(dates[-1])}
 
@@ -193,12 +195,12 @@ def _runs(
     snapshot_dates, changes_dates = tables.snapshots.dates(), tables.changes.dates()
     dates = sorted({*snapshot_dates, *changes_dates})
     if not may_be_empty and not dates:
-        raise no_snapshot(tables.snapshots.lake, tables.resource.name)
+        raise no_snapshot_error(tables.snapshots.lake, tables.resource.name)
     for day in dates:
         if first <= day <= last:
             with ExitStack() as stack:
-                snapshot = stack.enter_context(tables.snapshots.open_if_there(day)) if day in snapshot_dates else None
-                changed = stack.enter_context(tables.changes.open_if_there(day)) if day in changes_dates else None
+                snapshot = stack.enter_context(tables.snapshots.open_if_exists(day)) if day in snapshot_dates else None
+                changed = stack.enter_context(tables.changes.open_if_exists(day)) if day in changes_dates else None
                 run = _Run(day, snapshot, changed, is_newest=day == dates[-1])
                 _check_run(run, date_before(day, changes_dates))
                 yield run
@@ -207,16 +209,18 @@ def _runs(
 def _check_run(run: _Run, before: dt.date | None) -> None:
     """Raise an error if different runs wrote the files of a date, or they do not follow the date before."""
     if run.snapshot and run.changes and not is_same_run(run.snapshot, run.changes):
-        raise _mismatch(f"{run.changes.uri} and {run.snapshot.uri} come from different runs", run)
+        raise _mismatch_error(f"{run.changes.uri} and {run.snapshot.uri} come from different runs", run)
     if run.changes and not is_next_run(run.changes, before):
         previous = footers.date(run.changes.footer, "previous_date")
         if previous and before and previous > before:
-            raise _mismatch(f"the changes of {previous} are missing, and {run.changes.uri} follows them", run)
-        raise _mismatch(f"{run.changes.uri} does not follow the changes of {before}", run)
+            raise _mismatch_error(
+                f"the changes of {previous} are missing, but {run.changes.uri} continues from that date", run
+            )
+        raise _mismatch_error(f"{run.changes.uri} does not follow the changes of {before}", run)
 
 
-def _history_of(run: _Run, total: str | None) -> dict[str, Any]:
-    """Return the metadata of a run; of the footers, that of the snapshot counts."""
+def _history_of(run: _Run, total_column: str | None) -> dict[str, Any]:
+    """Return the metadata of a run; the footer of the snapshot takes precedence over that of the changes."""
     row: dict[str, Any] = {"rows": None}
     totals: dict[str, int] = {}
     if run.changes:
@@ -228,12 +232,12 @@ def _history_of(run: _Run, total: str | None) -> dict[str, Any]:
         row["rows"] = run.snapshot.rows
     if run.snapshot and run.snapshot.footer:
         row |= {name: footers.integer(run.snapshot.footer, name) for name in COUNTS}
-    if total:
-        row["total"] = run.snapshot.total(total) if run.snapshot else totals.get(total)
+    if total_column:
+        row["total"] = run.snapshot.total(total_column) if run.snapshot else totals.get(total_column)
     return row
 
 
-def no_snapshot(
+def no_snapshot_error(
     lake: str | os.PathLike[str],
     resource: str,
     day: dt.date | None = None,
@@ -247,7 +251,7 @@ def no_snapshot(
         resource: The name of the resource.
         day: The date.
         dates: The dates that the lake has.
-        advice: What to do if no certain date is needed.
+        advice: What to do if no particular date is needed.
 
     """
     if day and dates:
@@ -264,8 +268,8 @@ def no_snapshot(
     )
 
 
-def _mismatch(problem: str, run: _Run) -> TransientError | SchemaError:
-    """Return what to raise for two files that do not belong together; the next snapshot corrects the newest date."""
+def _mismatch_error(problem: str, run: _Run) -> TransientError | SchemaError:
+    """Return the error for two files of different runs; the next snapshot corrects those of the newest date."""
     if run.is_newest:
         return TransientError(
             f"{problem}; another run may be writing them; try again later. If the error persists, run `scenario-etl "

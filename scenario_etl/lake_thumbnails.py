@@ -12,17 +12,17 @@ from pyarrow import fs
 
 from scenario_etl.publish import atomic_write
 from scenario_etl.redact import redact
-from scenario_etl.stores import call, failure, filesystem, join_uri, redact_uri
+from scenario_etl.stores import build_error, call, filesystem, join_uri, redact_uri
 from scenario_etl.thumbnails import TIMED_OUT, count_reasons, fetch_images
 
-COLUMNS = ("updated_at", "thumbnail_asset_id", "thumbnail_url")
+THUMBNAIL_COLUMNS = ("updated_at", "thumbnail_asset_id", "thumbnail_url")
 MAX_ROWS = 200  # most recently updated rows per run
-SECONDS = 60.0  # for all thumbnails of a run
-FETCH_SECONDS = 40.0  # part of SECONDS for fetching; the rest is for storing
+TIME_LIMIT = 60.0  # for all thumbnails of a run
+FETCH_SECONDS = 40.0  # part of TIME_LIMIT for fetching; the rest is for storing
 MIN_FREE = 64 * 2**20  # bytes on a disk, reserved for snapshots
 MAX_FILE_BYTES = 2**20  # a stored thumbnail has a few thousand
 FOLDER = ".thumbnails"
-JPEG = b"\xff\xd8\xff"
+JPEG_SIGNATURE = b"\xff\xd8\xff"
 
 
 def store_thumbnails(lake: str | os.PathLike[str], rows: pa.Table) -> tuple[int, str]:
@@ -37,7 +37,7 @@ def store_thumbnails(lake: str | os.PathLike[str], rows: pa.Table) -> tuple[int,
 
     """
     try:
-        stored, problems = _store(lake, rows, monotonic() + SECONDS)
+        stored, problems = _store(lake, rows, monotonic() + TIME_LIMIT)
     except Exception as error:  # noqa: BLE001 - the snapshot is published: a thumbnail must not fail the run
         return 0, f"thumbnails could not be stored: {redact(str(error), 300)}"
     if not problems:
@@ -47,8 +47,8 @@ def store_thumbnails(lake: str | os.PathLike[str], rows: pa.Table) -> tuple[int,
 
 
 def _store(lake: str | os.PathLike[str], rows: pa.Table, end: float) -> "tuple[int, Counter[str]]":
-    """Return the number of stored thumbnails, and how often each reason prevented it."""
-    newest = rows.select(COLUMNS).sort_by([("updated_at", "descending")]).slice(0, MAX_ROWS).to_pylist()
+    """Return the number of stored thumbnails, and the number of failures by reason."""
+    newest = rows.select(THUMBNAIL_COLUMNS).sort_by([("updated_at", "descending")]).slice(0, MAX_ROWS).to_pylist()
     asset_ids = {
         row["thumbnail_url"]: row["thumbnail_asset_id"] for row in newest if _is_usable(row["thumbnail_asset_id"])
     }
@@ -76,22 +76,22 @@ def read_thumbnails(lake: str | os.PathLike[str], asset_ids: Iterable[object]) -
     """
     store, root = filesystem(lake)
     images = {}
-    end = monotonic() + SECONDS
+    end = monotonic() + TIME_LIMIT
     try:
         for asset_id in _stored(store, root, end).intersection(filter(_is_usable, asset_ids)):
             content = call(_read, store, f"{root}/{_name(asset_id)}", seconds=_remaining(end))
-            if content.startswith(JPEG) and len(content) <= MAX_FILE_BYTES:
+            if content.startswith(JPEG_SIGNATURE) and len(content) <= MAX_FILE_BYTES:
                 images[asset_id] = content
     except (OSError, pa.ArrowException) as error:
         place = redact_uri(join_uri(lake, FOLDER))
-        raise failure(
+        raise build_error(
             lake, f"cannot read {place}: {redact(str(error), 200)}", error, "; check the permissions"
         ) from error
     return images
 
 
 def _is_usable(asset_id: object) -> bool:
-    """Whether an asset id is safe as a file name."""
+    """Return whether an asset id is safe as a file name."""
     return isinstance(asset_id, str) and bool(re.fullmatch(r"[A-Za-z0-9_-]{1,200}", asset_id))
 
 

@@ -21,7 +21,7 @@ class ForkSafeLock:
         self._lock.release()
 
     def renew(self) -> None:
-        """Replace the lock by one that is not held."""
+        """Replace the lock with one that is not held."""
         self._lock = threading.Lock()
 
 

@@ -18,10 +18,10 @@ OWNER = "owner_id"
 
 
 def can_look_up(resource: Resource, query: Mapping[str, str]) -> bool:
-    """Whether a missing row of a list can be looked up by its id.
+    """Return whether a missing row of a list can be looked up by its id.
 
-    The API must return single records of the resource. A record that is returned has not passed the filters of the
-    list: only the one by project can be checked, by its owner.
+    The API must return single records of the resource. A lookup does not apply the filters of the list; only the filter
+    by project can be checked, by the owner of the record.
     """
     is_project_checked = PROJECT_ID.api_name not in query or OWNER in resource.schema.names
     has_other_filters = bool(query.keys() - {PROJECT_ID.api_name})
@@ -51,8 +51,8 @@ class Lookups:
         """Return the row with an id, None if it is deleted or in the trash.
 
         Raises:
-            APIError: The request failed, including its subclasses TransientError and AuthError, or the API returned a
-                different record.
+            APIError: The request failed, or the API returned a different record; TransientError and AuthError are
+                subclasses.
             SchemaError: A value of the record does not fit its column.
 
         """

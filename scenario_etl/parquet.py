@@ -74,7 +74,7 @@ class Writer:
             _read_back(self._path, self.rows)
 
     def write(self, batch: pa.RecordBatch) -> None:
-        """Add the rows of a batch; batches of some thousand rows need the least memory."""
+        """Add the rows of a batch; batches of a few thousand rows need the least memory."""
         step = max(1, min(ROW_GROUP_ROWS, batch.num_rows * ROW_GROUP_BYTES // max(batch.nbytes, 1)))
         for start in range(0, batch.num_rows, step):
             part = batch.slice(start, step)
@@ -93,13 +93,13 @@ class Writer:
 
 
 def check_suffix(destination: object) -> None:
-    """Raise ConfigError for the name of a file of a different format: it would be written as Parquet, too."""
+    """Raise ConfigError if a path has the suffix of a different format, as the file would still be Parquet."""
     name = str(destination)
     stem, suffix = os.path.splitext(name)
     if suffix.lower() not in OTHER_SUFFIXES:
         return
     if stem.lower().endswith(".parquet") and suffix.lower() in {".gz", ".zip"}:
-        raise ConfigError(f"Parquet is compressed already, got {redact_uri(name)}; export to {redact_uri(stem)}")
+        raise ConfigError(f"a Parquet file is already compressed, got {redact_uri(name)}; export to {redact_uri(stem)}")
     parquet_name = redact_uri(f"{stem}.parquet")
     convert = OTHER_SUFFIXES[suffix.lower()].format(redact_uri(name))
     # not pandas.read_parquet: Arrow's threads would hold a Python file, and may abort Python while it exits
@@ -110,10 +110,10 @@ def check_suffix(destination: object) -> None:
     )
 
 
-def opened(source: Any) -> pq.ParquetFile:
-    """Open a Parquet file, by its path or a file object of pyarrow, in a way that reading needs little memory.
+def open_parquet(source: Any) -> pq.ParquetFile:
+    """Open a Parquet file, given its path or a file object of pyarrow, so that reading needs little memory.
 
-    It is read through a small buffer, and nothing ahead: by default pyarrow holds the whole file in memory.
+    It is read through a small buffer and without read-ahead; by default, pyarrow holds the whole file in memory.
     """
     try:
         return pq.ParquetFile(source, page_checksum_verification=True, buffer_size=READ_BUFFER, pre_buffer=False)
@@ -130,7 +130,7 @@ def key_values(file: pq.ParquetFile) -> dict[str, str]:
 
 def _read_back(path: Path, rows: int) -> None:
     try:
-        with opened(path) as file:
+        with open_parquet(path) as file:
             found = sum(batch.num_rows for batch in file.iter_batches(READ_ROWS, use_threads=False))
     except (OSError, pa.ArrowException) as error:
         raise OSError(None, f"the file cannot be read back after writing ({error}); check the disk") from error

@@ -8,7 +8,7 @@ class Bar:
     """Shows pages, records, records per second, and the reason and duration of waits."""
 
     def __init__(self, name: str) -> None:
-        from tqdm.auto import tqdm  # noqa: PLC0415 - imported only where a bar is seen
+        from tqdm.auto import tqdm  # noqa: PLC0415 - imported only if a progress bar is shown
 
         self._bar = tqdm(desc=name, unit=" records", dynamic_ncols=True)
         self._pages = 0
@@ -44,9 +44,9 @@ class NoBar:
         """Do nothing."""
 
 
-def progress_bar(name: str, wanted: bool) -> "closing[Bar | NoBar]":
+def progress_bar(name: str, enabled: bool) -> "closing[Bar | NoBar]":
     """Return a bar to use in a `with` block."""
-    if wanted and sys.stderr:
+    if enabled and sys.stderr:
         with suppress(OSError):
             return closing(Bar(name))
     return closing(NoBar())

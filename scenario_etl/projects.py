@@ -23,7 +23,9 @@ def read_project_names(client: Client, counts: "Counter[str]") -> str:
 
     This sends one request without retries, because names are optional. Its counts are added to `counts`.
     """
-    pages = client.pages("/projects", "projects", {"pageSize": MAX_PROJECTS}, attempts=1, seconds=NAMES_SECONDS)
+    pages = client.pages(
+        "/projects", "projects", {"pageSize": MAX_PROJECTS}, attempts=1, response_timeout=NAMES_SECONDS
+    )
     names: dict[str, str] = {}
     try:
         names = _names_by_id(next(iter(pages)).records[:MAX_PROJECTS])

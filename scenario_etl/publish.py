@@ -23,13 +23,13 @@ from pyarrow import fs
 from scenario_etl.errors import DestinationError, ScenarioError, TransientError
 from scenario_etl.redact import redact
 from scenario_etl.retry import Retry, RetryableError
-from scenario_etl.stores import CALL_TIMEOUT, call, ends_with_slash, failure, filesystem, is_transient, redact_uri
+from scenario_etl.stores import CALL_TIMEOUT, build_error, call, ends_with_slash, filesystem, is_transient, redact_uri
 
 ABANDONED_AFTER = 24 * 3600  # seconds; older temporary files of other machines are removed
 UPLOAD_BYTES = 8 * 2**20  # per read
 UPLOAD_DEADLINE = 300.0  # seconds
 MIN_SPEED = 100_000  # bytes per second; a slower upload is aborted
-CLEANING_SECONDS = 5.0  # time limit for removing a temporary object
+CLEANUP_TIMEOUT = 5.0  # time limit for removing a temporary object
 MAX_NAME_LENGTH = 255  # bytes, on the filesystems of Linux, macOS and Windows
 
 _TEMPORARY = re.compile(r"\..*\.(\d+)-[0-9a-f]{8}@(.*)\.partial")
@@ -56,7 +56,7 @@ def atomic_write(
     Args:
         destination: Path, or URI of an object store.
         staging: Folder of the temporary file, on the same filesystem; missing folders below it are created.
-        deadline: Time limit in seconds for retries: no attempt of an upload starts later than this after the first.
+        deadline: Time limit in seconds for retries of an upload, counted from the start of its first attempt.
 
     Raises:
         ConfigError: The destination is not a valid path or URI.
@@ -70,14 +70,12 @@ def atomic_write(
         raise DestinationError(f"cannot write {redact_uri(destination)}: {problem}")
     folder = filesystem(staging)[1] if staging is not None else os.path.dirname(path)
     if isinstance(store, fs.LocalFileSystem):
-        return _with_clear_errors(destination, _renamed(Path(path), Path(folder)))
-    return _with_clear_errors(destination, _uploaded(store, path, folder, deadline, redact_uri(destination)))
+        return _write_errors(destination, _publish_by_rename(Path(path), Path(folder)))
+    return _write_errors(destination, _publish_by_upload(store, path, folder, deadline, redact_uri(destination)))
 
 
 @contextmanager
-def _with_clear_errors(
-    destination: str | os.PathLike[str], publication: AbstractContextManager[Path]
-) -> Iterator[Path]:
+def _write_errors(destination: str | os.PathLike[str], publication: AbstractContextManager[Path]) -> Iterator[Path]:
     try:
         with publication as path:
             yield path
@@ -89,13 +87,14 @@ def _write_error(destination: str | os.PathLike[str], error: BaseException) -> S
     number = getattr(error, "errno", None)
     reason = getattr(error, "strerror", None) or redact(str(error), 300)
     advice = f"; {_ADVICE[number]}" if number in _ADVICE else ""
-    return failure(destination, f"cannot write {redact_uri(destination)}: {reason}", error, advice)
+    return build_error(destination, f"cannot write {redact_uri(destination)}: {reason}", error, advice)
 
 
 @contextmanager
-def _renamed(final: Path, folder: Path) -> Iterator[Path]:
+def _publish_by_rename(final: Path, folder: Path) -> Iterator[Path]:
     with suppress(FileNotFoundError, NotADirectoryError):
-        final.stat()  # from Python 3.14 on, is_dir and exists hide a name that is too long and a folder without access
+        # raises errors that is_dir() and exists() hide from Python 3.14 on, such as a name that is too long
+        final.stat()
     if final.is_dir():
         raise IsADirectoryError(None, "it is a folder; specify a file")
     if final.exists() and not final.is_file():
@@ -117,7 +116,7 @@ def _renamed(final: Path, folder: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def _uploaded(store: fs.FileSystem, key: str, folder: str, deadline: float, place: str) -> Iterator[Path]:
+def _publish_by_upload(store: fs.FileSystem, key: str, folder: str, deadline: float, place: str) -> Iterator[Path]:
     with _temporary(Path(tempfile.gettempdir()), os.path.basename(key), 0o600) as temporary:
         upload = f"{folder}/{temporary.name}"
         call(_put, store, upload)  # fails before any work if the bucket does not exist or is not writable
@@ -148,11 +147,12 @@ def call_in_time(seconds: float, attempt: Callable[..., None], *arguments: Any) 
 def _attempt(store: fs.FileSystem, key: str, upload: str, source: Path, place: str) -> None:
     """Upload a file and copy it to its key; raise RetryableError if another attempt may succeed.
 
-    The response of the store is not trusted: the object is checked in any case.
+    The response of the store is not trusted: the object is always checked.
     """
     try:
         before = store.get_file_info(key)
-        _put(store, upload, source, guess_type(key)[0] or "application/octet-stream")  # for a browser
+        kind = guess_type(key)[0] or "application/octet-stream"  # so that a browser can display it
+        _put(store, upload, source, kind)
         if store.get_file_info(upload).size != source.stat().st_size:
             raise TimeoutError("the store confirmed the upload, but the object does not exist or has a different size")
         store.copy_file(upload, key)
@@ -162,7 +162,7 @@ def _attempt(store: fs.FileSystem, key: str, upload: str, source: Path, place: s
     except OSError as error:
         if not is_transient(error):
             raise
-        if not _is_there(store, key, source):
+        if not _is_uploaded(store, key, source):
             reason = redact(str(error), 300)
             raise RetryableError(TransientError(f"cannot write {place}: {reason}"), reason) from error
 
@@ -175,8 +175,8 @@ def _put(store: fs.FileSystem, key: str, source: Path | None = None, kind: str =
                 shutil.copyfileobj(content, sink, UPLOAD_BYTES)
 
 
-def _is_there(store: fs.FileSystem, key: str, source: Path) -> bool:
-    """Whether the object of a key has the same content as a file."""
+def _is_uploaded(store: fs.FileSystem, key: str, source: Path) -> bool:
+    """Return whether the object of a key has the same content as a file."""
     try:
         if store.get_file_info(key).size != source.stat().st_size:
             return False
@@ -199,11 +199,11 @@ def _log_retry(place: str, reason: str, seconds: float) -> None:
 
 def _remove_upload(store: fs.FileSystem, key: str) -> None:
     try:
-        call(store.delete_file, key, seconds=CLEANING_SECONDS)
+        call(store.delete_file, key, seconds=CLEANUP_TIMEOUT)
     except FileNotFoundError:
         pass
     except (OSError, pa.ArrowException) as error:  # a TimeoutError is an OSError
-        reason = redact(str(error), 300) or f"no response within {CLEANING_SECONDS:g} s"
+        reason = redact(str(error), 300) or f"no response within {CLEANUP_TIMEOUT:g} s"
         logger.warning(
             "cannot remove the temporary object %s: %s; a later run removes it after one day",
             redact(key, 300), reason,
@@ -213,7 +213,7 @@ def _remove_upload(store: fs.FileSystem, key: str) -> None:
 @contextmanager
 def _temporary(folder: Path, name: str, mode: int) -> Iterator[Path]:
     """Create an empty file with the process id in its name; remove those of processes that have ended."""
-    _remove_debris(folder)
+    _remove_abandoned_files(folder)
     suffix = f".{os.getpid()}-{secrets.token_hex(4)}@{_host()}.partial"
     start = name.encode()[: MAX_NAME_LENGTH - 1 - len(suffix)].decode(errors="ignore")
     temporary = folder / f".{start}{suffix}"
@@ -238,7 +238,7 @@ def _flush(path: Path) -> None:
         os.close(handle)
 
 
-def _remove_debris(folder: Path) -> None:
+def _remove_abandoned_files(folder: Path) -> None:
     """Remove temporary files of processes that have ended, and old ones of other machines."""
     for path in folder.iterdir():
         match = _TEMPORARY.fullmatch(path.name)

@@ -83,12 +83,12 @@ class RecordReader:
         self._errors.records_read += len(records)
         return pa.RecordBatch.from_arrays(arrays, schema=self._schema)
 
-    def exploded(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        """Return a batch of records as rows of the table: one for each different item of the exploded column."""
+    def explode(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """Return a batch with one row for each distinct item of the exploded column in each record."""
         name = self._resource.exploded
         if not name:
             return batch
-        import pyarrow.compute as pc  # noqa: PLC0415 - 30 ms that only an exploded list is worth
+        import pyarrow.compute as pc  # noqa: PLC0415 - takes 30 ms, and only an exploded list needs it
 
         parents, items = pc.list_parent_indices(batch[name]), batch[name].flatten()
         columns = [items if each == name else batch[each].take(parents) for each in batch.schema.names]
@@ -109,7 +109,8 @@ class RecordReader:
         if set(map(type, values)) <= types:
             return
         position = next(i for i, value in enumerate(values) if type(value) not in types)
-        self._errors.reject(path or "the record", records, position, values[position], "a JSON object")
+        what = f"field {path} of record" if path else "record"
+        self._errors.reject(what, records, position, values[position], "a JSON object")
 
     def _array(self, column: Column, objects: dict[str, Records], records: Records) -> pa.Array:
         path, _, name = column.field.rpartition(".")
@@ -130,9 +131,9 @@ class RecordReader:
                 _check_items(values)
             return column.type.convert(values)
         except _DOES_NOT_FIT:
-            self._explain(column, values, records)
+            self._raise_schema_error(column, values, records)
 
-    def _explain(self, column: Column, values: Records, records: Records) -> NoReturn:
+    def _raise_schema_error(self, column: Column, values: Records, records: Records) -> NoReturn:
         """Raise SchemaError for the value that does not fit, which is found by converting one value at a time."""
         for position, value in enumerate(values):
             try:
@@ -142,13 +143,13 @@ class RecordReader:
                     _check_items([value])
                 column.type.convert([apply_form(value, self._signed_urls)])
             except _DOES_NOT_FIT:
-                self._errors.reject(column.name, records, position, value, column.type.description)
-        raise AssertionError(f"{column.name} fails as a whole, but no value of it does")
+                self._errors.reject(f"{column.name} of record", records, position, value, column.type.description)
+        raise AssertionError(f"column {column.name} cannot be converted, but each of its values can")
 
     def _count_missing(self, column: Column, nulls: int, parents: Records, values: Records, records: Records) -> None:
         if self._strict:
             position = next(i for i, value in enumerate(values) if value is None and parents[i] is not None)
-            self._errors.reject_strictly(column.field, records, position, "has no value for the field")
+            self._errors.reject_field(column.field, records, position, "has no value for the field")
         message = f"field {column.field} is missing or null in at least one record; the column is null there"
         self._count(self.missing_fields, column.field, nulls, message)
 
@@ -161,7 +162,7 @@ class RecordReader:
             dotted = f"{path}.{name}" if path else name
             having = [i for i, item in enumerate(objects) if item is not None and name in item]
             if self._strict:
-                self._errors.reject_strictly(dotted, records, having[0], "has the unknown field")
+                self._errors.reject_field(dotted, records, having[0], "has the unknown field")
             shown = self._redact(dotted)
             self._count(self.unknown_fields, shown, len(having), f"ignoring the unknown field {shown}")
 
@@ -175,7 +176,7 @@ class RecordReader:
 
 @dataclass
 class _Errors:
-    """The errors of records, which name the record by its primary key or its number."""
+    """Raises errors that identify a record by its primary key or its number."""
 
     resource: str
     key_fields: Sequence[str]
@@ -188,11 +189,11 @@ class _Errors:
         text = value if isinstance(value, str) else redact(value)
         found = f'"{self.redact(text)}"' if isinstance(value, str) else self.redact(text)
         raise SchemaError(
-            f"{self.resource}: {what} of record {named} is {found}, not {expected}; report it to the vendor, or, "
-            "if the API has changed, open an issue"
+            f"{self.resource}: {what} {named} must be {expected}, got {found}; report it to the vendor, or open an "
+            "issue if the API has changed"
         )
 
-    def reject_strictly(self, field: str, records: Records, position: int, problem: str) -> NoReturn:
+    def reject_field(self, field: str, records: Records, position: int, problem: str) -> NoReturn:
         """Raise SchemaError for a field that is missing or unknown, because `strict` is set."""
         raise SchemaError(
             f"{self.resource}: record {self._name(records, position)} {problem} {self.redact(field)}; to accept "

@@ -22,7 +22,7 @@ PART_CHARACTERS = 10  # length of the parts of a secret that are redacted
 
 _QUERY = re.compile(r"""(https?://[^\s?"'<>\\]{0,1000})\?[^\s"'<>]*""", re.IGNORECASE)
 _PARAMETER = re.compile(r"""(Policy|Signature|Key-Pair-Id|X-Amz-[a-z-]+)=[^\s"'<>&]*""", re.IGNORECASE)
-# A password may hold a slash that is not encoded; what stands before the account of abfss:// is a container.
+# A password may contain a slash that is not encoded. In abfss://, the part before the account is a container.
 _USER = re.compile(r"""(?<!abfs:)(?<!abfss:)//(?:[^/\s"'<>@]{1,500}|[^/\s"'<>@:]{0,500}:[^\s"'<>@]{0,500})@""")
 _DIRECTION = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 _BLANKS = re.compile(r"[\s\x00-\x1f\x7f-\x9f]+")
@@ -46,7 +46,7 @@ def without_credentials(text: str) -> str:
 
 
 def without_bidi_controls(text: str) -> str:
-    """Return text without the characters that change the direction of text (Unicode annex 9, 2.)."""
+    """Return text without the characters that change the direction of text (UAX #9, section 2)."""
     return _DIRECTION.sub("", text)
 
 
@@ -97,7 +97,7 @@ class _Secrets:
         self._short = re.compile("|".join(map(_pattern, short)) or "(?!)")
 
     def are_in(self, text: str) -> bool:
-        """Whether the text contains a secret, encoded or not."""
+        """Return whether the text contains a secret, encoded or not."""
         return self.redact(text) != text
 
     def redact(self, text: str) -> str:

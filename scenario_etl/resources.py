@@ -43,18 +43,18 @@ BOUNDS = {"after": DATE, "before": END_DATE}
 DATES = (_column("createdAt", TIMESTAMP), _column("updatedAt", TIMESTAMP))
 
 PUBLIC = ("privacy=public",)
-DIRECTION = Filter("sort_direction", "sortDirection", choice_of("asc", "desc"), "Order: asc (ascending) or desc.")
-SORT_BY = Filter("sort_by", "sortBy", choice_of("createdAt", "updatedAt"), "Order: createdAt or updatedAt.")
+DIRECTION = Filter("sort_direction", "sortDirection", choice_of("asc", "desc"), "Sort direction.")
+SORT_BY = Filter("sort_by", "sortBy", choice_of("createdAt", "updatedAt"), "Date to sort by.")
 TYPE = Filter("type", "type", TEXT, "Limit to one type.", excludes=("types",))
 TYPES = Filter("types", "types", TEXTS, "Limit to these types.")
-TAG_FILTER = Filter("tags", "tags", TEXTS, "Limit to these tags.")
-PRIVACY = Filter("privacy", "privacy", choice_of("private", "public", "unlisted"), "Limit to one privacy.")
-AUTHOR_ID = Filter("author_id", "authorId", TEXT, "Limit to what one user or API key made.")
+TAG_FILTER = Filter("tags", "tags", TEXTS, "Limit to records with any of these tags.")
+PRIVACY = Filter("privacy", "privacy", choice_of("private", "public", "unlisted"), "Limit to one privacy level.")
+AUTHOR_ID = Filter("author_id", "authorId", TEXT, "Limit to records created by one user or API key.")
 COLLECTION_ID = Filter("collection_id", "collectionId", TEXT, "Limit to one collection.", excludes=PUBLIC)
 
 
 def _date(name: str, needs: tuple[str, ...] = ()) -> Filter:
-    """Return a filter by date, which works in the order of that date only."""
+    """Return a filter by date, for which the API requires sorting by that date."""
     field, bound = name.split("_")
     kind, description = BOUNDS[bound], f"Limit to records {field} {bound} this date or time in UTC."
     return Filter(name, f"{field}{bound.title()}", kind, description, adds={"sortBy": f"{field}At"}, needs=needs)
@@ -144,10 +144,10 @@ ASSETS = Resource(
         TYPES,
         replace(TAG_FILTER, needs=PUBLIC),
         replace(PRIVACY, needs_for={"public": ("allow_public=true",)}),
-        Filter("allow_public", "", FLAG, "Allow privacy=public on assets: the public assets of all organizations."),
-        Filter("original_assets", "originalAssets", FLAG, "Whether URLs lead to the original files."),
+        Filter("allow_public", "", FLAG, "Allow privacy=public, which returns the public assets of all organizations."),
+        Filter("original_assets", "originalAssets", FLAG, "Whether URLs point to the original files."),
         Filter(
-            "deleted", "deleted", FLAG, "Whether to list what was deleted in the last 30 days instead.",
+            "deleted", "deleted", FLAG, "Whether to list the assets deleted in the last 30 days instead.",
             only_with=("project_id", "original_assets"),
         ),
         SORT_BY,
@@ -160,7 +160,7 @@ MODELS = Resource(
     name="models",
     path="/models",
     records_key="models",
-    record_key=None,  # a record that has left the list, which has private models by default, can still be looked up
+    record_key=None,  # lookups also find models that are no longer private, which the list omits by default
     primary_key=("id",),
     page_sizes=(1, 500),
     columns=(
@@ -253,7 +253,8 @@ JOBS = Resource(
         PROJECT_ID,
         replace(AUTHOR_ID, needs=("created_after", "updated_after")),
         Filter(
-            "hide_results", "hideResults", FLAG, "false leaves out jobs that were submitted with hideResults.",
+            "hide_results", "hideResults", FLAG,
+            "Whether to include jobs that were submitted with hideResults; false omits them.",
             needs_for={"false": ("created_after", "updated_after")},
         ),
         Filter(
@@ -372,7 +373,7 @@ TEAMS = Resource(
 
 
 def _links(resource: Resource, id_name: str) -> Resource:
-    """Return the pairs of a collection and each of its records, from the field `collectionIds` of a list."""
+    """Return the resource of pairs of a collection and a record, from the field `collectionIds` of another."""
     return Resource(
         name=f"collection_{resource.name}",
         path=resource.path,
@@ -396,7 +397,7 @@ RESOURCES = {
 
 
 # the arguments of `scan` that add columns
-INCLUSIONS = tuple(
+INCLUDE_ARGUMENTS = tuple(
     sorted({column.included_by for resource in RESOURCES.values() for column in resource.columns} - {""})
 )
 
@@ -414,4 +415,4 @@ def resource_of(name: object, included: Collection[str] = ()) -> Resource:
     """
     if not isinstance(name, str) or name not in RESOURCES:
         raise ConfigError(f"{redact(name)!r} is not a resource; use one of: {', '.join(RESOURCES)}")
-    return RESOURCES[name].including(included)
+    return RESOURCES[name].with_columns_of(included)

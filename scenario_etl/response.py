@@ -59,10 +59,10 @@ def read_body(response: requests.Response, is_late: Callable[[], bool]) -> bytes
 
     Args:
         response: A streamed response.
-        is_late: A function that returns whether the time for the response is over.
+        is_late: A function that returns whether the time limit of the response is exceeded.
 
     Raises:
-        TimeoutError: The time is over.
+        TimeoutError: The time limit is exceeded.
         OSError: The body of a page is incomplete or cannot be decompressed; also HTTPError of urllib3.
 
     """
@@ -168,7 +168,7 @@ def redirect_target(response: Response, sent: str, base_url: str, request: str, 
         raise APIError(f"{request}: status {status} without a Location header; check the base URL", status=status)
     if not stays:
         raise APIError(
-            f"{request}: status {status} redirects to {quote(location)}, which is a different origin; credentials are "
+            f"{request}: status {status} redirects to {quote(location)}, which has a different origin; credentials are "
             "not sent there; check the base URL",
             status=status,
         )
@@ -198,7 +198,7 @@ class DuplicateKeyError(ValueError):
 _KINDS: dict[type, str] = {list: "list", dict: "object"}
 _NOT_JSON = object()
 _DECODER = json.JSONDecoder()
-_blank: Callable[[str, int], re.Match[str]] = re.compile(r"[ \t\n\r]*").match  # type: ignore[assignment] # always one
+_blank: Callable[[str, int], re.Match[str]] = re.compile(r"[ \t\n\r]*").match  # type: ignore[assignment] # always matches
 
 
 def decode_json(body: bytes) -> Any:

@@ -43,7 +43,10 @@ class RetryableError(Exception):
 
 
 def is_retryable(status: int) -> bool:
-    """Whether an error with this status is retryable (RFC 9110 for 408 and 5xx, RFC 8470 for 425, RFC 6585 for 429)."""
+    """Return whether an error with this status is retryable.
+
+    The sources are RFC 9110 for 408 and 5xx, RFC 8470 for 425, and RFC 6585 for 429.
+    """
     return status in {408, 425, 429} or 500 <= status <= 599
 
 
@@ -154,8 +157,9 @@ class Retry:
         wait = error.retry_after
         if wait is not None and elapsed + wait > self._deadline:
             reason = (
-                f"; the server asked to wait {wait:,.0f} s, which would exceed the deadline of {self._deadline:,g} s "
-                f"({elapsed:.0f} s have passed); run again later, or increase --deadline (deadline=)"
+                f"; the server asked the client to wait {wait:,.0f} s, which would exceed the deadline of "
+                f"{self._deadline:,g} s ({elapsed:.0f} s have passed); run again later, or increase --deadline "
+                "(deadline=)"
             )
         else:
             count = f" ({state.attempt_number} attempts in {elapsed:.0f} s)" if state.attempt_number > 1 else ""

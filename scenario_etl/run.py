@@ -1,4 +1,4 @@
-"""One run over a list: RecordBatches without duplicates, progress, and the report."""
+"""One run over a resource: RecordBatches without duplicates, progress, and the report."""
 
 import json
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
@@ -26,7 +26,7 @@ BATCH_PAGES = 20  # maximum, so that a list without new records is noticed soon
 
 @dataclass(frozen=True, slots=True)
 class RunOptions:
-    """How to read a list: the arguments of `scan` with these names."""
+    """Options of a run; they have the names of the arguments of `scan`."""
 
     page_size: int | None
     max_pages: int
@@ -83,7 +83,7 @@ class ScanReport:
 
 
 class Run:
-    """One run over a list: iterate over `batches`, then call `report`.
+    """One run over a resource: iterate over `batches`, then call `report`.
 
     Args:
         client: The client.
@@ -118,20 +118,20 @@ class Run:
         """Yield a RecordBatch for each page, or for several pages with at least `min_rows` records in total."""
         last_page = last_new_page = 0
         with progress_bar(self._resource.name, self._progress) as self._bar:
-            for records in _gathered(self._pages, min_rows, self._bar.add_page):
+            for records in _group_pages(self._pages, min_rows, self._bar.add_page):
                 self._check_progress(last_page, last_new_page)
                 last_page = self._pages.pages
                 batch = self._seen.drop_duplicates(self._reader.read(records), self._reader.keys(records))
                 last_new_page = last_page if batch.num_rows else last_new_page
-                rows = self._reader.exploded(batch)
+                rows = self._reader.explode(batch)
                 self._rows += rows.num_rows
                 yield rows
 
-    def report(self, **more: Any) -> ScanReport:
+    def report(self, **overrides: Any) -> ScanReport:
         """Return the report of the run, after the end of `batches`.
 
         Args:
-            more: Attributes to override, such as `rows` if a file also contains rows of other runs.
+            **overrides: Attributes to override, such as `rows` if a file also contains rows of other runs.
 
         """
         values: dict[str, Any] = {
@@ -147,7 +147,7 @@ class Run:
         }
         values |= {name: getattr(self._pages, name) for name in _COUNTED}
         values |= {"seconds_waited": round(self._pages.seconds_waited, 3)}
-        return ScanReport(**values | more)
+        return ScanReport(**values | overrides)
 
     def _on_wait(self, reason: str, seconds: float) -> None:
         self._bar.wait(reason, seconds)
@@ -163,7 +163,7 @@ class Run:
 _COUNTED = ("pages", "requests", "retries", "seconds_waited", "tokens_sha256")
 
 
-def connected(client: Client | None) -> AbstractContextManager[Client]:
+def client_or_default(client: Client | None) -> AbstractContextManager[Client]:
     """Return a context manager for the client, or for a new one with the credentials of the environment.
 
     Raises:
@@ -201,7 +201,7 @@ def footer_of(report: ScanReport, scope: Mapping[str, str], **more: object) -> d
 _IN_FOOTER = ("resource", "rows", "pages", "requests", "retries", "duplicates", "tokens_sha256")
 
 
-def _gathered(pages: Iterable[Page], min_rows: int, on_page: Callable[[int], None]) -> Iterator[list[Any]]:
+def _group_pages(pages: Iterable[Page], min_rows: int, on_page: Callable[[int], None]) -> Iterator[list[Any]]:
     """Yield the records of one page, or of several with at least `min_rows` records or BATCH_BYTES in total."""
     records: list[Any] = []
     size = count = 0

@@ -1,4 +1,4 @@
-"""Declaration of a list of the API: Column and Resource."""
+"""Declaration of resources: Column and Resource."""
 
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -21,13 +21,13 @@ class Column:
     Attributes:
         name: Name of the column in snake_case.
         field: Name of the field in the JSON record; a dot separates the names of nested objects, as in "thumbnail.url".
-        type: One of the types of this module, such as STRING.
+        type: One of the types in `column_types`, such as STRING.
         nullable: Whether the value may be missing or null; False for keys.
         is_categorical: Whether the column has few distinct values; it is then dictionary-encoded in Parquet files.
         signed_url: "thumbnail" or "content" if the values are signed URLs of these, whose query is a credential that
             expires; "" otherwise.
         optional: Whether the API may omit the field; null is then not counted as missing.
-        included_by: Argument of `scan` without which the table does not have the column, "" for none.
+        included_by: Argument of `scan` that adds the column, "" if the table always has it.
 
     """
 
@@ -43,7 +43,7 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """A list of the API, and the table that it becomes.
+    """A list of the API, and the table that it is converted to.
 
     Attributes:
         name: Name of the table, also on the command line.
@@ -104,7 +104,7 @@ class Resource:
         is_key = column.type == STRING and not column.nullable and "." not in column.field
         return is_key or column.name == self.exploded
 
-    def including(self, arguments: Collection[str]) -> "Resource":
+    def with_columns_of(self, arguments: Collection[str]) -> "Resource":
         """Return the resource without the columns that none of these arguments includes.
 
         Raises:
@@ -112,7 +112,9 @@ class Resource:
 
         """
         if unknown := [each for each in arguments if each not in {column.included_by for column in self.columns}]:
-            raise ConfigError(f"{unknown[0]} adds no column to {self.name}")
+            raise ConfigError(
+                f"{unknown[0]} is not supported for {self.name}, because it adds no column there; omit it"
+            )
         omitted = [column for column in self.columns if column.included_by and column.included_by not in arguments]
         return replace(
             self,
@@ -130,7 +132,9 @@ def _check_columns(resource: str, columns: Sequence[Column]) -> None:
     names = [column.name for column in columns]
     for column in columns:
         if names.count(column.name) > 1 or column.name in RESERVED_NAMES:
-            raise ConfigError(f"{resource}: a column cannot be named {column.name}, which another column is named")
+            raise ConfigError(
+                f"{resource}: the column name {column.name} is reserved or already used; choose another name"
+            )
         if column.signed_url and (column.type != STRING or not column.nullable):
             raise ConfigError(f"{resource}: {column.name} has signed URLs, so it must be a nullable STRING column")
 
@@ -139,7 +143,7 @@ def with_pandas_types(fields: Iterable[pa.Field]) -> pa.Schema:
     """Return a schema whose metadata makes pandas read the same dtypes whether or not a null occurs.
 
     The metadata is what pandas itself writes into Parquet files (its "Storing pandas DataFrame objects in Apache
-    Parquet format"). Columns of other types than those of this module are left to pandas.
+    Parquet format"). Columns of other types than those in `column_types` are left to pandas.
     """
     fields = list(fields)
     columns = [

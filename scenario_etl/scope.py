@@ -48,7 +48,7 @@ def check_scope(
 
 
 def has_scope(file: LakeFile, scope: Mapping[str, str]) -> bool:
-    """Whether the scope of a snapshot is the same or unknown."""
+    """Return whether the scope of a snapshot is the same or unknown."""
     return not file.footer or _normalized(_scope_of(file, scope)) == _normalized(scope)
 
 

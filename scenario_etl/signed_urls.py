@@ -2,8 +2,8 @@
 
 The query of a signed URL is a credential: everyone who has the URL can fetch the image until it expires. The URLs have
 CloudFront's custom policy: `.../assets-transform/<asset id>?Policy=...&Signature=...`, with the time of expiry in the
-policy (base64 of JSON, with `-_~` for `+=/`). They are signed anew about four times a month;
-`<origin>/thumbnails/<asset id>` is public and lasts (the vendor's documentation).
+policy (base64 of JSON, with `-_~` for `+=/`). According to the vendor, they are signed again about four times a month,
+and `<origin>/thumbnails/<asset id>` is public and permanent.
 """
 
 import base64
@@ -15,7 +15,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pyarrow as pa
 
-from scenario_etl.arguments import choice
+from scenario_etl.arguments import check_choice
 from scenario_etl.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -60,8 +60,8 @@ def apply_form(value: Any, form: SignedURLs, kind: str = "content") -> Any:
 
 
 def check_form(form: object) -> SignedURLs:
-    """Return a valid form of signed URLs; raise ConfigError if it is not valid."""
-    choice("signed_urls", form, get_args(SignedURLs))
+    """Check the form of signed URLs, and return it; raise ConfigError if it is not valid."""
+    check_choice("signed_urls", form, get_args(SignedURLs))
     return form  # type: ignore[return-value] # it is one of them
 
 
@@ -92,7 +92,7 @@ def signed_url_expiry(urls: Any) -> Any:
         return _expiry(urls)
     if isinstance(urls, pa.Array | pa.ChunkedArray) and not pa.types.is_primitive(urls.type):
         return pa.array([_expiry(url) if isinstance(url, str) else None for url in urls.to_pylist()], _EXPIRY)
-    import pandas as pd  # noqa: PLC0415 - whoever has a Series has imported it
+    import pandas as pd  # noqa: PLC0415 - already imported if the argument is a Series
 
     if not isinstance(urls, pd.Series) or pd.api.types.is_numeric_dtype(urls.dtype):
         raise ConfigError(f"urls must be a URL, or a Series or an Arrow array of URLs, got {_type_of(urls)}")

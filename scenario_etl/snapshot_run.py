@@ -18,8 +18,8 @@ from scenario_etl.diff import compare
 from scenario_etl.errors import ConfigError, SchemaError, TransientError
 from scenario_etl.guard import Baseline, Guard, reject
 from scenario_etl.lake import FIRST_YEAR, LakeTable, LakeTables, date_before
-from scenario_etl.lake_file import LakeFile, opened
-from scenario_etl.lake_thumbnails import COLUMNS as THUMBNAIL_COLUMNS
+from scenario_etl.lake_file import LakeFile, open_snapshot
+from scenario_etl.lake_thumbnails import THUMBNAIL_COLUMNS
 from scenario_etl.lookups import Lookups, can_look_up
 from scenario_etl.projects import read_project_names
 from scenario_etl.publish import atomic_write
@@ -74,7 +74,7 @@ class Source:
         return Run(self.client, self.resource, self.query, self.options)
 
     def read_again(self) -> Iterator[pa.RecordBatch]:
-        """Read the list a second time."""
+        """Read the list a second time, and yield its rows."""
         run = self.run()
         yield from run.batches(BATCH_ROWS)
         report = run.report()
@@ -94,7 +94,7 @@ class Published:
     """A published snapshot.
 
     Attributes:
-        read: The report of the scan, with the requests of the whole run.
+        scan_report: The report of the scan, with the requests of the whole run.
         dates: The dates of the earlier snapshots, oldest first.
         previous: The date of the snapshot that it was compared with, None for the first.
         counts: The number of rows that are added, updated, deleted, recovered and unverified.
@@ -102,7 +102,7 @@ class Published:
 
     """
 
-    read: ScanReport
+    scan_report: ScanReport
     dates: Sequence[dt.date]
     previous: dt.date | None
     counts: Mapping[str, int]
@@ -134,8 +134,8 @@ def publish(source: Source, tables: LakeTables, options: Options) -> Published:
         replaced = stack.enter_context(tables.snapshots.open(day)) if day in dates else None
         baselines = _baselines(replaced, old, source.scope())
         missing = _missing_rows(source, baselines, options)
-        read = _write_snapshot(path, source, missing)
-        new = stack.enter_context(opened(path, tables.resource))
+        scan_report = _write_snapshot(path, source, missing)
+        new = stack.enter_context(open_snapshot(path, tables.resource))
         if problem := missing.guard.find_problem(tables.resource, baselines, new):
             reject(problem, path, tables.snapshots.rejected_uri(day), deadline)
         diff = compare(tables.resource, old, new)
@@ -145,12 +145,12 @@ def publish(source: Source, tables: LakeTables, options: Options) -> Published:
             raise TransientError(
                 f"another run has published a snapshot in {redact_uri(lake)} in the meantime; run again later"
             )
-    return Published(read, dates, previous, diff.counts | _counts_of(missing), thumbnails)
+    return Published(scan_report, dates, previous, diff.counts | _counts_of(missing), thumbnails)
 
 
 def _baselines(replaced: LakeFile | None, old: LakeFile | None, scope: Mapping[str, str]) -> list[Baseline]:
     """Return the earlier snapshots to compare with, newest first."""
-    named = [("the snapshot that it would replace", replaced), ("the last snapshot", old)]
+    named = [("the existing snapshot of the same date", replaced), ("the last snapshot", old)]
     return [Baseline(name, file, has_scope(file, scope)) for name, file in named if file]
 
 
@@ -159,7 +159,7 @@ def _missing_rows(source: Source, baselines: Sequence[Baseline], options: Option
     return MissingRows(
         resource=source.resource,
         baselines=baselines,
-        of_one_project=bool(source.scope()["project_id"]),
+        has_project_filter=bool(source.scope()["project_id"]),
         lookups=lookups,
         read_again=source.read_again,
         guard=Guard(options.max_shrink, options.accept_shrink, options.max_lookups if lookups else None),
@@ -171,7 +171,7 @@ def _write_snapshot(path: Path, source: Source, missing: MissingRows) -> ScanRep
     """Write the list and the rows that it skipped; return the report with the requests of the whole run."""
     run = source.run()
     with parquet.Writer(path, source.resource.schema, source.resource.dictionary_columns) as writer:
-        for batch in missing.completed(run.batches(BATCH_ROWS)):
+        for batch in missing.complete(run.batches(BATCH_ROWS)):
             writer.write(batch)
         report = run.report(rows=writer.rows)
         more = {"run_id": uuid4().hex, "projects": read_project_names(source.client, source.counts)}

@@ -16,16 +16,15 @@ from typing import Any
 import pyarrow as pa
 from pyarrow.fs import LocalFileSystem
 
-from scenario_etl.arguments import flag, number, whole_number
+from scenario_etl.arguments import check_bool, check_integer, check_number
 from scenario_etl.client import MAX_PAGES, Client
 from scenario_etl.dates import as_date
 from scenario_etl.errors import ConfigError, ScenarioError
 from scenario_etl.extract import scan
-from scenario_etl.lake import LakeTable, LakeTables, locked
-from scenario_etl.lake_thumbnails import COLUMNS as THUMBNAIL_COLUMNS
-from scenario_etl.lake_thumbnails import store_thumbnails
+from scenario_etl.lake import LakeTable, LakeTables, lock_lake
+from scenario_etl.lake_thumbnails import THUMBNAIL_COLUMNS, store_thumbnails
 from scenario_etl.redact import redact
-from scenario_etl.run import ScanReport, connected
+from scenario_etl.run import ScanReport, client_or_default
 from scenario_etl.schema import Resource
 from scenario_etl.signed_urls import SignedURLs
 from scenario_etl.snapshot_run import Options, Published, Source, publish
@@ -149,7 +148,7 @@ def snapshot(
             matches.
         SchemaError: A value does not fit its column, or a file of the lake was changed or removed by another program.
         DestinationError: The lake cannot be written or read.
-        APIError: A request failed, including its subclass AuthError.
+        APIError: A request failed; AuthError is a subclass.
         PaginationError: Pagination did not finish.
 
     """
@@ -162,16 +161,16 @@ def snapshot(
     options = Options(
         day=as_date(date) or today,
         today=today,
-        max_shrink=number("max_shrink", max_shrink, 0, 1),
-        accept_shrink=flag("accept_shrink", accept_shrink),
-        accept_scope=flag("accept_scope", accept_scope),
-        max_lookups=whole_number("max_lookups", max_lookups, 0),
-        keep=None if keep is None else whole_number("keep", keep, 1),
+        max_shrink=check_number("max_shrink", max_shrink, 0, 1),
+        accept_shrink=check_bool("accept_shrink", accept_shrink),
+        accept_scope=check_bool("accept_scope", accept_scope),
+        max_lookups=check_integer("max_lookups", max_lookups, 0),
+        keep=None if keep is None else check_integer("keep", keep, 1),
         thumbnails=_check_thumbnails(thumbnails, signed_urls, described.resource),
     )
     _check_lake(lake)
-    lock_timeout = number("lock_timeout", lock_timeout, 0, MAX_LOCK_TIMEOUT)
-    with connected(client) as api, locked(lake, resource, lock_timeout):
+    lock_timeout = check_number("lock_timeout", lock_timeout, 0, MAX_LOCK_TIMEOUT)
+    with client_or_default(client) as api, lock_lake(lake, resource, lock_timeout):
         tables = LakeTables.of(lake, described.resource, api.deadline)
         source = Source(described.resource, described.query, described.options, api)
         report = _finish(publish(source, tables, options), tables, options)
@@ -179,17 +178,17 @@ def snapshot(
 
 
 def _check_lake(lake: str | os.PathLike[str]) -> None:
-    """Raise ConfigError for the folder of a table, because a reader of the table would read a lake in it as well."""
+    """Raise ConfigError for the folder of a table, whose readers would also read the files of a lake in it."""
     store, folder = filesystem(lake)
     if isinstance(store, LocalFileSystem) and glob("snapshot_date=*", root_dir=folder):
         raise ConfigError(f"{redact_uri(lake)} is a table of a lake; use the folder of the lake, which contains it")
 
 
 def _check_thumbnails(thumbnails: object, signed_urls: SignedURLs, resource: Resource) -> bool:
-    if not flag("thumbnails", thumbnails):
+    if not check_bool("thumbnails", thumbnails):
         return False
     if not {*THUMBNAIL_COLUMNS} <= {*resource.schema.names}:
-        raise ConfigError(f"{resource.name} has no thumbnails; omit thumbnails (--thumbnails)")
+        raise ConfigError(f"{resource.name} has no thumbnails; omit --thumbnails (thumbnails=)")
     check_pillow()
     if signed_urls == "omit":
         raise ConfigError("signed_urls must be 'public' or 'keep' if thumbnails are stored, got 'omit'")
@@ -208,7 +207,7 @@ def _finish(published: Published, tables: LakeTables, options: Options) -> Snaps
     for warning in warnings:
         logger.warning(warning)
     return SnapshotReport(
-        scan=replace(published.read, path=redact_uri(snapshots.uri(day))),
+        scan=replace(published.scan_report, path=redact_uri(snapshots.uri(day))),
         date=day,
         previous_date=published.previous,
         **published.counts,

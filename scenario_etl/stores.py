@@ -26,12 +26,12 @@ _USER = re.compile(r"^(\w+:/*)(?:(?<!abfs://)(?<!abfss://)[^/@]*|[^/@]*:.*)@", r
 _UNFINISHED = re.compile(r"^(\w+:/*)[^/]*:(?!\d+(?:/|$)).*", re.DOTALL)  # credentials, but no host after them
 _TRANSIENT = re.compile(
     r"HTTP status (408|409|429|5\d\d)\b|\b(408|429|5\d\d) [A-Z]"  # of S3, and of Azure
-    r"|OperationAborted|ExpiredToken|EXPIRED_TOKEN"  # temporary credentials, of which the next run has new ones
+    r"|OperationAborted|ExpiredToken|EXPIRED_TOKEN"  # temporary credentials, which the next run renews
     r"|SLOW_DOWN|THROTTLING|SERVICE_UNAVAILABLE|INTERNAL_FAILURE|REQUEST_TIMEOUT"
     r"|\b(UNAVAILABLE|DEADLINE_EXCEEDED|RESOURCE_EXHAUSTED|ABORTED|INTERNAL)\b"  # of Google's Status
     r"|NETWORK_CONNECTION|[Tt]imed? ?out|[Cc]onnection (reset|refused|closed)|[Cc]ould ?n.t connect"
 )
-_FINAL = re.compile(r"curlCode: (1|3|51|58|60|77)\b|ACCESS_DENIED|NO_SUCH_BUCKET")  # such as a certificate
+_NOT_RETRYABLE = re.compile(r"curlCode: (1|3|51|58|60|77)\b|ACCESS_DENIED|NO_SUCH_BUCKET")  # such as a certificate
 
 Result = TypeVar("Result")
 _calls: set[Thread] = set()
@@ -52,7 +52,8 @@ def filesystem(uri: str | os.PathLike[str]) -> tuple[fs.FileSystem, str]:
     try:
         if "://" not in text:
             _check_slashes(text)
-            return fs.LocalFileSystem(), os.path.realpath(expanded(text))  # a symbolic link is followed, not replaced
+            path = os.path.realpath(expand_user(text))  # a symbolic link is followed, not replaced
+            return fs.LocalFileSystem(), path
         _check_uri(text)
         store, path = fs.FileSystem.from_uri(text)
         if "\0" in path:
@@ -60,13 +61,13 @@ def filesystem(uri: str | os.PathLike[str]) -> tuple[fs.FileSystem, str]:
     except (ValueError, OSError) as error:  # an ArrowException is one of them
         reason = redact(str(error).replace(text, redact_uri(text)), 200)
         reason = reason if "://" in text else "the current folder no longer exists; change to another"
-        problem = failure(text, f"cannot open {redact_uri(text)}: {reason}", error)
+        problem = build_error(text, f"cannot open {redact_uri(text)}: {reason}", error)
     else:
         return _with_timeouts(store), path.rstrip("/")
-    raise problem  # without the first error, which has the whole URI
+    raise problem  # without the first error, which contains the whole URI
 
 
-def expanded(uri: str | os.PathLike[str]) -> str:
+def expand_user(uri: str | os.PathLike[str]) -> str:
     """Return a path with `~` replaced by the home folder, as in a shell; a URI is returned unchanged."""
     text = os.fspath(uri)
     return text if "://" in text else os.path.expanduser(text)
@@ -80,7 +81,7 @@ def join_uri(uri: str | os.PathLike[str], relative: str) -> str:
 
 
 def ends_with_slash(uri: str | os.PathLike[str]) -> bool:
-    """Whether a path or URI ends with a slash, as a folder may."""
+    """Return whether a path or URI ends with a slash, as a folder may."""
     text = os.fspath(uri)
     return (text.partition("?")[0] if "://" in text else text).endswith(("/", os.sep))
 
@@ -98,7 +99,7 @@ def redact_uri(uri: str | os.PathLike[str]) -> str:
     return redact(text, 1000)
 
 
-def failure(
+def build_error(
     uri: str | os.PathLike[str], message: str, error: BaseException, advice: str = ""
 ) -> TransientError | DestinationError:
     """Return the error to raise for a failure of a filesystem; advice is added unless the failure is transient."""
@@ -108,13 +109,13 @@ def failure(
 
 
 def is_remote(uri: str | os.PathLike[str]) -> bool:
-    """Whether a path or URI is in an object store, not on a local disk."""
+    """Return whether a path or URI is in an object store, not on a local disk."""
     scheme, mark, _ = os.fspath(uri).partition("://")
     return bool(mark) and scheme != "file"
 
 
 def is_transient(error: BaseException) -> bool:
-    """Whether a failure of an object store is transient.
+    """Return whether a failure of an object store is transient.
 
     The errors of pyarrow have no codes, so this depends on their text: the HTTP status (RFC 9110), the codes of S3
     ("Error responses" in its API reference) and of Google (google.rpc.Code), and lost connections. Names of objects are
@@ -123,11 +124,11 @@ def is_transient(error: BaseException) -> bool:
     if isinstance(error, TimeoutError) and error.errno is None:  # of `call`
         return True
     text = re.sub(r"'[^']*'", "", str(error))
-    return bool(_TRANSIENT.search(text)) and not _FINAL.search(text)
+    return bool(_TRANSIENT.search(text)) and not _NOT_RETRYABLE.search(text)
 
 
 def call(function: Callable[..., Result], *arguments: Any, seconds: float = CALL_TIMEOUT) -> Result:
-    """Return the result of a function of a store, and wait at most `seconds` for it.
+    """Call a function of a store, and return its result; wait at most `seconds` for it.
 
     The function runs in a separate thread, because pyarrow does not return to Python before the store responds, and a
     signal would have no effect until then.
@@ -155,7 +156,7 @@ def call(function: Callable[..., Result], *arguments: Any, seconds: float = CALL
         raise error if str(error) else TimeoutError(f"no response within {seconds:g} s") from None
 
 
-def call_again(function: Callable[..., Result], *arguments: Any, deadline: float) -> Result:
+def call_with_retries(function: Callable[..., Result], *arguments: Any, deadline: float) -> Result:
     """Call a function as `call` does, and retry transient failures until `deadline` seconds have passed."""
     retrying = tenacity.Retrying(
         retry=tenacity.retry_if_exception(is_transient),
@@ -168,7 +169,10 @@ def call_again(function: Callable[..., Result], *arguments: Any, deadline: float
 
 
 def has_unfinished_calls() -> bool:
-    """Whether a call is still running, for example after a timeout; pyarrow would wait for it when Python exits."""
+    """Return whether a call is still running, for example after a timeout.
+
+    pyarrow would wait for it when Python exits.
+    """
     return bool(_calls)
 
 
@@ -191,7 +195,7 @@ def _check_path(uri: object) -> str:
 
 
 def _check_slashes(text: str) -> None:
-    """Raise for a URI of an object store that lost its slashes: it would be a path."""
+    """Raise ConfigError for a URI without its slashes, such as s3:bucket, which would be used as a local path."""
     scheme, colon, _ = text.partition(":")
     if colon and scheme.lower() in SCHEMES - {"file"}:
         raise ConfigError(

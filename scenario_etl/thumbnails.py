@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import requests
 import urllib3
 
-from scenario_etl.arguments import number, whole_number
+from scenario_etl.arguments import check_integer, check_number
 from scenario_etl.errors import ConfigError
 from scenario_etl.extras import install_command
 from scenario_etl.redact import redact
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
 MAX_IMAGE_BYTES = 10 * 2**20  # bytes, as served
-SIDE = 160  # pixels, the longer side of what is returned
+SIDE = 160  # pixels, the longer side of a returned image
 MAX_SIDE = 4096
 MAX_DEADLINE = 24 * 3600  # seconds
 MAX_PIXELS = 16_000_000  # of a decoded image
@@ -33,8 +33,8 @@ CONNECTIONS = 8  # at once
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF")
 TIMED_OUT = "timed out"
-BACKGROUND = "white"  # behind what is transparent
-QUALITY = 85  # of the JPEG, as Pillow counts
+BACKGROUND = "white"  # behind transparent pixels
+QUALITY = 85  # of a JPEG, on Pillow's scale
 
 logger = logging.getLogger("scenario_etl")
 
@@ -77,8 +77,8 @@ def fetch_thumbnails(urls: Iterable[object], *, side: int = SIDE, deadline: floa
 
     """
     check_pillow()
-    side = whole_number("side", side, 1, MAX_SIDE)
-    deadline = number("deadline", deadline, 0, MAX_DEADLINE)
+    side = check_integer("side", side, 1, MAX_SIDE)
+    deadline = check_number("deadline", deadline, 0, MAX_DEADLINE)
     if isinstance(urls, str):
         quoted = redact(repr(urls))
         raise ConfigError(f"urls must be a list of URLs, got the string {quoted}; pass [{quoted}]")
@@ -107,7 +107,7 @@ def check_pillow() -> None:
     try:
         import PIL  # noqa: F401, PLC0415 - an extra
     except ModuleNotFoundError as error:
-        raise ConfigError(f"thumbnails need Pillow; install it: {install_command('report')}") from error
+        raise ConfigError(f"thumbnails require Pillow; install it: {install_command('report')}") from error
 
 
 def fetch_images(urls: Iterable[str], side: int = SIDE, deadline: float = 30.0) -> dict[str, bytes | str]:
@@ -189,7 +189,7 @@ def shrink(content: bytes, side: int) -> bytes:
     with image:
         if image.width * image.height > MAX_PIXELS:
             raise _MissingImageError(f"more than {MAX_PIXELS // 10**6} million pixels")
-        image.draft("RGB", (side, side))  # a large JPEG is decoded small
+        image.draft("RGB", (side, side))  # decodes a large JPEG at a reduced size
         layer = _eight_bits(image).convert("RGBA")
         layer.thumbnail((side, side))
         flat = Image.new("RGB", layer.size, BACKGROUND)

@@ -18,7 +18,7 @@ from scenario_etl.response import Content, Response, build_error, parse_content,
 from scenario_etl.retry import OnWait, RateLimiter, Retry, RetryableError
 from scenario_etl.watchdog import Watch
 
-TIMEOUTS_PER_RESPONSE = 10  # a complete response may take so many read timeouts
+TIMEOUTS_PER_RESPONSE = 10  # a complete response may take this many times the read timeout
 MAX_REDIRECTS = 5
 LONG_WAIT = 5.0  # seconds; a longer wait is logged as a warning, which Python shows by default
 
@@ -27,14 +27,14 @@ logger = logging.getLogger("scenario_etl")
 
 @dataclass(frozen=True, slots=True)
 class Transport:
-    """What all requests of a client share. Several threads can use it at once.
+    """State that all requests of a client share. Several threads can use it at once.
 
     Attributes:
         authorization: The credentials.
         connections: The connections that send the requests.
         rate_limiter: The rate limit of the requests, None without one.
         attempts: Maximum number of attempts per request.
-        deadline: Time limit in seconds for retries: no attempt of a request starts later than this after the first.
+        deadline: Time limit in seconds for retries, counted from the start of the first attempt of a request.
         connect_deadline: Deadline in seconds for requests that cannot connect.
         sleep: Function that waits for a number of seconds.
         clock: Function that returns the time in seconds.
@@ -75,7 +75,7 @@ class Endpoint:
         on_wait: OnWait | None = None,
         *,
         attempts: int | None = None,
-        seconds: float | None = None,
+        response_timeout: float | None = None,
     ) -> None:
         self.url = f"{transport.connections.base_url}{path}?{urlencode(parameters)}".rstrip("?")
         self.requests = 0
@@ -84,7 +84,7 @@ class Endpoint:
         project = parameters.get(PROJECT_ID.api_name)
         self._project = None if project is None else str(project)
         self._seconds_limited = 0.0
-        self._seconds = seconds or TIMEOUTS_PER_RESPONSE * transport.connections.timeout
+        self._response_timeout = response_timeout or TIMEOUTS_PER_RESPONSE * transport.connections.timeout
         self._transport = transport
         self._on_wait = on_wait
         self._retry = Retry(
@@ -101,7 +101,7 @@ class Endpoint:
 
     @property
     def description(self) -> str:
-        """The request in messages, such as "GET https://... (page 2)"."""
+        """Description of the request for messages, such as "GET https://... (page 2)"."""
         return f"GET {self.url}" + (f" (page {self.page})" if self.page else "")
 
     @property
@@ -127,10 +127,10 @@ class Endpoint:
         return redact_value(value, self._secrets)
 
     def get(self, key: str, kind: type, url: str | None = None) -> Content:
-        """Return the value of a key in the JSON of the response, which must have this type (list or dict).
+        """Send the request, and return the value of a key in the JSON response; it must be of this type.
 
         Raises:
-            APIError: The request failed, including its subclasses TransientError and AuthError.
+            APIError: The request failed; TransientError and AuthError are subclasses.
             ConfigError: The bearer token or the certificates are not valid.
 
         """
@@ -174,7 +174,7 @@ class Endpoint:
         self._request.headers["Authorization"] = f"{authorization.scheme} {credentials}"
         self._request.url = url
         try:
-            return _exchange(self, self._transport, self._request, self._seconds)
+            return _exchange(self, self._transport, self._request, self._response_timeout)
         finally:
             authorization.release(credentials)
 
@@ -201,7 +201,7 @@ class Endpoint:
 def _exchange(
     endpoint: Endpoint, transport: Transport, request: requests.PreparedRequest, seconds: float
 ) -> Response | Exception:
-    """Send a request that is complete, and return the response, or the exception to raise."""
+    """Send a prepared request, and return the response, or the exception to raise."""
     status = None
     with Watch(seconds) as watch:
         ends = transport.clock() + seconds
@@ -209,10 +209,10 @@ def _exchange(
             with transport.connections.send(request) as response:
                 status = response.status_code
                 body = read_body(response, lambda: transport.clock() > ends)
-                if watch.is_over and status == 200:
+                if watch.timed_out and status == 200:
                     raise TimeoutError
             return Response(status, response.reason, response.headers, str(response.url), body)
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
-            late = watch.is_over or transport.clock() > ends
+            late = watch.timed_out or transport.clock() > ends
             cause = TimeoutError(f"not complete after {seconds:g} s") if late else error
-            return transport.connections.failure(endpoint.description, cause, status, endpoint.quote)
+            return transport.connections.build_error(endpoint.description, cause, status, endpoint.quote)

@@ -1,8 +1,8 @@
 """A limit on the total time of a response, including the connection.
 
 The timeout of a socket only limits each period of silence, so a slow response (a byte now and then, in the status line,
-headers, chunk sizes, trailers or the response of a proxy) can block a request for ever. A daemon thread therefore shuts
-down the socket when the time is over, and the read that waits for it fails.
+headers, chunk sizes, trailers or the response of a proxy) can block a request forever. A daemon thread therefore shuts
+down the socket when the time limit is exceeded, and the read that waits for it fails.
 """
 
 import os
@@ -16,7 +16,7 @@ from typing import Any, Self
 
 from urllib3.connectionpool import ConnectionPool
 
-AGAIN_AFTER = 0.1  # seconds; a socket that is being opened, or wrapped in TLS, is shut once it is there
+RETRY_INTERVAL = 0.1  # seconds between attempts to shut down a socket that is still being opened
 
 _current = threading.local()  # its `watch` is that of the request of this thread
 
@@ -25,15 +25,15 @@ class Watch:
     """Limits the time of the requests of a thread in a `with` block, if their connections are watched.
 
     Attributes:
-        is_over: Whether the time was over, so that the response is incomplete.
+        timed_out: Whether the time limit was exceeded, so that the response is incomplete.
 
     """
 
-    __slots__ = ("connection", "ends", "is_over", "socket")
+    __slots__ = ("connection", "ends", "socket", "timed_out")
 
     def __init__(self, seconds: float) -> None:
         self.ends = monotonic() + seconds
-        self.is_over = False
+        self.timed_out = False
         self.connection: Any = None
         self.socket: Any = None
 
@@ -48,21 +48,22 @@ class Watch:
 
     def shut(self) -> None:
         """Shut down the connection if it is open, which ends a read from it."""
-        self.is_over = True
+        self.timed_out = True
         if getattr(self.connection, "watch", self) is not self:
             return  # the response was read, and another thread has the connection
-        opened = getattr(self.connection, "sock", None) or self.socket  # a connection forgets one that will be closed
+        # http.client drops a socket that will be closed after the response
+        opened = getattr(self.connection, "sock", None) or self.socket
         opened = getattr(opened, "socket", opened)  # of TLS within TLS
         if isinstance(opened, socket.socket):
             with suppress(OSError):
-                socket.socket.shutdown(opened, socket.SHUT_RDWR)  # that of SSLSocket would take TLS off first
+                socket.socket.shutdown(opened, socket.SHUT_RDWR)  # SSLSocket.shutdown() would remove TLS first
 
 
 def watch_connections(pool: ConnectionPool) -> None:
     """Watch the connections that a pool opens from now on."""
     kind: Any = pool.ConnectionCls  # type: ignore[attr-defined] # every pool that requests uses has one
-    if not issubclass(kind, _Watched):
-        pool.ConnectionCls = type(kind.__name__, (_Watched, kind), {})  # type: ignore[attr-defined]
+    if not issubclass(kind, _WatchedConnection):
+        pool.ConnectionCls = type(kind.__name__, (_WatchedConnection, kind), {})  # type: ignore[attr-defined]
 
 
 class _FinalResponse(HTTPResponse):
@@ -75,7 +76,7 @@ class _FinalResponse(HTTPResponse):
             super().begin()
 
 
-class _Watched:
+class _WatchedConnection:
     """A connection that registers with the watch of its current request."""
 
     response_class = _FinalResponse
@@ -95,9 +96,9 @@ class _Watched:
 
     def _tunnel(self) -> None:
         super()._tunnel()  # type: ignore[misc]
-        if (watch := getattr(_current, "watch", None)) and watch.is_over:
+        if (watch := getattr(_current, "watch", None)) and watch.timed_out:
             self.close()  # type: ignore[attr-defined]
-            raise TimeoutError  # half a status line of a proxy passes for a whole one
+            raise TimeoutError  # http.client accepts an incomplete status line of a proxy
 
     def _register(self) -> None:
         if watch := getattr(_current, "watch", None):
@@ -105,7 +106,7 @@ class _Watched:
 
 
 class _Watchdog:
-    """The thread that ends the watches; it starts with the first one."""
+    """A thread that shuts down connections when their time is up; it starts with the first watch."""
 
     def __init__(self) -> None:
         self.watches: set[Watch] = set()
@@ -130,18 +131,18 @@ class _Watchdog:
                 for watch in watches:
                     if watch.ends <= now:
                         watch.shut()
-                self._wakes = min((max(watch.ends, now + AGAIN_AFTER) for watch in watches), default=inf)
+                self._wakes = min((max(watch.ends, now + RETRY_INTERVAL) for watch in watches), default=inf)
                 self._condition.wait(None if self._wakes == inf else self._wakes - now)
 
 
 _watchdog = _Watchdog()
 
 
-def _start_anew() -> None:
+def _reset_after_fork() -> None:
     """Forget the thread and the watches of the parent process, which a fork does not copy."""
-    global _watchdog  # noqa: PLW0603 - one a process
+    global _watchdog  # noqa: PLW0603 - one per process
     _watchdog = _Watchdog()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_start_anew)
+    os.register_at_fork(after_in_child=_reset_after_fork)

@@ -19,7 +19,7 @@ from scenario_etl import thumbnails
 from scenario_etl.dashboard import charts, style
 from scenario_etl.dashboard.text import NO_THUMBNAIL
 from scenario_etl.errors import ScenarioError
-from scenario_etl.lake_reader import HISTORY, changes, newest_footer, read_history, read_snapshot
+from scenario_etl.lake_reader import HISTORY_SCHEMA, changes, newest_footer, read_history, read_snapshot
 from scenario_etl.lake_thumbnails import read_thumbnails
 from scenario_etl.projects import project_names
 from scenario_etl.publish import atomic_write
@@ -63,7 +63,7 @@ def write_report(lake: str | os.PathLike[str], destination: str | os.PathLike[st
 
     """
     with atomic_write(destination) as path:
-        runs = read_history(lake, "collections", total="item_count")
+        runs = read_history(lake, "collections", total_column="item_count")
         path.write_text(_render(lake, runs), encoding="utf-8")
     return len(runs)
 
@@ -117,7 +117,7 @@ def _as_frame(table: pa.Table) -> pd.DataFrame:
 
 
 def _as_history(runs: list[dict[str, Any]]) -> pd.DataFrame:
-    frame = _as_frame(pa.Table.from_pylist(runs, schema=HISTORY))
+    frame = _as_frame(pa.Table.from_pylist(runs, schema=HISTORY_SCHEMA))
     frame[["date", "previous_date"]] = frame[["date", "previous_date"]].apply(pd.to_datetime)
     totals: list[Any] = [run.get("total") for run in runs]
     return frame.assign(items=totals)

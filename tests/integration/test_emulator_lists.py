@@ -100,7 +100,7 @@ def test_the_official_client_and_scan_read_the_same_rows(smaller, official, conn
     assert len(rows) == len(records) > 0
     keys = [tuple(row[key] for key in described.schema.names[: len(RESOURCES[name].primary_key)]) for row in rows]
     assert len(set(keys)) == len(keys)
-    for column in RESOURCES[name].including(inclusions).columns:
+    for column in RESOURCES[name].with_columns_of(inclusions).columns:
         expected = [value_of(record, column) for record in records]
         assert [held(row[column.name], column) for row in rows] == expected, column.name
         assert column.type is not STRINGS or any(expected) or name == "workflows"

@@ -30,7 +30,7 @@ from scenario_etl.errors import (
     DestinationError,
     TransientError,
 )
-from scenario_etl.parquet import key_values, opened
+from scenario_etl.parquet import key_values, open_parquet
 from scenario_etl.resources import COLLECTIONS
 from tests.helpers import answering, page, record, records, split
 from tests.versions import DTYPES, from_arrow
@@ -68,7 +68,7 @@ def test_the_file_holds_the_table_and_names_its_origin(connect, tmp_path: Path) 
         described = scan("collections", client=client, project_id=api.project_ids[1])
         report = described.to_parquet(tmp_path / "c.parquet")
         assert pq.read_table(tmp_path / "c.parquet").equals(described.to_arrow())
-    metadata = key_values(opened(tmp_path / "c.parquet"))
+    metadata = key_values(open_parquet(tmp_path / "c.parquet"))
     assert metadata == {
         "scenario_etl.version": "0.1.0",
         "scenario_etl.resource": "collections",
@@ -283,7 +283,9 @@ def test_runs_of_one_scan_in_several_threads_do_not_mix(client) -> None:
 
 @pytest.mark.parametrize("suffix", [".gz", ".zip", ".GZ"])
 def test_the_error_for_a_second_compression_suffix_names_the_right_file(suffix: str) -> None:
-    with pytest.raises(ConfigError, match=f"compressed already, got c.parquet{suffix}; export to c.parquet$"):
+    with pytest.raises(
+        ConfigError, match=f"a Parquet file is already compressed, got c.parquet{suffix}; export to c.parquet$"
+    ):
         export_collections(f"c.parquet{suffix}")
 
 

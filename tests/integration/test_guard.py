@@ -14,7 +14,7 @@ def test_a_rerun_is_guarded_against_the_snapshot_that_it_would_replace(lake: Pat
     rows = [record(id=f"c{number}") for number in range(50)]
     take(lake, DAYS[0], *rows)
     before = path_of(lake, DAYS[0]).read_bytes()
-    with pytest.raises(GuardError, match="the list is empty, but the snapshot that it would replace has 50 rows"):
+    with pytest.raises(GuardError, match="the list is empty, but the existing snapshot of the same date has 50"):
         take(lake, DAYS[0])
     assert path_of(lake, DAYS[0]).read_bytes() == before
     assert take(lake, DAYS[0], *rows[:25]).scan.rows == 25

@@ -29,7 +29,7 @@ def test_the_history_lists_once_and_opens_each_file_once(lake: Path, monkeypatch
     selector, real_open = fs.FileSelector, LakeTable.open
     monkeypatch.setattr(fs, "FileSelector", lambda *a, **k: listings.append(a) or selector(*a, **k))
     monkeypatch.setattr(LakeTable, "open", lambda table, day: opened.append((table.name, day)) or real_open(table, day))
-    rows = read_history(lake, "collections", total="item_count")
+    rows = read_history(lake, "collections", total_column="item_count")
     assert [row["total"] for row in rows] == [2**63] * 6
     assert len(listings) == 3  # snapshots, changes, and what the guard rejected
     assert len(opened) == len(set(opened)) == 12
@@ -111,7 +111,7 @@ def test_the_total_of_a_snapshot_that_was_rewritten_is_that_of_its_rows(lake: Pa
     rows = pq.read_table(path, partitioning=None)
     counts = pa.array([7, 3], pa.int64())
     rewritten(path, rows.set_column(rows.column_names.index("item_count"), "item_count", counts))
-    assert [run["total"] for run in read_history(lake, "collections", total="item_count")] == [10]
+    assert [run["total"] for run in read_history(lake, "collections", total_column="item_count")] == [10]
 
 
 @pytest.mark.parametrize("value", ["2026-01-01", "-1", "1e3", "x", "9" * 30, ""])
@@ -171,13 +171,13 @@ def test_the_history_has_the_metadata_of_each_run(lake: Path) -> None:
 def test_the_total_of_a_snapshot_that_retention_has_removed_is_still_in_the_history(lake: Path) -> None:
     take(lake, DAYS[0], record(itemCount=400), record(id="c2", itemCount=600))
     take(lake, DAYS[1], record(itemCount=7), record(id="c2"), keep=1)
-    assert [run["total"] for run in read_history(lake, "collections", total="item_count")] == [1000, 11]
+    assert [run["total"] for run in read_history(lake, "collections", total_column="item_count")] == [1000, 11]
 
 
 def test_only_the_named_columns_of_a_snapshot_are_read_and_those_it_is_too_old_for_are_null(lake: Path) -> None:
     take(lake, DAYS[0], record())
     assert read_snapshot(lake, "collections", columns=["item_count"]).schema.names == ["item_count"]
-    with pytest.raises(ConfigError, match="'itemCount' is not a column of collections; use id, name"):
+    with pytest.raises(ConfigError, match="'itemCount' is not a column of collections; use one of: id, name"):
         read_snapshot(lake, "collections", columns=["itemCount"])
     path = lake / f"collections/snapshot_date={DAYS[0]}/part-0.parquet"
     pq.write_table(pq.read_table(path, partitioning=None).drop_columns(["item_count"]), path)

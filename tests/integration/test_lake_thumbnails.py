@@ -123,7 +123,8 @@ def test_links_are_not_followed(lake: Path) -> None:
 def test_other_files_in_the_folder_are_left_alone(lake: Path) -> None:
     (lake / ".thumbnails").mkdir(parents=True)
     (lake / ".thumbnails/asset_1").write_bytes(b"foreign")
-    (lake / ".thumbnails/asset_2.jpg").write_bytes(lake_thumbnails.JPEG + bytes(lake_thumbnails.MAX_FILE_BYTES))
+    too_large = lake_thumbnails.JPEG_SIGNATURE + bytes(lake_thumbnails.MAX_FILE_BYTES)
+    (lake / ".thumbnails/asset_2.jpg").write_bytes(too_large)
     assert take(lake, DAYS[0], with_thumbnail(1), with_thumbnail(2), thumbnails=True).thumbnails == 1
     assert list(read_thumbnails(lake, ["asset_1", "asset_2"])) == ["asset_1"]
 
@@ -151,6 +152,6 @@ def test_invalid_arguments_and_a_missing_pillow_are_errors_before_the_first_requ
     ):
         take(lake, DAYS[0], thumbnails=True, signed_urls="omit")
     monkeypatch.setitem(sys.modules, "PIL", None)
-    with pytest.raises(ConfigError, match=r"thumbnails need Pillow; install it: pip install '.*\[report\]'"):
+    with pytest.raises(ConfigError, match=r"thumbnails require Pillow; install it: pip install '.*\[report\]'"):
         take(lake, DAYS[0], thumbnails=True)
     assert API.requests == []

@@ -145,5 +145,5 @@ def test_a_look_up_has_the_parameters_that_every_request_of_the_list_has(lake: P
 
 
 def test_thumbnails_of_a_list_without_them_are_rejected_before_any_request(lake: Path, tags) -> None:
-    with pytest.raises(ConfigError, match=r"tags has no thumbnails; omit thumbnails \(--thumbnails\)"):
+    with pytest.raises(ConfigError, match=r"tags has no thumbnails; omit --thumbnails \(thumbnails=\)"):
         snapshot("tags", lake, thumbnails=True)

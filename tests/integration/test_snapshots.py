@@ -15,7 +15,7 @@ from scenario_etl.errors import (
     ConfigError,
 )
 from scenario_etl.lake import changes_schema
-from scenario_etl.parquet import key_values, opened
+from scenario_etl.parquet import key_values, open_parquet
 from scenario_etl.resources import COLLECTIONS
 from tests.helpers import answering, page, record
 from tests.lakes import API, DAYS, changes_on, files, take
@@ -87,7 +87,7 @@ def test_the_layout_is_one_file_a_snapshot_and_nothing_else(client, lake: Path) 
             for day in DAYS[:2]
         ),
     ]
-    footer = key_values(opened(lake / "collections_changes/snapshot_date=2026-11-02/part-0.parquet"))
+    footer = key_values(open_parquet(lake / "collections_changes/snapshot_date=2026-11-02/part-0.parquet"))
     assert (footer["scenario_etl.previous_date"], footer["scenario_etl.complete"]) == ("2026-11-01", "true")
 
 

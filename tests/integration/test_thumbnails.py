@@ -165,7 +165,7 @@ def test_an_invalid_side_and_a_missing_pillow_are_config_errors(monkeypatch) -> 
     with pytest.raises(ConfigError, match="side must be between 1 and 4,096, got 0"):
         fetch_thumbnails([], side=0)
     monkeypatch.setitem(sys.modules, "PIL", None)
-    with pytest.raises(ConfigError, match=r"thumbnails need Pillow; install it: pip install '.*\[report\]'"):
+    with pytest.raises(ConfigError, match=r"thumbnails require Pillow; install it: pip install '.*\[report\]'"):
         fetch_thumbnails([])
 
 

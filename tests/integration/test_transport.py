@@ -155,7 +155,7 @@ def test_a_redirect_that_loses_a_part_of_the_query_is_rejected(location: str, lo
 def test_a_redirect_to_another_origin_is_rejected(location: str) -> None:
     client, adapter = answering((302, {"Location": location}, b""))
     with pytest.raises(
-        APIError, match=r"is a different origin; credentials are not sent there|without a Location header"
+        APIError, match=r"has a different origin; credentials are not sent there|without a Location header"
     ) as caught:
         pages(client)
     assert (len(adapter.requests), caught.value.status) == (1, 302)

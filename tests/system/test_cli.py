@@ -88,9 +88,9 @@ def test_no_key_is_exit_78_and_names_the_variables(run) -> None:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"id": ...}, "id of record number 2 is null"),
-        ({"assetCount": 3.5}, "asset_count of record c2 is 3.5, not a 64-bit integer"),
-        ({"updatedAt": "yesterday"}, 'updated_at of record c2 is "yesterday", not an ISO 8601 timestamp'),
+        ({"id": ...}, "id of record number 2 must be a string, got null"),
+        ({"assetCount": 3.5}, "asset_count of record c2 must be a 64-bit integer, got 3.5"),
+        ({"updatedAt": "yesterday"}, "updated_at of record c2 must be an ISO 8601 timestamp"),
     ],
 )
 def test_a_wrong_record_is_exit_65_names_it_and_leaves_the_old_file(run, old: Path, changes, words: str) -> None:
@@ -240,7 +240,7 @@ def test_secrets_can_be_mounted_as_files(run, api, tmp_path: Path) -> None:
     assert run("check", **mounted).returncode == 0
     lost = run("check", **(mounted | {"SCENARIO_SDK_API_SECRET_FILE": "missing"}))
     assert lost.returncode == 78
-    assert "cannot read the file in SCENARIO_SDK_API_SECRET_FILE" in lost.stderr
+    assert "cannot read the file that SCENARIO_SDK_API_SECRET_FILE names" in lost.stderr
 
 
 def test_an_export_can_make_urls_permanent(run, api, tmp_path: Path) -> None:

@@ -98,7 +98,7 @@ def test_the_demo_stores_thumbnails_unless_pillow_is_missing_or_the_option_says_
     (tmp_path / "PIL.py").write_text("raise ModuleNotFoundError('no', name='PIL')")
     done = run("snapshot", "collections", "plain", "--demo", PYTHONPATH=str(tmp_path))
     assert done.returncode == 0
-    assert "no thumbnails are stored: thumbnails need Pillow; install it: pip install " in done.stderr
+    assert "no thumbnails are stored: thumbnails require Pillow; install it: pip install " in done.stderr
     wanted = run("snapshot", "collections", "plain", "--demo", "--thumbnails", PYTHONPATH=str(tmp_path))
     assert (wanted.returncode, wanted.stderr.count("\n")) == (78, 1)
 

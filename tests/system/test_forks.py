@@ -10,7 +10,7 @@ import requests
 
 from scenario_etl import Client, Emulator, extract_collections, scan
 from scenario_etl.auth import BearerAuth
-from scenario_etl.client import _counting
+from scenario_etl.client import _counts_lock
 from scenario_etl.retry import RateLimiter
 from tests.helpers import in_child, record
 
@@ -80,7 +80,7 @@ def test_a_child_that_ends_leaves_the_connection_of_its_parent_open(api: Emulato
 
 
 @pytest.mark.parametrize(
-    "lock", [RateLimiter(100)._lock, BearerAuth("token")._lock, _counting], ids=["limiter", "tokens", "counts"]
+    "lock", [RateLimiter(100)._lock, BearerAuth("token")._lock, _counts_lock], ids=["limiter", "tokens", "counts"]
 )
 def test_a_child_takes_a_lock_that_another_thread_held_at_the_fork(lock) -> None:
     held, released = threading.Event(), threading.Event()

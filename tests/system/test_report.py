@@ -244,4 +244,4 @@ def test_without_the_extra_the_error_has_the_install_command(tmp_path: Path, lak
     (tmp_path / "matplotlib.py").write_text("raise ModuleNotFoundError('no', name='matplotlib')")
     done = run("report", lake, "page.html", PYTHONPATH=str(tmp_path))
     assert done.returncode == 78
-    assert re.search(r"a report needs matplotlib; install it: pip install '/.*\[report\]'", done.stderr)
+    assert re.search(r"the HTML report requires matplotlib; install it: pip install '/.*\[report\]'", done.stderr)

@@ -18,7 +18,7 @@ import click
 
 import scenario_etl
 from scenario_etl import charts
-from scenario_etl.cli_resources import conditions
+from scenario_etl.cli_resources import filter_help
 from scenario_etl.column_types import JSON
 from scenario_etl.resources import RESOURCES
 from scenario_etl.schema import Resource
@@ -37,7 +37,9 @@ def tables() -> str:
 
 
 def _resource(resource: Resource) -> str:
-    sizes = "from {} to {} records".format(*resource.page_sizes) if resource.page_sizes else "the list has one page"
+    sizes = "not applicable; the list is not paginated"
+    if resource.page_sizes:
+        sizes = "from {} to {} records".format(*resource.page_sizes)
     dtypes = {column["name"]: column["numpy_type"] for column in resource.schema.pandas_metadata["columns"]}
     rows = [
         (
@@ -58,10 +60,10 @@ def _resource(resource: Resource) -> str:
     ]
     if resource.filters:
         filters = [
-            (f"`{each.name}`", f"`{each.api_name}`" if each.api_name else "", conditions(each))
+            (f"`{each.name}`", f"`{each.api_name}`" if each.api_name else "", filter_help(each))
             for each in resource.filters
         ]
-        lines += ["", _table(("filter", "name in the API", ""), filters)]
+        lines += ["", _table(("filter", "name in the API", "description"), filters)]
     return "\n".join(lines)
 
 

@@ -6,10 +6,10 @@ import pytest
 from click.testing import CliRunner
 
 from scenario_etl import cli_options, cli_resources
-from scenario_etl.cli_options import filter_options, grouped
+from scenario_etl.cli_options import filter_options, option_group
 from scenario_etl.errors import ConfigError
 from scenario_etl.filters import DATE, FLAG, TEXT, TEXTS, Filter, query_for
-from scenario_etl.resources import INCLUSIONS, RESOURCES
+from scenario_etl.resources import INCLUDE_ARGUMENTS, RESOURCES
 
 FILTERS = (
     Filter("owner_id", "ownerId", TEXT, "Limit to one owner."),
@@ -33,7 +33,7 @@ def size_command(*options: Any) -> tuple[click.Command, list[Size]]:
     sizes: list[Size] = []
 
     @click.command()
-    @grouped(Size, "size", *options)
+    @option_group(Size, "size", *options)
     def command(size: Size) -> None:
         sizes.append(size)
 
@@ -102,11 +102,24 @@ def test_the_option_of_a_filter_has_its_description_and_its_resources_as_help(fi
     }
 
 
+@pytest.mark.parametrize(
+    ("name", "metavar"),
+    [("sort_direction", "[asc|desc]"), ("status", "VALUE"), ("tags", "VALUE"), ("project_id", "ID")],
+)
+def test_an_option_shows_its_choices_if_all_resources_have_the_same_ones(name: str, metavar: str) -> None:
+    @click.command()
+    @filter_options(name)
+    def command(filters: dict[str, Any]) -> None:
+        pass
+
+    assert [option.metavar for option in command.params] == [metavar]
+
+
 def test_an_option_adds_columns_that_are_not_read_by_default() -> None:
     received: list[dict[str, Any]] = []
 
     @click.command()
-    @filter_options(*INCLUSIONS)
+    @filter_options(*INCLUDE_ARGUMENTS)
     def command(filters: dict[str, Any]) -> None:
         received.append(filters)
 

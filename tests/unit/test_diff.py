@@ -34,7 +34,7 @@ def difference(resource: Resource, folder: Path, old: list[dict[str, Any]], new:
     for number, rows in enumerate((old, new)):
         path = folder / f"{number}.parquet"
         pq.write_table(pa.Table.from_pylist(rows, schema=resource.schema), path, row_group_size=2)
-        files.append(LakeFile(str(path), parquet.opened(path), resource.schema))
+        files.append(LakeFile(str(path), parquet.open_parquet(path), resource.schema))
     return compare(resource, *files)
 
 
@@ -53,6 +53,17 @@ def test_a_change_in_the_65th_of_70_compared_columns_is_seen(tmp_path: Path) -> 
         ("b", ["column_65"]),
         ("c", ["column_1", "column_64", "column_70"]),
     ]
+
+
+TEXTS = [None, "", "None", "-", "ab", "\u6261", "abcd", "\u6261\u6463"]
+
+
+def test_any_change_of_a_text_is_seen(tmp_path: Path) -> None:
+    resource = made_up(key_column(), Column("name", "name", STRING))
+    pairs = list(itertools.product(TEXTS, TEXTS))
+    old, new = ([{"id": str(key), "name": pair[side]} for key, pair in enumerate(pairs)] for side in (0, 1))
+    diff = difference(resource, tmp_path, old, new)
+    assert [row["id"] for row in rows_of(diff)] == [str(key) for key, (a, b) in enumerate(pairs) if a != b]
 
 
 def test_rows_are_matched_by_all_columns_of_a_composite_primary_key(tmp_path: Path) -> None:
@@ -111,7 +122,7 @@ def test_a_column_of_lists_that_another_program_has_rewritten_is_read_in_the_dec
     lists = pa.list_(pa.field("element", pa.large_string()))
     table = pa.Table.from_pylist(rows, schema=pa.schema([("id", pa.large_string()), ("tags", lists)]))
     pq.write_table(table, tmp_path / "rewritten.parquet", store_schema=False)
-    with parquet.opened(tmp_path / "rewritten.parquet") as opened:
+    with parquet.open_parquet(tmp_path / "rewritten.parquet") as opened:
         file = LakeFile("rewritten.parquet", opened, resource.schema)
         assert file.table().schema.equals(resource.schema)
         assert compare(resource, file, file).counts == {"added": 0, "updated": 0, "deleted": 0}

@@ -111,17 +111,19 @@ def test_a_list_of_strings_is_the_same_query_in_any_order(value: Any) -> None:
 
 
 def test_a_filter_that_needs_another_is_rejected_alone() -> None:
-    assert refused(updated_after="2026-11-23") == "updated_after works only together with kind or types"
+    assert refused(updated_after="2026-11-23") == "updated_after requires kind or types"
     assert query(updated_after="2026-11-23", kind="x")["sortBy"] == "updatedAt"
 
 
 def test_filters_that_exclude_each_other_are_rejected() -> None:
-    assert refused(types=["a"], kind="b") == "types and kind cannot be used together"
+    assert refused(types=["a"], kind="b") == "types and kind cannot be used together; omit one of them"
 
 
 def test_filters_that_need_different_orders_are_rejected() -> None:
     message = refused(created_after="2026-11-23", updated_after="2026-11-23", kind="x")
-    assert message == "updated_after needs sortBy=updatedAt, but another filter needs sortBy=createdAt"
+    assert message == (
+        "updated_after requires sortBy=updatedAt, but another filter requires sortBy=createdAt; omit one of them"
+    )
 
 
 def test_an_unknown_filter_is_rejected_with_those_that_there_are() -> None:

@@ -49,7 +49,7 @@ def test_unknown_fields_are_counted_at_every_depth() -> None:
     ("changes", "path"), [({"metadata": 3}, "metadata"), ({"metadata": {"input": []}}, "metadata.input")]
 )
 def test_a_parent_that_is_not_an_object_is_rejected_by_its_path(changes: dict, path: str) -> None:
-    with pytest.raises(SchemaError, match=rf"jobs: {re.escape(path)} of record j1 is .*, not a JSON object"):
+    with pytest.raises(SchemaError, match=rf"jobs: field {re.escape(path)} of record j1 must be a JSON object, got "):
         RecordReader(of_fields(metadata__input__modelId=STRING)).read([{"id": "j1"} | changes])
 
 
@@ -71,7 +71,7 @@ def test_nothing_is_unknown_in_an_object_below_one_that_is_kept_as_json() -> Non
 @pytest.mark.parametrize("parent", [{}, {"owner": None}, {"owner": {}}, {"owner": {"id": ""}}])
 def test_a_required_column_needs_its_parent_object_as_well(parent: dict) -> None:
     reader = RecordReader(of_columns(Column("owner_id", "owner.id", STRING, nullable=False)))
-    with pytest.raises(SchemaError, match=r"jobs: owner_id of record j1 is .*, not a string"):
+    with pytest.raises(SchemaError, match=r"jobs: owner_id of record j1 must be a string, got "):
         reader.read([{"id": "j1"} | parent])
 
 
@@ -98,5 +98,5 @@ def test_json_that_is_too_deeply_nested_is_a_schema_error() -> None:
     for _ in range(100_000):
         nested = [nested]
     reader = RecordReader(of_fields(document=JSON), signed_urls="omit")
-    with pytest.raises(SchemaError, match=r"jobs: document of record j1 is .*, not a JSON object or list"):
+    with pytest.raises(SchemaError, match=r"jobs: document of record j1 must be a JSON object or list, got "):
         reader.read([{"id": "j1", "document": nested}])

@@ -30,7 +30,7 @@ def test_the_file_is_written_as_promised(tmp_path: Path) -> None:
     assert {column.compression for column in columns} == {"ZSTD"}
     assert [column.has_dictionary_page for column in columns] == [False, True]
     assert all(column.has_offset_index and column.has_column_index for column in columns)
-    assert parquet.key_values(parquet.opened(tmp_path / "x")) == {"a": "b"}
+    assert parquet.key_values(parquet.open_parquet(tmp_path / "x")) == {"a": "b"}
     assert pq.read_table(tmp_path / "x")["id"].to_pylist() == [str(i) for i in range(5000)]
 
 
@@ -70,7 +70,7 @@ def test_the_metadata_may_be_set_after_the_last_batch(tmp_path: Path) -> None:
     with parquet.Writer(tmp_path / "x", SCHEMA) as writer:
         writer.write(batch(3))
         writer.metadata = {"rows": writer.rows}
-    assert parquet.key_values(parquet.opened(tmp_path / "x")) == {"rows": "3"}
+    assert parquet.key_values(parquet.open_parquet(tmp_path / "x")) == {"rows": "3"}
 
 
 def test_a_file_that_reads_back_damaged_is_an_error(tmp_path: Path) -> None:

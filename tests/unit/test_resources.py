@@ -9,7 +9,7 @@ from scenario_etl.column_types import BOOLEAN, FLOAT, FLOATS, INTEGER, JSON, STR
 from scenario_etl.errors import ConfigError
 from scenario_etl.filters import DATE, END_DATE, FLAG, TEXT, TEXTS, Filter
 from scenario_etl.records import RecordReader
-from scenario_etl.resources import INCLUSIONS, RESOURCES, resource_of
+from scenario_etl.resources import INCLUDE_ARGUMENTS, RESOURCES, resource_of
 from scenario_etl.schema import Resource
 from tests.helpers import answering
 from tests.versions import DTYPES
@@ -84,7 +84,7 @@ class TestEveryResource:
 
     def test_a_complete_record_is_a_row_even_when_strict(self, resource: Resource) -> None:
         reader = RecordReader(resource, strict=True)
-        batch = reader.exploded(reader.read([right_record(resource)]))
+        batch = reader.explode(reader.read([right_record(resource)]))
         assert batch.schema == resource.schema
         assert all(column.null_count == 0 for column in batch.columns)
         assert not reader.missing_fields + reader.unknown_fields
@@ -137,26 +137,30 @@ def test_filters_of_one_name_are_one_option_of_the_command_line() -> None:
 
 
 WRONG_FILTERS = [
-    ("assets", {"privacy": "public"}, "privacy=public works only together with allow_public=true"),
-    ("assets", {"privacy": "public", "allow_public": False}, "works only together with allow_public=true"),
+    ("assets", {"privacy": "public"}, "privacy=public requires allow_public=true"),
+    ("assets", {"privacy": "public", "allow_public": False}, "requires allow_public=true"),
     ("assets", {"type": "a", "types": ["b"]}, "type and types cannot be used together"),
     ("assets", {"created_after": "2026-01-01", "updated_after": "2026-01-01"}, "sortBy=updatedAt, but another"),
     ("assets", {"created_after": "2026-01-01", "sort_by": "updatedAt"}, "sortBy=createdAt, but another filter"),
-    ("assets", {"tags": ["a"]}, "tags works only together with privacy=public"),
+    ("assets", {"tags": ["a"]}, "tags requires privacy=public"),
     ("assets", {"deleted": True, "kind": "image"}, "unknown argument 'kind'; the filters of assets are: "),
     ("assets", {"deleted": True, "author_id": "a"}, "deleted and author_id cannot be used together"),
-    ("assets", {"sort_direction": "up"}, "sort_direction must be 'asc' or 'desc', got 'up'"),
-    ("models", {"updated_after": "2026-01-01"}, "updated_after works only together with privacy=public"),
+    ("assets", {"sort_direction": "up"}, "sort_direction must be one of 'asc', 'desc', got 'up'"),
+    ("models", {"updated_after": "2026-01-01"}, "updated_after requires privacy=public"),
     ("models", {"collection_id": "c", "privacy": "public"}, "collection_id and privacy=public cannot be used together"),
-    ("models", {"collection_ids": ["c"]}, "collection_ids works only together with privacy=public"),
-    ("jobs", {"author_id": "a"}, "author_id works only together with created_after or updated_after"),
-    ("jobs", {"hide_results": False}, "hide_results=false works only together with created_after or updated_after"),
+    ("models", {"collection_ids": ["c"]}, "collection_ids requires privacy=public"),
+    ("jobs", {"author_id": "a"}, "author_id requires created_after or updated_after"),
+    ("jobs", {"hide_results": False}, "hide_results=false requires created_after or updated_after"),
     ("jobs", {"created_after": "2026-01-01", "status": "success"}, "created_after and status cannot be used together"),
-    ("jobs", {"updated_after": "2026-01-01"}, "updated_after works only together with status or type or types"),
+    ("jobs", {"updated_after": "2026-01-01"}, "updated_after requires status or type or types"),
     ("jobs", {"created_before": "2026-01-01"}, "unknown argument 'created_before'; the filters of jobs are: "),
     ("projects", {"project_id": "p"}, "unknown argument 'project_id'; the filters of projects are: team_id"),
     ("teams", {"project_id": "p"}, "unknown argument 'project_id'; teams has no filters"),
-    ("tags", {"include_personal": True}, "include_personal adds no column to tags"),
+    (
+        "tags",
+        {"include_personal": True},
+        "include_personal is not supported for tags, because it adds no column there; omit it",
+    ),
     ("teams", {"page_size": 10}, "page_size is not supported for teams, which is not paginated, got 10; omit it"),
 ]
 
@@ -173,7 +177,7 @@ def test_deleted_false_excludes_nothing() -> None:
     assert scan("assets", deleted=False, author_id="a").query == {"deleted": "false", "authorId": "a"}
 
 
-@pytest.mark.parametrize("argument", INCLUSIONS)
+@pytest.mark.parametrize("argument", INCLUDE_ARGUMENTS)
 def test_columns_that_must_be_asked_for_do_not_exist_otherwise(argument: str) -> None:
     for name, resource in RESOURCES.items():
         added = [column.name for column in resource.columns if column.included_by == argument]

@@ -89,7 +89,7 @@ def test_the_last_error_has_the_number_of_attempts(clock: FakeClock) -> None:
 
 def test_a_retry_after_beyond_the_deadline_ends_it_at_once_and_the_error_says_so(clock: FakeClock) -> None:
     message = (
-        "429; the server asked to wait 3,600 s, which would exceed the deadline of 300 s (0 s have passed); "
+        "429; the server asked the client to wait 3,600 s, which would exceed the deadline of 300 s (0 s have passed); "
         "run again later, or increase --deadline (deadline=)"
     )
     with pytest.raises(TransientError, match=re.escape(message)) as caught:

@@ -2,7 +2,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scenario_etl.client import Page
-from scenario_etl.run import _gathered
+from scenario_etl.run import _group_pages
 
 
 @given(st.lists(st.integers(0, 5), max_size=30), st.integers(0, 12))
@@ -10,7 +10,7 @@ def test_pages_are_gathered_in_order_into_batches_of_enough_records(sizes, min_r
     numbers = iter(range(1000))
     pages = [Page([next(numbers) for _ in range(size)], "t", 1) for size in sizes]
     counted: list[int] = []
-    batches = list(_gathered(pages, min_rows, counted.append))
+    batches = list(_group_pages(pages, min_rows, counted.append))
     assert [number for batch in batches for number in batch] == list(range(sum(sizes)))
     assert counted == sizes
     if min_rows == 0:
@@ -20,4 +20,4 @@ def test_pages_are_gathered_in_order_into_batches_of_enough_records(sizes, min_r
 
 def test_batches_of_large_records_end_at_eight_mebibytes_of_json() -> None:
     pages = [Page([number], "t", 2**20) for number in range(20)]
-    assert [len(batch) for batch in _gathered(pages, 2000, lambda _: None)] == [8, 8, 4]
+    assert [len(batch) for batch in _group_pages(pages, 2000, lambda _: None)] == [8, 8, 4]

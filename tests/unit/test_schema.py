@@ -46,9 +46,9 @@ def test_a_primary_key_consists_of_required_strings_of_the_record_itself(column:
 @pytest.mark.parametrize(
     ("column", "message"),
     [
-        (Column("id", "other", STRING), "cannot be named id"),
-        (Column("change", "change", STRING), "cannot be named change"),
-        (Column("snapshot_date", "date", STRING), "cannot be named snapshot_date"),
+        (Column("id", "other", STRING), "the column name id is reserved or already used"),
+        (Column("change", "change", STRING), "the column name change is reserved or already used"),
+        (Column("snapshot_date", "date", STRING), "the column name snapshot_date is reserved or already used"),
         (Column("document", "document", JSON, signed_url=True), "document has signed URLs"),
         (Column("url", "url", STRING, nullable=False, signed_url=True), "url has signed URLs"),
     ],
