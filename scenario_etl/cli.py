@@ -48,7 +48,7 @@ from scenario_etl.cli_output import (
 from scenario_etl.dates import as_date
 from scenario_etl.errors import ConfigError
 from scenario_etl.extras import install_command
-from scenario_etl.resources import INCLUDE_ARGUMENTS, RESOURCES
+from scenario_etl.resources import INCLUDE_ARGUMENTS, RESOURCES, resource_of
 from scenario_etl.signed_urls import SignedURLs
 from scenario_etl.stores import filesystem, redact_uri
 from scenario_etl.thumbnails import check_pillow
@@ -143,7 +143,8 @@ def add_snapshot(
             scenario_etl.snapshot, resource, lake, max_shrink=publishing.max_shrink,
             accept_shrink=publishing.accept_shrink, accept_scope=publishing.accept_scope,
             max_lookups=publishing.max_lookups, keep=publishing.keep, lock_timeout=publishing.lock_timeout,
-            thumbnails=_should_store_thumbnails(publishing.thumbnails, connection.demo, signed_urls), client=client,
+            thumbnails=_should_store_thumbnails(publishing.thumbnails, resource, connection.demo, signed_urls),
+            client=client,
             page_size=reading.page_size, max_pages=reading.max_pages, strict=reading.strict, signed_urls=signed_urls,
             progress=reading.shows_progress and not days, **filters,
         )  # fmt: skip
@@ -162,9 +163,9 @@ def add_snapshot(
     finish(f"{summary(report.scan)}; {changed}", report.to_dict(), outputs)
 
 
-def _should_store_thumbnails(option: bool | None, demo: bool, signed_urls: SignedURLs) -> bool:
+def _should_store_thumbnails(option: bool | None, resource: str, demo: bool, signed_urls: SignedURLs) -> bool:
     """Return whether to store thumbnails; by default, only with `--demo` and if Pillow is installed."""
-    if option is not None or not demo or signed_urls == "omit":
+    if option is not None or not demo or signed_urls == "omit" or not resource_of(resource).has_thumbnails:
         return bool(option)
     try:
         check_pillow()

@@ -65,9 +65,12 @@ def make_history(
                 logger.warning("%s: rejected by the guard: %s", day, str(error).partition(". ")[0])
     finally:
         logger.setLevel(level)
+    commands = [f'"scenario-etl changes {resource} {redact_uri(lake)}"']
+    if resource == "collections":
+        commands.append(f'"scenario-etl report {redact_uri(lake)} report.html"')
     logger.info(
-        '%s: added %s%s; run "scenario-etl changes %s %s" or "scenario-etl report %s report.html" to view them',
+        "%s: added %s%s; run %s to view them",
         redact_uri(lake), count_of(days - rejected, "snapshot", "snapshots"),
-        f"; the guard rejected {rejected}" if rejected else "", resource, redact_uri(lake), redact_uri(lake),
+        f"; the guard rejected {rejected}" if rejected else "", " or ".join(commands),
     )  # fmt: skip
     return report

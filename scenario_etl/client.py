@@ -182,6 +182,7 @@ class Client:
         max_pages: int = MAX_PAGES,
         attempts: int | None = None,
         response_timeout: float | None = None,
+        max_empty_pages: int = MAX_EMPTY_PAGES,
     ) -> "Pages":
         """Return the pages of a list. Iterating over them sends one request per page, plus retries and redirects.
 
@@ -193,12 +194,13 @@ class Client:
             max_pages: Maximum number of pages.
             attempts: Maximum number of attempts per request; by default that of the client.
             response_timeout: Maximum seconds for one response, including headers; by default ten times the timeout.
+            max_empty_pages: Maximum number of consecutive pages without a record.
 
         """
         endpoint = Endpoint(
             self._transport, path, parameters, on_wait, attempts=attempts, response_timeout=response_timeout
         )
-        return Pages(endpoint, records_key, max_pages)
+        return Pages(endpoint, records_key, max_pages, max_empty_pages)
 
 
 class Pages:
@@ -209,11 +211,12 @@ class Pages:
 
     """
 
-    def __init__(self, endpoint: Endpoint, records_key: str, max_pages: int) -> None:
+    def __init__(self, endpoint: Endpoint, records_key: str, max_pages: int, max_empty_pages: int) -> None:
         self.pages = 0
         self._endpoint = endpoint
         self._records_key = records_key
         self._max_pages = max_pages
+        self._max_empty_pages = max_empty_pages
         self._tokens_hash = hashlib.sha256()
 
     @property
@@ -246,7 +249,7 @@ class Pages:
         Raises:
             APIError: A request failed; TransientError and AuthError are subclasses.
             ConfigError: The bearer token or the certificates are not valid.
-            PaginationError: A token repeats, ten consecutive pages are empty, or there are too many pages.
+            PaginationError: A token repeats, or there are too many pages, or too many empty ones in a row.
 
         """
         url = self._endpoint.url
@@ -269,7 +272,7 @@ class Pages:
                 f"{self._endpoint.url}: page {self.pages} has the same next-page token {self._endpoint.quote(token)!r} "
                 "as an earlier page, so the list would never end; report it to the vendor"
             )
-        if empty_pages >= MAX_EMPTY_PAGES:
+        if empty_pages >= self._max_empty_pages:
             raise PaginationError(
                 f"{self._endpoint.url}: {empty_pages} consecutive empty pages, up to page {self.pages}, so the list "
                 "would never end; report it to the vendor"

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from array import array
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -136,7 +137,13 @@ def _json_texts(values: Values) -> pa.Array:
 
 
 def _as_json(value: Any) -> str:
-    return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    """Return JSON text; a character that UTF-8 cannot encode (a lone surrogate) is escaped."""
+    text = json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return re.sub("[\ud800-\udfff]", lambda found: f"\\u{ord(found[0]):x}", text)
+
+
+def _texts(values: Values) -> pa.Array:
+    return strings([value if value is None or isinstance(value, str) else _as_json(value) for value in values])
 
 
 def _without_signed_urls(texts: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -173,6 +180,7 @@ def _bitmap(flags: list[bool]) -> pa.Buffer:
 
 
 STRING = ColumnType(pa.string(), ("unicode", "str"), "a string", strings)
+ANY = ColumnType(pa.string(), ("unicode", "str"), "a JSON value", _texts)  # of any type, as JSON text but for strings
 INTEGER = ColumnType(pa.int64(), ("int64", "Int64"), "a 64-bit integer", _integers)
 FLOAT = ColumnType(pa.float64(), ("float64", "Float64"), "a number", _floats)
 BOOLEAN = ColumnType(pa.bool_(), ("bool", "boolean"), "true or false", _booleans)

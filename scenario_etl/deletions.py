@@ -6,7 +6,7 @@ deleted. If rows cannot be looked up, the list is read a second time instead.
 """
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from scenario_etl.column_types import strings
 from scenario_etl.diff import joined_keys, keys_of, to_arrow, to_numpy
-from scenario_etl.errors import APIError, TransientError
+from scenario_etl.errors import APIError, AuthError, SchemaError, TransientError
 from scenario_etl.guard import Baseline, Guard
 from scenario_etl.lookups import OWNER, Lookups
 from scenario_etl.redact import redact
@@ -100,10 +100,14 @@ class MissingRows:
         missing, in_scope = self._missing()
         if missing.num_rows and (self.lookups is None or missing.num_rows > self.max_lookups):
             self._log_second_read(missing.num_rows)
-            yield from self._second_read()
+            lacking = yield from self._second_read()
             still_missing = to_numpy(self._listed.lacks(_keys(self.resource, missing)))
             self.recovered += missing.num_rows - int(still_missing.sum())
+            is_incomplete = lacking > missing.num_rows
             missing, in_scope = missing.filter(to_arrow(still_missing)), in_scope[still_missing]
+            if self.lookups is None and is_incomplete and not self.guard.accept_shrink:
+                yield from self._kept(missing, lacking)
+                return
         if missing.num_rows and self.lookups is not None:
             yield from self._look_up(missing, in_scope, self.lookups)
 
@@ -141,12 +145,26 @@ class MissingRows:
             self.resource.name, _rows(missing), reason,
         )  # fmt: skip
 
-    def _second_read(self) -> Iterator[pa.RecordBatch]:
-        """Read the list again, and yield the rows that the first read skipped."""
+    def _second_read(self) -> Generator[pa.RecordBatch, None, int]:
+        """Read the list again, yield the rows that the first read skipped, and return how many of its rows it lacks."""
+        lacking = self._listed.count
         for batch in self.read_again():
             new = batch.filter(self._listed.lacks(_keys(self.resource, batch)).combine_chunks())
+            lacking -= batch.num_rows - new.num_rows
             self._listed.add(new)
             yield new
+        return lacking
+
+    def _kept(self, missing: pa.Table, lacking: int) -> list[pa.RecordBatch]:
+        """Return missing rows with their last values, because the second read is less complete than the first."""
+        logger.warning(
+            "%s: the second read lacks %s of the first one, so it does not prove that %s deleted; they keep their last "
+            "values",
+            self.resource.name, _rows(lacking), f"{_rows(missing.num_rows)} {'is' if missing.num_rows == 1 else 'are'}",
+        )  # fmt: skip
+        self.unverified = missing.num_rows
+        rows: list[pa.RecordBatch] = missing.combine_chunks().to_batches()
+        return rows
 
     def _look_up(self, missing: pa.Table, in_scope: Any, lookups: Lookups) -> Iterator[pa.RecordBatch]:
         """Look up missing rows by id, up to the limit, and yield those that are not deleted."""
@@ -159,11 +177,11 @@ class MissingRows:
             try:
                 row = lookups.row(key)
                 is_listed = row is not None and self._is_in_scope(row, owners[position], bool(in_scope[position]))
-            except APIError as error:
-                if error.status == 401:
+            except (APIError, SchemaError) as error:
+                if isinstance(error, AuthError) and error.status == 401:
                     raise
                 logger.warning("%s: %s cannot be verified: %s", self.resource.name, redact(key), error)
-                if isinstance(error, TransientError) or error.attempts > 1:
+                if isinstance(error, APIError) and (isinstance(error, TransientError) or error.attempts > 1):
                     break  # each of the others would wait as long
                 continue
             is_unverified[position] = False

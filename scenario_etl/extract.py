@@ -15,7 +15,7 @@ from scenario_etl import parquet
 from scenario_etl.arguments import check_bool, check_choice, check_integer, check_type
 from scenario_etl.client import MAX_PAGES, Client
 from scenario_etl.errors import ConfigError
-from scenario_etl.filters import query_for
+from scenario_etl.filters import is_filtered, query_for
 from scenario_etl.publish import atomic_write
 from scenario_etl.redact import redact
 from scenario_etl.resources import INCLUDE_ARGUMENTS, resource_of
@@ -158,7 +158,8 @@ class Scan:
     def _first(self, rows: int) -> list[pa.RecordBatch]:
         found: list[pa.RecordBatch] = []
         options = self.options
-        if options.page_size is not None and self.resource.page_sizes:
+        is_row_per_record = not self.resource.exploded and not is_filtered(self.query)
+        if is_row_per_record and options.page_size is not None and self.resource.page_sizes:
             options = replace(options, page_size=max(self.resource.page_sizes[0], min(rows, options.page_size)))
         with client_or_default(self.client) as client:
             run = Run(client, self.resource, self.query, options)

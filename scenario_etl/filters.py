@@ -137,7 +137,7 @@ def _encode_end(name: str, value: Any) -> str:
 
 def _moment(value: Any) -> dt.datetime:
     """Return a date or time as a datetime with an offset, UTC by default; raise ValueError for other values."""
-    if isinstance(value, str) and re.fullmatch(r"\d{4}-\d{2}-\d{2}(?!.*[.,]\d{7}).*", value, re.ASCII):
+    if isinstance(value, str) and re.fullmatch(r"\d{4}-\d{2}-\d{2}([T ](?!.*[.,]\d{7}).*)?", value, re.ASCII):
         value = dt.datetime.fromisoformat(value)
     if isinstance(value, dt.date) and not isinstance(value, dt.datetime):
         value = dt.datetime.combine(value, dt.time())
@@ -146,6 +146,11 @@ def _moment(value: Any) -> dt.datetime:
     if getattr(value, "nanosecond", None):  # of a pandas Timestamp
         raise ValueError
     return value.replace(tzinfo=dt.UTC) if value.utcoffset() is None else value
+
+
+def is_filtered(query: Mapping[str, str]) -> bool:
+    """Return whether query parameters of a list have a filter other than the project."""
+    return bool(query.keys() - {PROJECT_ID.api_name})
 
 
 def choice_of(*choices: str) -> FilterType:

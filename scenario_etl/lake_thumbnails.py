@@ -12,10 +12,10 @@ from pyarrow import fs
 
 from scenario_etl.publish import atomic_write
 from scenario_etl.redact import redact
+from scenario_etl.schema import THUMBNAIL_COLUMNS
 from scenario_etl.stores import build_error, call, filesystem, join_uri, redact_uri
 from scenario_etl.thumbnails import TIMED_OUT, count_reasons, fetch_images
 
-THUMBNAIL_COLUMNS = ("updated_at", "thumbnail_asset_id", "thumbnail_url")
 MAX_ROWS = 200  # most recently updated rows per run
 TIME_LIMIT = 60.0  # for all thumbnails of a run
 FETCH_SECONDS = 40.0  # part of TIME_LIMIT for fetching; the rest is for storing

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from scenario_etl.client import Client
 from scenario_etl.errors import APIError
-from scenario_etl.filters import PROJECT_ID
+from scenario_etl.filters import PROJECT_ID, is_filtered
 from scenario_etl.records import RecordReader
 from scenario_etl.redact import redact
 from scenario_etl.schema import Resource
@@ -24,8 +24,9 @@ def can_look_up(resource: Resource, query: Mapping[str, str]) -> bool:
     by project can be checked, by the owner of the record.
     """
     is_project_checked = PROJECT_ID.api_name not in query or OWNER in resource.schema.names
-    has_other_filters = bool(query.keys() - {PROJECT_ID.api_name})
-    return bool(resource.record_key) and len(resource.primary_key) == 1 and is_project_checked and not has_other_filters
+    return (
+        bool(resource.record_key) and len(resource.primary_key) == 1 and is_project_checked and not is_filtered(query)
+    )
 
 
 @dataclass
@@ -64,7 +65,10 @@ class Lookups:
         record = self.client.retrieve(path, record_key, parameters, counts=self.counts)
         if record is None or record.get("deletedAt"):
             return None
+        missing = self.reader.missing_fields.total()
         row = self.reader.read([record])
+        if self.reader.missing_fields.total() > missing:
+            raise APIError(f"the API returned {redact(key)} without {', '.join(self.reader.missing_fields)}")
         if row[self.resource.primary_key[0]][0].as_py() != key:
             raise APIError(f"{redact(key)} was requested, but the API returned a different record")
         return row

@@ -119,7 +119,8 @@ class RecordReader:
             values = [None if item is None else item.get(name) for item in parents]
         else:
             values = [item.get(name) for item in parents]
-        nulls = values.count(None) - (parents.count(None) if path and column.nullable else 0)
+        is_optional = path and column.nullable and path not in self._resource.required_objects
+        nulls = values.count(None) - (parents.count(None) if is_optional else 0)
         if nulls and column.nullable and not column.optional:
             self._count_missing(column, nulls, parents, values, records)
         try:
@@ -148,7 +149,11 @@ class RecordReader:
 
     def _count_missing(self, column: Column, nulls: int, parents: Records, values: Records, records: Records) -> None:
         if self._strict:
-            position = next(i for i, value in enumerate(values) if value is None and parents[i] is not None)
+            position = next(
+                i
+                for i, value in enumerate(values)
+                if value is None and (parents[i] is not None or column.parent in self._resource.required_objects)
+            )
             self._errors.reject_field(column.field, records, position, "has no value for the field")
         message = f"field {column.field} is missing or null in at least one record; the column is null there"
         self._count(self.missing_fields, column.field, nulls, message)

@@ -9,7 +9,7 @@ from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
 
-from scenario_etl.column_types import BOOLEAN, FLOAT, FLOATS, INTEGER, JSON, STRING, STRINGS, TIMESTAMP, ColumnType
+from scenario_etl.column_types import ANY, BOOLEAN, FLOAT, FLOATS, INTEGER, JSON, STRING, STRINGS, TIMESTAMP, ColumnType
 from scenario_etl.errors import ConfigError
 from scenario_etl.filters import DATE, END_DATE, FLAG, PROJECT_ID, TEXT, TEXTS, Filter, choice_of
 from scenario_etl.redact import redact
@@ -238,7 +238,7 @@ JOBS = Resource(
         _optional("ownerId", STRING, is_categorical=True),
         _optional("authorId", STRING, is_categorical=True),
         _optional("metadata.input.modelId", STRING, is_categorical=True),
-        _optional("metadata.input.prompt", STRING),
+        _optional("metadata.input.prompt", ANY),
         _optional("metadata.assetIds", STRINGS),
         _optional("metadata.error", STRING),
         _optional("metadata.workflowId", STRING),
@@ -369,6 +369,7 @@ TEAMS = Resource(
         *DATES,
     ),
     ignored_fields=("avatar", "byok", "defaultUserMaxConsumption", "ipDetectionEnforcement", "qualityGateAutoDetect"),
+    required_objects=("context",),
 )
 
 
@@ -381,7 +382,10 @@ def _links(resource: Resource, id_name: str) -> Resource:
         record_key=None,
         primary_key=("collection_id", id_name),
         page_sizes=resource.page_sizes,
-        columns=(Column("collection_id", "collectionIds", STRINGS), Column(id_name, "id", STRING, nullable=False)),
+        columns=(
+            Column("collection_id", "collectionIds", STRINGS, nullable=False),
+            Column(id_name, "id", STRING, nullable=False),
+        ),
         exploded="collection_id",
         filters=(PROJECT_ID,),
     )

@@ -107,7 +107,11 @@ def parse_content(body: bytes, key: str, kind: type, request: str, quote: Quote)
     except DuplicateKeyError as error:
         message = f"{request}: status 200, but the JSON has the key {quote(str(error))} twice"
         raise RetryableError(APIError(message, status=200), "a duplicate key", "report it to the vendor") from None
-    except (ValueError, RecursionError):
+    except RecursionError:
+        raise APIError(f"{request}: the JSON is nested too deeply; report it to the vendor", status=200) from None
+    except ValueError as error:
+        if "integer string conversion" in str(error):  # the limit of sys.set_int_max_str_digits
+            raise APIError(f"{request}: the JSON has an integer with too many digits", status=200) from None
         document = _NOT_JSON
     if document is _NOT_JSON:  # raised here, because the first error contains the whole body
         message = f"{request}: status 200, but the body is not valid JSON: {quote(body)!r}"

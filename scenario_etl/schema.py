@@ -11,6 +11,7 @@ from scenario_etl.column_types import PANDAS_TYPES, STRING, TIMESTAMP, ColumnTyp
 from scenario_etl.errors import ConfigError
 from scenario_etl.filters import Filter
 
+THUMBNAIL_COLUMNS = ("updated_at", "thumbnail_asset_id", "thumbnail_url")
 RESERVED_NAMES = ("snapshot_date", "change", "changed_columns")  # of columns that a lake adds
 
 
@@ -40,6 +41,11 @@ class Column:
     optional: bool = False
     included_by: str = ""
 
+    @property
+    def parent(self) -> str:
+        """The dotted name of the object with the field, "" for the record."""
+        return self.field.rpartition(".")[0]
+
 
 @dataclass(frozen=True, slots=True)
 class Resource:
@@ -59,6 +65,7 @@ class Resource:
         fixed_query: Query parameters of every request.
         ignored_fields: Dotted names of fields that the API declares but that have no column; they are not counted as
             unknown.
+        required_objects: Dotted names of objects that every record has; if one is missing, its fields count as missing.
         exploded: Name of a STRINGS column of which each item becomes a row, "" for none. Other fields are ignored.
 
     Raises:
@@ -76,6 +83,7 @@ class Resource:
     filters: tuple[Filter, ...] = ()
     fixed_query: Mapping[str, str] = field(default_factory=dict, hash=False)
     ignored_fields: tuple[str, ...] = ()
+    required_objects: tuple[str, ...] = ()
     exploded: str = ""
 
     def __post_init__(self) -> None:
@@ -99,6 +107,11 @@ class Resource:
     def record_schema(self) -> pa.Schema:
         """The Arrow schema with one row per record, which differs if a column is exploded."""
         return with_pandas_types([pa.field(c.name, c.type.arrow, c.nullable) for c in self.columns])
+
+    @property
+    def has_thumbnails(self) -> bool:
+        """Whether the table has the columns that thumbnails are stored from."""
+        return {*THUMBNAIL_COLUMNS} <= {column.name for column in self.columns}
 
     def _can_be_key(self, column: Column) -> bool:
         is_key = column.type == STRING and not column.nullable and "." not in column.field

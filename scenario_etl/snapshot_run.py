@@ -19,13 +19,12 @@ from scenario_etl.errors import ConfigError, SchemaError, TransientError
 from scenario_etl.guard import Baseline, Guard, reject
 from scenario_etl.lake import FIRST_YEAR, LakeTable, LakeTables, date_before
 from scenario_etl.lake_file import LakeFile, open_snapshot
-from scenario_etl.lake_thumbnails import THUMBNAIL_COLUMNS
 from scenario_etl.lookups import Lookups, can_look_up
 from scenario_etl.projects import read_project_names
 from scenario_etl.publish import atomic_write
 from scenario_etl.records import RecordReader
 from scenario_etl.run import BATCH_ROWS, Run, RunOptions, ScanReport, footer_of, scope_of
-from scenario_etl.schema import Resource
+from scenario_etl.schema import THUMBNAIL_COLUMNS, Resource
 from scenario_etl.scope import check_scope, has_scope
 from scenario_etl.stores import redact_uri
 

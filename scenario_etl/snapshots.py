@@ -22,8 +22,9 @@ from scenario_etl.dates import as_date
 from scenario_etl.errors import ConfigError, ScenarioError
 from scenario_etl.extract import scan
 from scenario_etl.lake import LakeTable, LakeTables, lock_lake
-from scenario_etl.lake_thumbnails import THUMBNAIL_COLUMNS, store_thumbnails
+from scenario_etl.lake_thumbnails import store_thumbnails
 from scenario_etl.redact import redact
+from scenario_etl.resources import INCLUDE_ARGUMENTS
 from scenario_etl.run import ScanReport, client_or_default
 from scenario_etl.schema import Resource
 from scenario_etl.signed_urls import SignedURLs
@@ -153,6 +154,8 @@ def snapshot(
 
     """
     started = monotonic()
+    if included := sorted(filters.keys() & INCLUDE_ARGUMENTS):
+        raise ConfigError(f"{included[0]} is not supported for snapshots, which must not keep these columns; omit it")
     described = scan(
         resource, client=client, page_size=page_size, max_pages=max_pages, strict=strict, progress=progress,
         signed_urls=signed_urls, **filters,
@@ -187,7 +190,7 @@ def _check_lake(lake: str | os.PathLike[str]) -> None:
 def _check_thumbnails(thumbnails: object, signed_urls: SignedURLs, resource: Resource) -> bool:
     if not check_bool("thumbnails", thumbnails):
         return False
-    if not {*THUMBNAIL_COLUMNS} <= {*resource.schema.names}:
+    if not resource.has_thumbnails:
         raise ConfigError(f"{resource.name} has no thumbnails; omit --thumbnails (thumbnails=)")
     check_pillow()
     if signed_urls == "omit":

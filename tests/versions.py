@@ -8,16 +8,16 @@ import matplotlib as mpl
 import pandas as pd
 import pyarrow as pa
 
-from scenario_etl.column_types import BOOLEAN, FLOAT, FLOATS, INTEGER, JSON, STRING, STRINGS, TIMESTAMP
+from scenario_etl.column_types import ANY, BOOLEAN, FLOAT, FLOATS, INTEGER, JSON, STRING, STRINGS, TIMESTAMP
 
 PANDAS_2 = pd.__version__.startswith("2.")
 MATPLOTLIB_3_10 = mpl.__version_info__ < (3, 11)
 
 PANDAS_3_DTYPES = {
-    STRING: "str", JSON: "str", INTEGER: "Int64", FLOAT: "Float64", BOOLEAN: "boolean",
+    STRING: "str", ANY: "str", JSON: "str", INTEGER: "Int64", FLOAT: "Float64", BOOLEAN: "boolean",
     TIMESTAMP: "datetime64[us, UTC]", STRINGS: "object", FLOATS: "object",
 }  # fmt: skip
-DTYPES = PANDAS_3_DTYPES | (dict.fromkeys((STRING, JSON), "object") if PANDAS_2 else {})
+DTYPES = PANDAS_3_DTYPES | (dict.fromkeys((STRING, ANY, JSON), "object") if PANDAS_2 else {})
 
 MAX_DIFFERENCE = 25.0 if MATPLOTLIB_3_10 else 2.0  # mean of two images, of 255: 3.11 positions text differently
 MAX_PIXELS = 1 if MATPLOTLIB_3_10 else 0  # of their heights

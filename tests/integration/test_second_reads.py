@@ -147,3 +147,14 @@ def test_a_look_up_has_the_parameters_that_every_request_of_the_list_has(lake: P
 def test_thumbnails_of_a_list_without_them_are_rejected_before_any_request(lake: Path, tags) -> None:
     with pytest.raises(ConfigError, match=r"tags has no thumbnails; omit --thumbnails \(thumbnails=\)"):
         snapshot("tags", lake, thumbnails=True)
+
+
+@pytest.mark.parametrize("second", [[], ["a", "b"]], ids=["empty", "incomplete"])
+def test_a_second_read_that_lacks_more_rows_than_the_first_deletes_none(lake: Path, tags: Resource, second) -> None:
+    names = [f"{letter}" for letter in "abcdefgh"]
+    take_tags(lake, DAYS[0], [tag("p1", name) for name in names])
+    report = take_tags(lake, DAYS[1], [tag("p1", name) for name in names[:-2]], [tag("p1", name) for name in second])
+    assert (report.deleted, report.recovered, report.unverified) == (0, 0, 2)
+    assert read_snapshot(lake, "tags").num_rows == 8
+    report = take_tags(lake, DAYS[2], *[[tag("p1", name) for name in names[:-2]]] * 2)
+    assert (report.deleted, report.unverified) == (2, 0)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scenario_etl.column_types import BOOLEAN, FLOAT, INTEGER, JSON, STRING, STRINGS, TIMESTAMP, ColumnType
+from scenario_etl.column_types import ANY, BOOLEAN, FLOAT, INTEGER, JSON, STRING, STRINGS, TIMESTAMP, ColumnType
 
 TYPES = {
     "string": STRING, "integer": INTEGER, "float": FLOAT, "boolean": BOOLEAN,
@@ -45,7 +45,7 @@ def test_values_become_what_pyarrow_makes_of_them(name: str, data) -> None:
         *[(BOOLEAN, value) for value in (0, 1, "true", 1.0, [])],
         *[(TIMESTAMP, value) for value in ("soon", "2026-04-22", 5, {})],
         *[(STRINGS, value) for value in ("abc", [1], [None], ["a", ["b"]], {}, ["\ud800"])],
-        *[(JSON, value) for value in ("text", 5, True, {"a": math.nan}, ["\ud800"])],
+        *[(JSON, value) for value in ("text", 5, True, {"a": math.nan})],
     ],
 )
 def test_a_value_of_another_type_is_rejected(kind: ColumnType, value: Any) -> None:
@@ -58,6 +58,16 @@ def test_equal_objects_are_equal_json_strings() -> None:
     (first, second, third) = JSON.convert(objects)
     assert first.as_py() == second.as_py() == '{"a":null,"b":[1,{"x":"é","y":1}]}'
     assert third.as_py() is None
+
+
+def test_a_lone_surrogate_in_json_is_escaped() -> None:
+    (text,) = JSON.convert([{"prompt": "cut \ud83d", "\udfff": "é"}])
+    assert text.as_py() == '{"prompt":"cut \\ud83d","\\udfff":"é"}'
+
+
+def test_a_value_of_any_type_is_a_string_or_json_text() -> None:
+    values = ["text", None, 7, True, ["a", {"x": 1}], {"b": 1, "a": "é"}, ""]
+    assert ANY.convert(values).to_pylist() == ["text", None, "7", "true", '["a",{"x":1}]', '{"a":"é","b":1}', ""]
 
 
 @pytest.mark.parametrize("name", TYPES)

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from scenario_etl import scan
-from scenario_etl.column_types import BOOLEAN, FLOAT, FLOATS, INTEGER, JSON, STRING, STRINGS, TIMESTAMP
+from scenario_etl.column_types import ANY, BOOLEAN, FLOAT, FLOATS, INTEGER, JSON, STRING, STRINGS, TIMESTAMP
 from scenario_etl.errors import ConfigError
 from scenario_etl.filters import DATE, END_DATE, FLAG, TEXT, TEXTS, Filter
 from scenario_etl.records import RecordReader
@@ -15,8 +15,8 @@ from tests.helpers import answering
 from tests.versions import DTYPES
 
 RIGHT = {
-    STRING: "text", INTEGER: 7, FLOAT: 1.5, BOOLEAN: True, TIMESTAMP: "2026-04-22T08:57:03.106Z", STRINGS: ["a", "b"],
-    FLOATS: [0.5], JSON: {"x": 1},
+    STRING: "text", ANY: "text", INTEGER: 7, FLOAT: 1.5, BOOLEAN: True, TIMESTAMP: "2026-04-22T08:57:03.106Z",
+    STRINGS: ["a", "b"], FLOATS: [0.5], JSON: {"x": 1},
 }  # fmt: skip
 EXAMPLES = {TEXT: "x", TEXTS: ["x"], DATE: "2026-11-23", END_DATE: "2026-11-23", FLAG: True}
 
@@ -92,11 +92,12 @@ class TestEveryResource:
     def test_a_bare_key_is_a_row_of_nulls_and_counts_each_required_field_as_missing(self, resource: Resource) -> None:
         keys = [column for column in resource.columns if not column.nullable]
         reader = RecordReader(resource)
-        batch = reader.read([{column.field: f"key {column.name}" for column in keys}])
+        batch = reader.read([{each.field: ["a"] if each.type == STRINGS else f"key {each.name}" for each in keys}])
         assert sum(column.null_count for column in batch.columns) == len(resource.columns) - len(keys)
         assert set(reader.missing_fields) == {
             column.field for column in resource.columns
-            if column.nullable and not column.optional and "." not in column.field
+            if column.nullable and not column.optional
+            and (column.parent in resource.required_objects or not column.parent)
         }  # fmt: skip
 
     def test_a_run_returns_every_record_once_with_the_declared_types(self, resource: Resource) -> None:
