@@ -142,7 +142,7 @@ class RecordReader:
                     _check_items([value])
                 column.type.convert([apply_form(value, self._signed_urls)])
             except _DOES_NOT_FIT:
-                self._errors.reject(column.name, records, position, value, column.type.description)
+                self._errors.reject(column.field, records, position, value, column.type.description)
         raise AssertionError(f"{column.name} fails as a whole, but no value of it does")
 
     def _count_missing(self, column: Column, nulls: int, parents: Records, values: Records, records: Records) -> None:

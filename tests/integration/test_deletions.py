@@ -170,7 +170,7 @@ def test_an_api_key_that_is_no_longer_accepted_ends_the_run(lake: Path) -> None:
 def test_a_record_whose_value_does_not_fit_its_column_ends_the_run(lake: Path) -> None:
     take(lake, DAYS[0], *many(3))
     body = {"collection": record(id="c2", assetCount=1.5)}
-    with pytest.raises(SchemaError, match="asset_count of record c2"):
+    with pytest.raises(SchemaError, match="assetCount of record c2"):
         take(lake, DAYS[1], *many(2), faults=[None, Fault(status=200, body=body)])
 
 
