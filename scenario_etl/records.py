@@ -144,7 +144,7 @@ class RecordReader:
                     _check_items([value])
                 column.type.convert([apply_form(value, self._signed_urls)])
             except _DOES_NOT_FIT:
-                self._errors.reject(f"{column.name} of record", records, position, value, column.type.description)
+                self._errors.reject(f"{column.field} of record", records, position, value, column.type.description)
         raise AssertionError(f"column {column.name} cannot be converted, but each of its values can")
 
     def _count_missing(self, column: Column, nulls: int, parents: Records, values: Records, records: Records) -> None:

@@ -136,14 +136,15 @@ class Endpoint:
         """
         return self._retry(lambda: self._attempt(key, kind, url or self.url))
 
-    def _attempt(self, key: str, kind: type, url: str) -> Content:
+    def _attempt(self, key: str, kind: type, requested: str) -> Content:
         """Follow redirects within the origin, and refresh a bearer token once."""
         authorization = self._transport.authorization
+        url = requested
         refreshed = False
         for number in range(MAX_REDIRECTS + 1):
             if number:
                 self._limit_rate()
-            response = self._send(url)
+            response = self._send(url, is_redirected=url != requested)
             if isinstance(response, Exception):  # raised here, because the errors of requests contain the credentials
                 raise response
             if response.status == 200:
@@ -159,11 +160,11 @@ class Endpoint:
                 raise build_error(response, self.description, authorization.advice, self.quote)
         raise APIError(f"{self.description}: more than {MAX_REDIRECTS} redirects; check the base URL")
 
-    def _send(self, url: str) -> Response | Exception:
+    def _send(self, url: str, *, is_redirected: bool) -> Response | Exception:
         """Send the request once, and return the response, or the exception to raise."""
         self.requests += 1
         if logger.isEnabledFor(logging.DEBUG):
-            target = "" if url == self.url else f", redirected to {redact(url, MAX_QUOTED_CHARACTERS)}"
+            target = f", redirected to {redact(url, MAX_QUOTED_CHARACTERS)}" if is_redirected else ""
             logger.debug("%s%s", redact(self.description, MAX_QUOTED_CHARACTERS), target)
         authorization = self._transport.authorization
         try:

@@ -89,8 +89,8 @@ def test_no_key_is_exit_78_and_names_the_variables(run) -> None:
     ("changes", "words"),
     [
         ({"id": ...}, "id of record number 2 must be a string, got null"),
-        ({"assetCount": 3.5}, "asset_count of record c2 must be a 64-bit integer, got 3.5"),
-        ({"updatedAt": "yesterday"}, "updated_at of record c2 must be an ISO 8601 timestamp"),
+        ({"assetCount": 3.5}, "assetCount of record c2 must be a 64-bit integer, got 3.5"),
+        ({"updatedAt": "yesterday"}, "updatedAt of record c2 must be an ISO 8601 timestamp"),
     ],
 )
 def test_a_wrong_record_is_exit_65_names_it_and_leaves_the_old_file(run, old: Path, changes, words: str) -> None:

@@ -52,6 +52,11 @@ def test_a_request_is_logged_once_and_a_redirect_with_its_target(run, api) -> No
     assert second == f"{first}, redirected to {api.url}/collections?..."
 
 
+def test_the_next_page_is_logged_without_a_redirect(run, api) -> None:
+    lines = said(run("export", "collections", "c.parquet", "-v", api=api).stderr)
+    assert lines[:3] == [f"GET {api.url}/collections?... (page {number})" for number in (1, 2, 3)]
+
+
 def test_the_bar_can_be_switched_on_where_stderr_is_no_terminal(run, api) -> None:
     assert "records/s" in run("export", "collections", "c.parquet", "--progress", api=api).stderr
     assert "records/s" not in run("export", "collections", "c.parquet", api=api).stderr

@@ -16,7 +16,8 @@ import scenario_etl
 from scenario_etl import Emulator
 from scenario_etl.cli_options import FILTERS
 from tests.helpers import environment
-from tests.system.faults.modes import MODES
+from tests.system.faults.listings import COLLECTIONS, JOBS, TAGS
+from tests.system.faults.modes import WAITING, modes_of
 
 CHECKOUT = Path(__file__).parents[2]
 PAGES = [
@@ -170,7 +171,11 @@ def test_the_options_are_those_of_the_command_line(command: str, tables: int) ->
 def test_the_table_of_faults_has_the_number_of_modes_of_each_family() -> None:
     text = (CHECKOUT / "docs/reliability.md").read_text()
     rows = re.findall(r"^\| (?:\*\*)?([a-z ]+?)(?:\*\*)? \| (\d+) \| ", text, re.MULTILINE)
-    counts = Counter(mode.family for mode in MODES) | {"all": len(MODES)}
+    modes, jobs, tags = map(modes_of, (COLLECTIONS, JOBS, TAGS))
+    counts = Counter(mode.family for mode in modes) | {"all": len(modes)}
     assert {family: int(count) for family, count in rows} == counts
-    assert f"in one of {len(MODES)} ways" in text
-    assert f"in {len(MODES)} failure modes" in (CHECKOUT / "README.md").read_text()
+    assert f"in one of {len(modes)} ways" in text
+    assert f"in {len(modes)} failure modes" in (CHECKOUT / "README.md").read_text()
+    assert f"in {len(jobs)} modes of `jobs`" in text
+    assert f"in {len(tags)} modes of\n`tags`" in text
+    assert f"leave out {len(WAITING)} modes" in text

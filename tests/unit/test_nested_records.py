@@ -71,7 +71,7 @@ def test_nothing_is_unknown_in_an_object_below_one_that_is_kept_as_json() -> Non
 @pytest.mark.parametrize("parent", [{}, {"owner": None}, {"owner": {}}, {"owner": {"id": ""}}])
 def test_a_required_column_needs_its_parent_object_as_well(parent: dict) -> None:
     reader = RecordReader(of_columns(Column("owner_id", "owner.id", STRING, nullable=False)))
-    with pytest.raises(SchemaError, match=r"jobs: owner_id of record j1 must be a string, got "):
+    with pytest.raises(SchemaError, match=r"jobs: owner\.id of record j1 must be a string, got "):
         reader.read([{"id": "j1"} | parent])
 
 

@@ -83,7 +83,7 @@ def test_a_whole_number_is_kept_exactly(value, number: int) -> None:
 @pytest.mark.parametrize("value", [3.5, math.nan, math.inf, 1e20, 2.0**53, 2**63, True, False, "7", [3], {}])
 def test_a_count_that_is_not_an_integer_is_rejected(value) -> None:
     text = f'"{value}"' if isinstance(value, str) else json.dumps(value)
-    assert f"collections: asset_count of record c1 must be a 64-bit integer, got {text}" in refused(
+    assert f"collections: assetCount of record c1 must be a 64-bit integer, got {text}" in refused(
         record(assetCount=value)
     )
 
@@ -106,7 +106,7 @@ def test_a_date_is_an_instant_in_utc(text: str, instant: str) -> None:
     ["soon", "", "2026-04-22", "2026-04-22T08:57:03", "2026-13-01T00:00:00Z", "2026-04-22T08:57:03.1234567Z", 5, {}],
 )
 def test_a_date_that_is_not_a_timestamp_is_rejected(value) -> None:
-    assert "created_at of record c1" in refused(record(createdAt=value))
+    assert "createdAt of record c1" in refused(record(createdAt=value))
 
 
 @pytest.mark.parametrize("value", [..., None, "", 7, True, ["c1"], {}])
@@ -227,7 +227,7 @@ def test_any_json_gives_a_table_of_the_declared_schema_or_a_scenario_error(recor
     ["0000-01-01T00:00:00Z", "0000-12-31T23:59:59.999Z", "0001-01-01T00:00:00+00:01", "9999-12-31T23:59:59-00:01"],
 )
 def test_a_date_outside_the_years_1_to_9999_is_rejected(date: str) -> None:
-    with pytest.raises(SchemaError, match=r"created_at of record c1 .*a year from 1 to 9999"):
+    with pytest.raises(SchemaError, match=r"createdAt of record c1 .*a year from 1 to 9999"):
         RecordReader(COLLECTIONS).read([record(id="c0"), record(createdAt=date)])
 
 

@@ -1,4 +1,4 @@
-"""`python -m tests.system.faults`: every program in every mode, and the table of docs/reliability.md."""
+"""`python -m tests.system.faults`: every program in every mode of a list, and the table of docs/reliability.md."""
 
 import tempfile
 from collections import Counter
@@ -9,8 +9,11 @@ from pathlib import Path
 
 import click
 
-from tests.system.faults.modes import MODES, Mode
-from tests.system.faults.programs import PROGRAMS, Run, is_right, run
+from tests.system.faults.judge import is_right
+from tests.system.faults.listings import COLLECTIONS, LISTINGS
+from tests.system.faults.mode import Mode
+from tests.system.faults.modes import FAMILIES, modes_of
+from tests.system.faults.programs import PROGRAMS, Run, run
 
 ENDED = -9  # the exit code of a program that was ended
 MANY_REQUESTS = 300  # the longest list of a mode has 202 pages
@@ -30,12 +33,12 @@ def outcome(mode: Mode, seen: Run) -> str:
         return WRONG if seen.requests > MANY_REQUESTS else LOUD
     if seen.code != 0:
         return RIGHT if mode.fails else LOUD
-    return RIGHT if seen.rows is not None and is_right(seen.rows, mode.right_rows()) else WRONG
+    return RIGHT if seen.rows is not None and is_right(seen.rows, mode.right_rows(), mode.listing) else WRONG
 
 
-def measure(programs: list[str], jobs: int) -> dict[tuple[str, Mode], str]:
+def measure(programs: list[str], modes: list[Mode], jobs: int) -> dict[tuple[str, Mode], str]:
     """Run every program in every mode, `jobs` at once."""
-    pairs = [(program, mode) for program in programs for mode in MODES]
+    pairs = [(program, mode) for program in programs for mode in modes]
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(jobs) as pool:
         places = [Path(folder) / str(number) / "work" for number in range(len(pairs))]
         runs = pool.map(lambda pair, place: run(*pair, place), pairs, places)
@@ -46,12 +49,11 @@ def measure(programs: list[str], jobs: int) -> dict[tuple[str, Mode], str]:
     return found
 
 
-def table(found: dict[tuple[str, Mode], str], programs: list[str]) -> str:
+def table(found: dict[tuple[str, Mode], str], programs: list[str], listed: list[Mode]) -> str:
     """Return the table of docs/reliability.md: families by programs, as right / loud / silently wrong."""
-    families = list(dict.fromkeys(mode.family for mode in MODES))
     rows = ["| | modes | " + " | ".join(programs) + " |", "|---" * (len(programs) + 2) + "|"]
-    for family in [*families, "all"]:
-        modes = [mode for mode in MODES if family in (mode.family, "all")]
+    for family in [*FAMILIES, "all"]:
+        modes = [mode for mode in listed if family in (mode.family, "all")]
         cells = []
         for program in programs:
             counts = Counter(found[program, mode] for mode in modes)
@@ -63,12 +65,23 @@ def table(found: dict[tuple[str, Mode], str], programs: list[str]) -> str:
 
 @click.command()
 @click.option("--program", "programs", multiple=True, type=click.Choice(list(PROGRAMS)), help="Only this one.")
+@click.option(
+    "--resource",
+    default=COLLECTIONS.name,
+    show_default=True,
+    type=click.Choice(list(LISTINGS)),
+    help="The list; programs other than scenario-etl only read collections.",
+)
 @click.option("--jobs", default=4, show_default=True, help="How many to run at once.")
-def main(programs: tuple[str, ...], jobs: int) -> None:
+def main(programs: tuple[str, ...], resource: str, jobs: int) -> None:
     """Run every program in every mode and print the table; it takes about ten minutes with all of them."""
-    chosen = list(programs or PROGRAMS)
-    found = measure(chosen, jobs)
-    click.echo(table(found, chosen))
+    able = list(PROGRAMS) if resource == COLLECTIONS.name else ["scenario-etl"]
+    chosen = list(programs or able)
+    if not set(chosen) <= set(able):
+        raise click.UsageError(f"only scenario-etl reads {resource}")
+    modes = modes_of(LISTINGS[resource])
+    found = measure(chosen, modes, jobs)
+    click.echo(table(found, chosen, modes))
     versions = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
     click.echo(f"\nMeasured on {datetime.now(UTC):%Y-%m-%d} with {versions}.")
 

@@ -1,20 +1,20 @@
-"""The programs that are measured: how each is called, and how the table that it wrote is read."""
+"""The programs that are measured: how each is called, and what is seen of it."""
 
 import contextlib
-import math
 import os
 import re
 import subprocess
 import sys
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 
-from tests.system.faults.modes import Mode
+from tests.system.faults import forks
+from tests.system.faults.judge import plain
+from tests.system.faults.mode import Mode
 from tests.system.faults.server import FaultServer
 
 OLD = b"yesterday's file"
@@ -45,27 +45,33 @@ class Run:
     credentials_elsewhere: int
 
 
-def run(program: str, mode: Mode, folder: Path) -> Run:
-    """Run a program against a server that breaks, in a folder with yesterday's file."""
+def run(program: str, mode: Mode, folder: Path, *, attempts: int = 3, forked: bool = False) -> Run:
+    """Run a program against a server that breaks, in a folder with yesterday's file.
+
+    Args:
+        program: the name of the program.
+        mode: the mode of the server.
+        folder: the folder, which is made.
+        attempts: how often scenario-etl sends a request at most; the others have their defaults.
+        forked: whether scenario-etl is forked instead of started.
+
+    """
     folder.mkdir(parents=True)
-    destination = folder / "collections.parquet"
+    destination = folder / f"{mode.listing.name}.parquet"
     destination.write_bytes(OLD)
+    output = folder.with_name("output")
     with mode.server() as server:
-        started = subprocess.Popen(
-            command(program, destination, mode),
-            env=environment(server, folder),
-            cwd=folder,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
+        start = forks.Fork if forked else start_new
+        code, megabytes = finish(
+            start(command(program, destination, mode, attempts), environment(server, folder), folder, output)
         )
-        code, output, megabytes = finish(started)
         elsewhere = server.elsewhere
         if elsewhere:
             elsewhere.stop()
     old_is_intact = destination.exists() and destination.read_bytes() == OLD
     return Run(
         code=code,
-        output=output,
+        output=output.read_text("utf-8", "replace"),
         rows=None if old_is_intact or not destination.exists() else table(destination),
         megabytes=megabytes,
         arrivals=server.arrivals,
@@ -77,14 +83,14 @@ def run(program: str, mode: Mode, folder: Path) -> Run:
     )
 
 
-def command(program: str, destination: Path, mode: Mode) -> list[str]:
+def command(program: str, destination: Path, mode: Mode, attempts: int) -> list[str]:
     script = PROGRAMS[program]
     if script:
         return [sys.executable, str(script), destination.name]
     return [
         str(Path(sys.executable).with_name("scenario-etl")),
-        *("export", "collections", destination.name, "--verbose", "--report", "-"),
-        *("--attempts", "3", "--deadline", "20", "--timeout", str(mode.timeout)),
+        *("export", mode.listing.name, destination.name, "--verbose", "--report", "-"),
+        *("--attempts", str(attempts), "--deadline", "20", "--timeout", str(mode.timeout)),
     ]
 
 
@@ -98,26 +104,27 @@ def environment(server: FaultServer, folder: Path) -> dict[str, str]:
     }
 
 
-def finish(started: subprocess.Popen[bytes]) -> tuple[int, str, float]:
-    """Wait for a program's end, PATIENCE seconds at most: its exit code (-9 where it was ended), output, peak memory.
+def start_new(command: list[str], environment: dict[str, str], folder: Path, output: Path) -> subprocess.Popen[bytes]:
+    """Start a command in a folder; what it prints goes to a file."""
+    with output.open("wb") as printed:
+        return subprocess.Popen(command, env=environment, cwd=folder, stdout=printed, stderr=subprocess.STDOUT)
+
+
+def finish(started: subprocess.Popen[bytes] | forks.Fork) -> tuple[int, float]:
+    """Wait for a program's end, PATIENCE seconds at most: its exit code (-9 where it was ended) and peak memory.
 
     The memory is read while it runs: what the kernel tells at the end includes that of the process that forked.
     """
-    assert started.stdout
-    os.set_blocking(started.stdout.fileno(), False)
-    output, megabytes, deadline = b"", 0.0, time.monotonic() + PATIENCE
-    while started.poll() is None:
-        output += started.stdout.read() or b""
+    megabytes, deadline = 0.0, time.monotonic() + PATIENCE
+    while (code := started.poll()) is None:
         megabytes = max(megabytes, peak(started.pid))
         if time.monotonic() > deadline:
             started.kill()
         time.sleep(0.01)
-    output += started.stdout.read() or b""
-    started.stdout.close()
-    return started.returncode, output.decode("utf-8", "replace"), megabytes
+    return code, megabytes
 
 
-def peak(process: int) -> float:
+def peak(process: int | None) -> float:
     """Return the most memory that a living process has held, in megabytes."""
     with contextlib.suppress(OSError):
         found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{process}/status").read_text())
@@ -128,53 +135,4 @@ def peak(process: int) -> float:
 def table(path: Path) -> list[dict[str, Any]]:
     """Return the rows that a program wrote, under names that do not depend on how it writes them."""
     rows = pq.ParquetFile(path).read().to_pylist()
-    return [{re.sub("[^a-z]", "", name.lower()): value for name, value in row.items()} for row in rows]
-
-
-def is_right(rows: list[dict[str, Any]], expected: list[dict[str, Any]]) -> bool:
-    """Whether the rows are the expected records: each once, every value what the API said, whatever its type is."""
-    if len(rows) != len(expected):
-        return False
-    if any("id" not in row for row in rows):
-        return False
-    pairs = zip(sorted(rows, key=lambda row: str(row["id"])), sorted(expected, key=lambda row: row["id"]), strict=True)
-    return all(_is_row(row, record) for row, record in pairs)
-
-
-def _is_row(row: dict[str, Any], record: dict[str, Any]) -> bool:
-    thumbnail = record.get("thumbnail") or {}
-    return (
-        all(_is_text(row.get(name.lower()), record.get(name)) for name in ("id", "name", "ownerId"))
-        and all(_is_text(row.get(f"thumbnail{name.lower()}"), thumbnail.get(name)) for name in ("assetId", "url"))
-        and all(
-            _is_count(row.get(name.lower()), record.get(name)) for name in ("assetCount", "modelCount", "itemCount")
-        )
-        and all(_is_date(row.get(name.lower()), record[name]) for name in ("createdAt", "updatedAt"))
-    )
-
-
-def _is_text(value: Any, text: str | None) -> bool:
-    return value == text if text is not None else _is_null(value)
-
-
-def _is_count(value: Any, count: float | None) -> bool:
-    if count is None:
-        return _is_null(value)
-    return isinstance(value, int | float) and not isinstance(value, bool) and value == count
-
-
-def _is_date(value: Any, text: str) -> bool:
-    if isinstance(value, str):
-        try:
-            value = datetime.fromisoformat(value)
-        except ValueError:
-            return False
-    return isinstance(value, datetime) and _utc(value) == _utc(datetime.fromisoformat(text))
-
-
-def _utc(moment: datetime) -> datetime:
-    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
-
-
-def _is_null(value: Any) -> bool:
-    return value is None or (isinstance(value, float) and math.isnan(value))
+    return [{plain(name): value for name, value in row.items()} for row in rows]

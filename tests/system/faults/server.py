@@ -1,4 +1,4 @@
-"""A loopback server that lists three pages of collections and breaks one of them in one way."""
+"""A loopback server that lists three pages of records and breaks one of them in one way."""
 
 import contextlib
 import json
@@ -11,38 +11,9 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 from urllib.parse import parse_qs, urlsplit
 
-RECORDS_A_PAGE = 4
-PAGES = 3
+from tests.system.faults.listings import COLLECTIONS, Listing
+
 TOKENS = {None: 0, "page-2": 1, "page-3": 2}
-
-
-def right_record(number: int) -> dict[str, Any]:
-    """A collection as the API gives it."""
-    record: dict[str, Any] = {
-        "id": f"collection_{number}",
-        "name": f"Collection {number}",
-        "ownerId": "proj_1",
-        "assetCount": number,
-        "modelCount": 1,
-        "itemCount": number + 1,
-        "createdAt": f"2026-04-22T08:57:{number:02d}.106Z",
-        "updatedAt": f"2026-05-22T08:57:{number:02d}.106Z",
-    }
-    if number % 4:
-        url = f"https://cdn.example/assets-transform/asset_{number}?p=100&Policy=P0L1CY&Signature=S1GNATURE"
-        record["thumbnail"] = {"assetId": f"asset_{number}", "url": url}
-    return record
-
-
-def right_pages() -> list[dict[str, Any]]:
-    """The bodies of the pages of a team with nothing wrong."""
-    pages: list[dict[str, Any]] = []
-    for page in range(PAGES):
-        numbers = range(RECORDS_A_PAGE * page, RECORDS_A_PAGE * (page + 1))
-        pages.append({"collections": [right_record(number) for number in numbers]})
-        if page + 1 < PAGES:
-            pages[-1]["nextPaginationToken"] = f"page-{page + 2}"
-    return pages
 
 
 @dataclass
@@ -55,6 +26,15 @@ class Exchange:
     page: dict[str, Any]
     server: "FaultServer"
     keep_open: bool = True
+
+    @property
+    def listing(self) -> Listing:
+        return self.server.listing
+
+    @property
+    def records(self) -> list[Any]:
+        """The records of the right page."""
+        return self.page[self.listing.name]
 
     @property
     def token(self) -> str | None:
@@ -106,6 +86,7 @@ class FaultServer:
         breaks: the index of that page.
         times: how often it breaks before it is right.
         pages: by token; replaced where a mode needs others.
+        listing: the list that is served, at any path.
         arrivals: the time of each request for the page that breaks, in seconds.
 
     """
@@ -114,6 +95,7 @@ class FaultServer:
     breaks: int = 1
     times: float = float("inf")
     pages: dict[str | None, dict[str, Any]] | None = None
+    listing: Listing = COLLECTIONS
     arrivals: list[float] = field(default_factory=list)
     resets: int = 0  # how many of the next connections are reset as soon as they are made
     elsewhere: "FaultServer | None" = None  # where a redirect leads
@@ -177,7 +159,7 @@ class FaultServer:
         if index is None:
             exchange.send({"reason": "no such token"}, 400)
             return
-        exchange.page = right_pages()[index]
+        exchange.page = self.listing.right_pages()[index]
         if index == self.breaks:
             self.arrivals.append(time.monotonic())
             if len(self.arrivals) <= self.times:
