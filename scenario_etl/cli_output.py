@@ -65,7 +65,8 @@ Exit codes:
   74   a file or a lake cannot be written or read
   75   temporary failure, or another run has locked the lake; run again later
   77   the API rejected the credentials
-  78   a credential is missing, a value is not valid, or filters cannot be used together
+  78   a credential is missing, a value is not valid, or filters cannot be
+       used together
   129  the terminal was closed (SIGHUP)
   130  interrupted (Ctrl-C)
   141  stdout was closed by its reader

@@ -29,8 +29,8 @@ class SeenKeys:
 
     def drop_duplicates(self, batch: pa.RecordBatch, keys: list[Any]) -> pa.RecordBatch:
         """Return the batch without rows whose key occurred earlier in this or a previous batch."""
-        texts = [key if isinstance(key, str) else repr(key) for key in keys]  # a composite key is a tuple
-        hashes: list[int] = digests(text.encode() for text in texts).tolist()
+        texts = [(key if isinstance(key, str) else repr(key)).encode() for key in keys]  # a composite key is a tuple
+        hashes: list[int] = digests(texts).tolist()
         unique = set(hashes)
         known = self._known(hashes)
         if known or len(unique) < len(hashes):

@@ -93,8 +93,8 @@ def _digests(texts: pa.ChunkedArray) -> pa.Array:
     """Return a digest of each text, null for a null; a change is missed with a probability of 2**-64."""
     import pyarrow.compute as pc  # noqa: PLC0415 - takes 30 ms, and only a comparison needs it
 
-    found = digests(pc.fill_null(texts, "").cast(pa.binary()).to_pylist())
-    return pc.if_else(texts.is_valid().combine_chunks(), to_arrow(found), pa.scalar(None, pa.int64()))
+    found = digests([text or b"" for text in texts.cast(pa.binary()).to_pylist()])
+    return pc.if_else(texts.is_valid().combine_chunks(), to_arrow(found), pa.nulls(len(found), pa.int64()))
 
 
 def keys_of(resource: Resource, file: LakeFile) -> pa.ChunkedArray:

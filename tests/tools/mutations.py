@@ -169,7 +169,7 @@ MUTATIONS = [
     Mutation("3 a list brings something new", "run", "if page - last_new_page >= MAX_EMPTY_PAGES:", "if False:"),
     Mutation("3 a list ends", "client", "if self.pages >= self._max_pages:", "if False:"),
     Mutation("texts are compared by their UTF-8", "dedupe", "b\"\".join([blake2b(text, digest_size=8).digest() for text in texts])", "np.array([hash(text.decode()) for text in texts], np.int64).tobytes()"),
-    Mutation("a null is no empty text", "diff", "pc.if_else(texts.is_valid().combine_chunks(), to_arrow(found), pa.scalar(None, pa.int64()))", "to_arrow(found)"),
+    Mutation("a null is no empty text", "diff", "pc.if_else(texts.is_valid().combine_chunks(), to_arrow(found), pa.nulls(len(found), pa.int64()))", "to_arrow(found)"),
     Mutation("7 a secret is found in base64", "redact", "    (re.compile(r\"[A-Za-z0-9+/_-]{4,}={0,2}\"), _from_base64),\n", ""),
     Mutation("7 a secret is found escaped", "redact", "for _ in range(4):", "for _ in range(1):"),
     Mutation("7 a short secret is a word", "redact", 'if len(secret) >= MIN_SUBSTRING_CHARACTERS else rf"(?<!\\w){re.escape(secret)}(?!\\w)"', 'if True else ""'),
