@@ -108,11 +108,13 @@ def parse_content(body: bytes, key: str, kind: type, request: str, quote: Quote)
         message = f"{request}: status 200, but the JSON has the key {quote(str(error))} twice"
         raise RetryableError(APIError(message, status=200), "a duplicate key", "report it to the vendor") from None
     except RecursionError:
-        raise APIError(f"{request}: the JSON is nested too deeply; report it to the vendor", status=200) from None
+        document = _NOT_SUPPORTED
     except ValueError as error:
-        if "integer string conversion" in str(error):  # the limit of sys.set_int_max_str_digits
-            raise APIError(f"{request}: the JSON has an integer with too many digits", status=200) from None
-        document = _NOT_JSON
+        has_large_integer = "integer string conversion" in str(error)  # the limit of sys.set_int_max_str_digits
+        document = _NOT_SUPPORTED if has_large_integer else _NOT_JSON
+    if document is _NOT_SUPPORTED:
+        message = f"{request}: status 200, but the JSON is nested too deeply, or has an integer with too many digits"
+        raise RetryableError(APIError(message, status=200), "JSON that is not supported", "report it to the vendor")
     if document is _NOT_JSON:  # raised here, because the first error contains the whole body
         message = f"{request}: status 200, but the body is not valid JSON: {quote(body)!r}"
         raise RetryableError(TransientError(message, status=200), "not JSON")
@@ -201,6 +203,7 @@ class DuplicateKeyError(ValueError):
 
 _KINDS: dict[type, str] = {list: "list", dict: "object"}
 _NOT_JSON = object()
+_NOT_SUPPORTED = object()
 _DECODER = json.JSONDecoder()
 _blank: Callable[[str, int], re.Match[str]] = re.compile(r"[ \t\n\r]*").match  # type: ignore[assignment] # always matches
 

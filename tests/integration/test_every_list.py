@@ -10,7 +10,9 @@ import pytest
 import requests
 
 from scenario_etl import Client, Emulator, changes, history, read_snapshot, scan, snapshot
+from scenario_etl.errors import ConfigError, SchemaError
 from scenario_etl.resources import RESOURCES, resource_of
+from tests.helpers import answering
 
 SIGNATURES = ("Signature=", "Policy=", "Key-Pair-Id=")
 MORNING, NIGHT = dt.datetime(2026, 11, 10, 8, tzinfo=dt.UTC), dt.datetime(2026, 11, 20, 8, tzinfo=dt.UTC)
@@ -110,3 +112,42 @@ def test_links_of_assets_without_collections_on_many_pages_are_read_to_the_end()
         described = scan("collection_assets", client=client, page_size=100)
         assert described.to_arrow().num_rows == team.record(0)["assetCount"]
         assert described.report.pages == 20
+
+
+def test_filtered_lists_are_complete_where_the_api_filters_each_page_after_it_was_read() -> None:
+    with Emulator(30, assets=2500, late_filters=True) as team, Client("demo", "demo", base_url=team.url) as client:
+        created = sorted(scan("assets", client=client).to_arrow()["created_at"].to_pylist())
+        for sort_direction in (None, "asc"):
+            described = scan("assets", client=client, created_after=created[-101], sort_direction=sort_direction)
+            assert described.to_arrow().num_rows == 100
+            assert len(described.head(5)) == 5
+            assert described.report.pages >= 25
+
+
+@pytest.mark.parametrize("name", ["assets", "jobs", "teams", "collection_models"])
+def test_a_snapshot_keeps_no_column_that_must_be_requested(lake: Path, name: str) -> None:
+    for argument in ("include_personal", "include_embedding"):
+        with pytest.raises(ConfigError, match=f"{argument} is not supported for snapshots"):
+            snapshot(name, lake, **{argument: True})
+    assert not lake.exists()
+
+
+def test_links_without_the_list_of_collections_are_an_error(team: Emulator, client: Client, lake: Path) -> None:
+    links, _ = answering({"assets": [{"id": "a1", "collectionIds": ["c1"]}, {"id": "a2"}]})
+    with pytest.raises(SchemaError, match="collectionIds of record a2 must be a list of strings, got null"):
+        scan("collection_assets", client=links).to_arrow()
+
+
+def test_a_team_without_its_context_lacks_four_fields(team: Emulator) -> None:
+    teams, _ = answering({"teams": [{"id": "t1"}]})
+    described = scan("teams", client=teams)
+    described.to_arrow()
+    assert {name for name in described.report.missing_fields if "context." in name} == {
+        "context.userRole", "context.usersCount", "context.keysCount", "context.invitationsCount",
+    }  # fmt: skip
+
+
+def test_head_of_links_reads_pages_of_the_maximum_size() -> None:
+    with Emulator(collections=1, assets=2000) as team, Client("demo", "demo", base_url=team.url) as client:
+        scan("collection_assets", client=client).head(2)
+        assert len(team.requests) <= 20

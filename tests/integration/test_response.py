@@ -10,7 +10,7 @@ from scenario_etl.response import DuplicateKeyError, decode_json
 from tests.helpers import answering, failure, page, pages
 
 
-@pytest.mark.parametrize("body", [b"", b"<html>", b'{"collections": [', b"\xff\xfe\xfa", b"[" * 100_000, b"text\n"])
+@pytest.mark.parametrize("body", [b"", b"<html>", b'{"collections": [', b"\xff\xfe\xfa", b"text\n"])
 def test_a_200_that_is_not_json_is_retried_then_exit_75(body: bytes) -> None:
     client, adapter = answering((200, {}, body))
     with pytest.raises(TransientError, match="status 200, but the body is not valid JSON") as caught:
@@ -24,6 +24,14 @@ def test_a_200_that_is_not_json_is_retried_then_exit_75(body: bytes) -> None:
 def test_json_without_the_list_is_retried_then_exit_69(body) -> None:
     client, adapter = answering((200, {}, body))
     with pytest.raises(APIError, match="status 200, but the body has no list 'collections'") as caught:
+        pages(client)
+    assert (caught.value.exit_code, len(adapter.requests)) == (69, 8)
+
+
+@pytest.mark.parametrize("value", [b"[" * 100_000, b"9" * 5000], ids=["nested", "integer"])
+def test_json_that_python_cannot_read_is_retried_then_exit_69(value: bytes) -> None:
+    client, adapter = answering((200, {}, b'{"collections": [{"id": "c1", "assetCount": ' + value + b"}]}"))
+    with pytest.raises(APIError, match="nested too deeply, or has an integer with too many digits") as caught:
         pages(client)
     assert (caught.value.exit_code, len(adapter.requests)) == (69, 8)
 

@@ -90,6 +90,12 @@ def test_the_demo_with_signed_urls_left_out_has_no_thumbnails(run) -> None:
     assert run("snapshot", "collections", "lake", "--demo", "--signed-urls", "omit").returncode == 0
 
 
+@pytest.mark.parametrize("resource", ["jobs", "tags", "teams", "collection_models"])
+def test_the_demo_of_a_resource_without_thumbnails_stores_none(run, resource: str) -> None:
+    done = run("snapshot", resource, "lake", "--demo")
+    assert done.returncode == 0, done.stderr
+
+
 def test_the_demo_stores_thumbnails_unless_pillow_is_missing_or_the_option_says_otherwise(run, tmp_path: Path) -> None:
     assert run("snapshot", "collections", "with", "--demo").returncode == 0
     assert len(list((tmp_path / "with/.thumbnails").iterdir())) > 100
