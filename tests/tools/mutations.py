@@ -173,7 +173,7 @@ MUTATIONS = [
     Mutation("7 a secret is found in base64", "redact", "    (re.compile(r\"[A-Za-z0-9+/_-]{4,}={0,2}\"), _from_base64),\n", ""),
     Mutation("7 a secret is found escaped", "redact", "for _ in range(4):", "for _ in range(1):"),
     Mutation("7 a short secret is a word", "redact", 'if len(secret) >= MIN_SUBSTRING_CHARACTERS else rf"(?<!\\w){re.escape(secret)}(?!\\w)"', 'if True else ""'),
-    Mutation("8 filtered rows are not looked up", "lookups", "        and not is_filtered(query)\n", ""),
+    Mutation("8 filtered rows are not looked up", "lookups", " and not is_filtered(query)", ""),
     Mutation("8 a project needs an owner", "lookups", "PROJECT_ID.api_name not in query or OWNER in resource.schema.names", "True"),
     Mutation("8 look-ups have the fixed query", "lookups", "{**self.resource.fixed_query, **self.parameters}", "self.parameters"),
     Mutation("4 duplicates of any file are noticed", "diff", "    if repeated := len(keys) - len(keys.unique()):", "    if not file.footer and (repeated := len(keys) - len(keys.unique())):"),
