@@ -10,11 +10,11 @@ from typing import Any, NoReturn
 
 import pyarrow as pa
 
-from scenario_etl.column_types import JSON
+from scenario_etl.column_types import JSON, STRING, STRINGS
 from scenario_etl.errors import SchemaError
 from scenario_etl.redact import redact
 from scenario_etl.schema import Column, Resource
-from scenario_etl.signed_urls import SignedURLs, apply_form
+from scenario_etl.signed_urls import SignedURLs, apply_form, apply_form_to_url, contain_urls, cut_signatures
 
 MAX_UNKNOWN_FIELDS = 1000  # names in the report; there is no warning about later ones
 
@@ -54,6 +54,12 @@ class RecordReader:
         self._schema = resource.record_schema
         self._strict = strict
         self._signed_urls = signed_urls
+        self._texts = {
+            column.name
+            for column in resource.columns
+            if signed_urls != "keep" and column.type in (STRING, STRINGS)
+            and not column.signed_url and column.name not in resource.primary_key
+        }  # fmt: skip # the columns in which signatures are cut off: a key stays, because it identifies a row
         self._redact = lru_cache(redact)
         self._known = _known_names(resource)
         self._key_fields = [
@@ -124,25 +130,31 @@ class RecordReader:
         if nulls and column.nullable and not column.optional:
             self._count_missing(column, nulls, parents, values, records)
         try:
-            if self._signed_urls != "keep" and (column.signed_url or column.type == JSON):
-                values = [apply_form(value, self._signed_urls, column.signed_url) for value in values]
-            if not column.nullable and (nulls or "" in values):
-                raise ValueError
-            if column.name == self._resource.exploded:
-                _check_items(values)
-            return column.type.convert(values)
+            return self._convert(column, values)
         except _DOES_NOT_FIT:
             self._raise_schema_error(column, values, records)
+
+    def _convert(self, column: Column, values: Records) -> pa.Array:
+        """Return values as an array, with signed URLs in the requested form; raise an error if a value does not fit."""
+        form = self._signed_urls
+        if form != "keep" and column.signed_url:
+            values = [apply_form_to_url(value, form, column.signed_url) for value in values]
+        elif form != "keep" and column.type == JSON:
+            values = [apply_form(value, form) for value in values]
+        if column.name == self._resource.exploded:
+            _check_items(values)
+        array = column.type.convert(values)
+        if not column.nullable and (array.null_count or "" in values):
+            raise ValueError
+        if column.name in self._texts and contain_urls(array):
+            array = column.type.convert([cut_signatures(value) for value in values])
+        return array
 
     def _raise_schema_error(self, column: Column, values: Records, records: Records) -> NoReturn:
         """Raise SchemaError for the value that does not fit, which is found by converting one value at a time."""
         for position, value in enumerate(values):
             try:
-                if not column.nullable and value in (None, ""):
-                    raise ValueError
-                if column.name == self._resource.exploded:
-                    _check_items([value])
-                column.type.convert([apply_form(value, self._signed_urls)])
+                self._convert(column, [value])
             except _DOES_NOT_FIT:
                 self._errors.reject(f"{column.field} of record", records, position, value, column.type.description)
         raise AssertionError(f"column {column.name} cannot be converted, but each of its values can")

@@ -20,8 +20,18 @@ MIN_SUBSTRING_CHARACTERS = 8  # a shorter secret is only redacted as a whole wor
 MIN_SECRET_CHARACTERS = 3  # a shorter secret would match too much text
 PART_CHARACTERS = 10  # length of the parts of a secret that are redacted
 
+# Names of query parameters that contain a signature or a token, and how one starts in a URL, which may be escaped for
+# JSON or URLs. These are patterns for Python and for RE2.
+SIGNATURE_PARAMETERS = (
+    "Policy", "Signature", "Key-Pair-Id", "X-Amz-[a-z-]+", "X-Goog-[a-z-]+", "sig", "hdn(?:ea|tl|ts)",
+    "(?:(?:access|auth|id|refresh|security|session)[_-])?token",
+)  # fmt: skip
+_SEPARATOR = r"[?&;#]|%(?:25){0,3}(?:23|26|3B|3F)|\\{1,8}u00(?:26|3F)"
+_ASSIGNMENT = rf"(?:{'|'.join(SIGNATURE_PARAMETERS)})(?:=|%(?:25){{0,3}}3D|\\{{1,8}}u003D)"
+SIGNATURE = rf"(?:{_SEPARATOR}){_ASSIGNMENT}"
+
 _QUERY = re.compile(r"""(https?://[^\s?"'<>\\]{0,1000})\?[^\s"'<>]*""", re.IGNORECASE)
-_PARAMETER = re.compile(r"""(Policy|Signature|Key-Pair-Id|X-Amz-[a-z-]+)=[^\s"'<>&]*""", re.IGNORECASE)
+_PARAMETER = re.compile(rf"""((?:(?<![\w-])|{_SEPARATOR}|\\[bfnrt]|%0A){_ASSIGNMENT})[^\s"'<>&]*""", re.IGNORECASE)
 # A password may contain a slash that is not encoded. In abfss://, the part before the account is a container.
 _USER = re.compile(r"""(?<!abfs:)(?<!abfss:)//(?:[^/\s"'<>@]{1,500}|[^/\s"'<>@:]{0,500}:[^\s"'<>@]{0,500})@""")
 _DIRECTION = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
@@ -42,7 +52,7 @@ def redact(value: object, limit: int = MAX_CHARACTERS) -> str:
 
 def without_credentials(text: str) -> str:
     """Return text of any length without the queries and user names of URLs."""
-    return _PARAMETER.sub(r"\1=...", _USER.sub("//...@", _QUERY.sub(r"\1?...", text)))
+    return _PARAMETER.sub(r"\1...", _USER.sub("//...@", _QUERY.sub(r"\1?...", text)))
 
 
 def without_bidi_controls(text: str) -> str:

@@ -17,25 +17,36 @@ import pyarrow as pa
 
 from scenario_etl.arguments import check_choice
 from scenario_etl.errors import ConfigError
+from scenario_etl.redact import SIGNATURE
 
 if TYPE_CHECKING:
     import pandas as pd
 
 SignedURLs = Literal["keep", "public", "omit"]
 
-_QUERY = "[?&;](Policy|Signature|Key-Pair-Id|X-Amz-Signature|X-Goog-Signature|sig|token)="
-_SIGNED = re.compile(_QUERY, re.IGNORECASE)
-# in JSON text: a URL that is signed, or its permanent form; also for RE2
-SIGNED_URL_IN_JSON = rf'(?i)"https?://([^"]*{_QUERY}[^"]*|[^"/]+/thumbnails/[^"/]+)"'
-_TRANSFORMED = re.compile(r"(https?://[^/?#]+)/assets-transform/([^/?#]+)\?")
+_URL_MARKS = (":/", ":\\")  # one of them is in every text with a URL
+_SIGNATURE = re.compile(SIGNATURE, re.IGNORECASE)
+_URL = re.compile(r"(?:https?|s3)://\S+", re.IGNORECASE)
+# in a text, from the colon after the scheme; it may be escaped for JSON
+_URL_IN_TEXT = re.compile(r""":(?:\\{0,8}/){2}(?:[^\s"<>\\]+|\\{1,8}[u/])*""")
+_USER = re.compile(r"""(:(?:\\{0,8}/){2})[^\s"<>\\/?#@:]*:[^\s"<>\\/?#@]*@""")
+_QUERY = re.compile(rf"[?#]|%(?:25){{0,3}}(?:23|3F)|{SIGNATURE}", re.IGNORECASE)
+_PUNCTUATION = ".,:;!?'`*)]}"  # after a URL in a text
+# a value in compact JSON, but not a key, that is a signed URL or the permanent form of one; for RE2
+SIGNED_URL_IN_JSON = (
+    rf'(?i)"(?:(?:https?|s3)://(?:[^"\\\s]|\\\\)*{SIGNATURE}(?:[^"\\\s]|\\\\)*'
+    r'|https?://[^"\\\s/]+/thumbnails/asset_[^"\\\s/?#]+)"([,}\]])'
+)
+_TRANSFORMED = re.compile(r"(https?://[^/?#@]+)/assets-transform/([^/?#]+)[?#]")
 _EXPIRY = pa.timestamp("us", tz="UTC")
 
 
 def apply_form(value: Any, form: SignedURLs, kind: str = "content") -> Any:
-    """Return a signed URL in the given form, None if it has no such form; other values are returned unchanged.
+    """Return a value of the API in which signed URLs have the given form.
 
-    In a JSON list or object, all URLs are returned in that form. Only the URL of a thumbnail has a permanent form: in a
-    JSON object, that is the `url` of an object named "thumbnail".
+    A text that is a signed URL as a whole gets that form, None if there is none; a longer text loses only the queries
+    of signed URLs, and so do the names in JSON objects. Other values are returned unchanged. Only the URL of a
+    thumbnail has a permanent form: in a JSON object, that is the `url` of an object named "thumbnail".
 
     Args:
         value: The value from the API.
@@ -46,17 +57,65 @@ def apply_form(value: Any, form: SignedURLs, kind: str = "content") -> Any:
     'https://cdn.example/thumbnails/asset_1'
 
     """
+    if form == "keep":
+        return value
     if isinstance(value, dict):
         return {
-            name: apply_form(each, form, "thumbnail" if name == "thumbnail" else kind if name == "url" else "content")
+            cut_signatures(name): apply_form(
+                each, form, "thumbnail" if name == "thumbnail" else kind if name == "url" else "content"
+            )
             for name, each in value.items()
         }
     if isinstance(value, list):
         return [apply_form(each, form) for each in value]
-    if form == "keep" or not isinstance(value, str) or not _SIGNED.search(value):
-        return value
-    transformed = _TRANSFORMED.match(value) if form == "public" and kind == "thumbnail" else None
+    if isinstance(value, str) and _URL.fullmatch(value) and _SIGNATURE.search(value):
+        return _permanent_form(value, form, kind)
+    return cut_signatures(value)
+
+
+def apply_form_to_url(url: Any, form: SignedURLs, kind: str) -> Any:
+    """Return a value of a column of signed URLs in the given form.
+
+    In such a column, every URL is taken for a signed one: "omit" is always None, and "public" is None for a URL with a
+    query, a fragment or a password that has no permanent form. A value that is not a string is returned unchanged.
+    """
+    if form == "keep" or not isinstance(url, str):
+        return url
+    permanent = _permanent_form(url, form, kind)
+    return permanent if permanent or form == "omit" or _QUERY.search(url) or _USER.search(url) else url
+
+
+def _permanent_form(url: str, form: SignedURLs, kind: str) -> str | None:
+    transformed = _TRANSFORMED.match(url) if form == "public" and kind == "thumbnail" else None
     return f"{transformed[1]}/thumbnails/{transformed[2]}" if transformed else None
+
+
+def cut_signatures(value: Any) -> Any:
+    """Return a text, or a list of texts, without the queries of signed URLs and without passwords in URLs.
+
+    >>> cut_signatures("cannot fetch https://cdn.example/a.png?Policy=abc&Signature=def: 403")
+    'cannot fetch https://cdn.example/a.png: 403'
+
+    """
+    if isinstance(value, list):
+        return [cut_signatures(each) for each in value]
+    if not isinstance(value, str) or not any(mark in value for mark in _URL_MARKS):
+        return value
+    return _URL_IN_TEXT.sub(_without_signature, value)
+
+
+def _without_signature(found: re.Match[str]) -> str:
+    url = _USER.sub(r"\1", found[0])
+    if not _SIGNATURE.search(url):
+        return url
+    return _QUERY.split(url, maxsplit=1)[0] + url[len(url.rstrip(_PUNCTUATION)) :]
+
+
+def contain_urls(texts: pa.Array) -> bool:
+    """Return whether any string in an array of strings, or of lists of strings, may contain a URL."""
+    strings = texts.values if pa.types.is_list(texts.type) else texts
+    joined = strings.buffers()[2]
+    return joined is not None and any(mark.encode() in joined.to_pybytes() for mark in _URL_MARKS)
 
 
 def check_form(form: object) -> SignedURLs:

@@ -189,7 +189,7 @@ MUTATIONS = [
     Mutation("5 a key of a link is not empty", "records", "    if any(isinstance(value, list)", "    if False and any(isinstance(value, list)"),
     Mutation("7 content has no permanent URL", "signed_urls", ' and kind == "thumbnail" else None', " else None"),
     Mutation("a condition needs its value", "filters", "if needs and true.isdisjoint(needs):", "if False:"),
-    Mutation("signed URLs in JSON are no change", "column_types", 'pc.replace_substring_regex(texts, SIGNED_URL_IN_JSON, "null")', "texts"),
+    Mutation("signed URLs in JSON are no change", "column_types", 'pc.replace_substring_regex(texts, SIGNED_URL_IN_JSON, r"null\\1")', "texts"),
     Mutation("7 personal data is not read by default", "schema", "if column.included_by and column.included_by not in arguments]", "if False]"),
     Mutation("7 earlier tokens are redacted", "auth", "MAX_RECENT_TOKENS = 100", "MAX_RECENT_TOKENS = 1"),
     Mutation("7 a client is not pickled", "client", "    def __reduce__(self) -> NoReturn:", "    def _reduce(self) -> NoReturn:"),

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scenario_etl.column_types import INTEGER, STRING, TIMESTAMP
+from scenario_etl.column_types import INTEGER, STRING, STRINGS, TIMESTAMP
 from scenario_etl.errors import ScenarioError, SchemaError
 from scenario_etl.records import RecordReader
 from scenario_etl.resources import COLLECTIONS
@@ -237,3 +237,24 @@ def test_a_date_outside_the_years_1_to_9999_is_rejected(date: str) -> None:
 def test_the_first_and_the_last_date_are_taken(date: str | None) -> None:
     (value,) = RecordReader(COLLECTIONS).read([record(createdAt=date)])["created_at"].to_pylist()
     assert (value is None) == (date is None)
+
+
+SIGNED = "see https://cdn.example/a?Policy=p&Signature=s3cr3t"
+
+
+@pytest.mark.parametrize(("form", "text"), [("keep", SIGNED), ("public", SIGNED[:25]), ("omit", SIGNED[:25])])
+def test_signatures_are_cut_off_in_strings_and_lists_of_strings_but_not_in_a_key(form, text: str) -> None:
+    columns = (
+        Column("id", "id", STRING, nullable=False), Column("error", "error", STRING), Column("tags", "tags", STRINGS),
+    )  # fmt: skip
+    jobs = Resource("jobs", "/jobs", "jobs", "job", ("id",), (1, 100), columns)
+    records = [{"id": SIGNED, "error": SIGNED, "tags": ["a", SIGNED]}, {"id": "b", "error": None, "tags": None}]
+    assert RecordReader(jobs, signed_urls=form).read(records).to_pylist() == [
+        {"id": SIGNED, "error": text, "tags": ["a", text]}, {"id": "b", "error": None, "tags": None},
+    ]  # fmt: skip
+
+
+def test_a_wrong_value_in_a_column_of_signed_urls_is_rejected_in_each_form() -> None:
+    for form in ("keep", "public", "omit"):
+        with pytest.raises(SchemaError, match="thumbnail_url of record c1 must be a string, got 7"):
+            RecordReader(COLLECTIONS, signed_urls=form).read([record(thumbnail={"assetId": "a", "url": 7})])
