@@ -5,13 +5,14 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import click
 
-from scenario_etl.column_types import JSON
+from scenario_etl.column_types import ANY, JSON
 from scenario_etl.filters import Filter
 from scenario_etl.resources import RESOURCES
 from scenario_etl.schema import Column, Resource
 
 MANY_RESOURCES = 6  # from this number on, the help says "most resources"
 MAX_WIDTH = 100  # characters of a line
+JSON_TEXTS = {JSON: "JSON text", ANY: "string or JSON text"}
 
 
 def overview() -> str:
@@ -67,8 +68,8 @@ def _page_size(resource: Resource) -> str:
 
 
 def _type(resource: Resource, column: Column) -> str:
-    if column.type == JSON:
-        return "JSON text"
+    if column.type in JSON_TEXTS:
+        return JSON_TEXTS[column.type]
     field = resource.schema.field(column.name)
     return f"{field.type}{'' if field.nullable else ', not null'}"
 

@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 import pyarrow as pa
 
-from scenario_etl.column_types import JSON, STRING, STRINGS
+from scenario_etl.column_types import ANY, JSON, STRING, STRINGS
 from scenario_etl.errors import SchemaError
 from scenario_etl.redact import redact
 from scenario_etl.schema import Column, Resource
@@ -139,7 +139,7 @@ class RecordReader:
         form = self._signed_urls
         if form != "keep" and column.signed_url:
             values = [apply_form_to_url(value, form, column.signed_url) for value in values]
-        elif form != "keep" and column.type == JSON:
+        elif form != "keep" and column.type in (JSON, ANY):
             values = [apply_form(value, form) for value in values]
         if column.name == self._resource.exploded:
             _check_items(values)

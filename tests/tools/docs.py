@@ -19,7 +19,7 @@ import click
 import scenario_etl
 from scenario_etl import charts
 from scenario_etl.cli_resources import filter_help
-from scenario_etl.column_types import JSON
+from scenario_etl.column_types import ANY, JSON
 from scenario_etl.resources import RESOURCES
 from scenario_etl.schema import Resource
 
@@ -28,6 +28,7 @@ PACKAGE = Path(scenario_etl.__file__).parent
 MAX_LINE = 100  # characters of a signature on one line
 SECTION = re.compile(r"(Args|Attributes|Returns|Raises|Yields):")
 ENTRY = re.compile(r" {4}(\*{0,2}\w+): (.*)")
+JSON_NOTES = {JSON: ", JSON", ANY: ", JSON unless a string"}
 QUALIFIER = re.compile(r"\b(?:[a-z_]\w*\.)+(?=[A-Z])")  # the modules in front of a type
 
 
@@ -44,7 +45,7 @@ def _resource(resource: Resource) -> str:
     rows = [
         (
             f"`{field.name}`",
-            f"`{field.type}`{', JSON' if column.type == JSON else ''}{'' if field.nullable else ', not null'}",
+            f"`{field.type}`{JSON_NOTES.get(column.type, '')}{'' if field.nullable else ', not null'}",
             f"`{dtypes.get(field.name, 'object')}`",
             f"`{column.field}`" + (f", only with `{column.included_by}`" if column.included_by else ""),
         )

@@ -2,7 +2,7 @@ import re
 
 import pytest
 
-from scenario_etl.column_types import JSON, STRING
+from scenario_etl.column_types import ANY, JSON, STRING
 from scenario_etl.errors import SchemaError
 from scenario_etl.records import RecordReader
 from scenario_etl.schema import Column, Resource
@@ -100,3 +100,10 @@ def test_json_that_is_too_deeply_nested_is_a_schema_error() -> None:
     reader = RecordReader(of_fields(document=JSON), signed_urls="omit")
     with pytest.raises(SchemaError, match=r"jobs: document of record j1 must be a JSON object or list, got "):
         reader.read([{"id": "j1", "document": nested}])
+
+
+@pytest.mark.parametrize("value", ["https://cdn.example/a?Policy=x", {"url": "https://cdn.example/a?Policy=x"}])
+def test_a_value_of_any_type_loses_its_signed_urls(value: object) -> None:
+    reader = RecordReader(of_fields(prompt=ANY), signed_urls="public")
+    (text,) = reader.read([{"id": "j1", "prompt": value}])["prompt"].to_pylist()
+    assert "Policy" not in (text or "")
