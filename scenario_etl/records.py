@@ -16,6 +16,7 @@ from scenario_etl.redact import redact
 from scenario_etl.schema import Column, Resource
 from scenario_etl.signed_urls import SignedURLs, apply_form, apply_form_to_url, contain_urls, cut_signatures
 
+TEXT_TYPES = (STRING, STRINGS, JSON, ANY)  # of columns that may contain URLs
 MAX_UNKNOWN_FIELDS = 1000  # names in the report; there is no warning about later ones
 
 _DOES_NOT_FIT = (ValueError, OverflowError, RecursionError)  # the last for JSON that is nested too deeply
@@ -54,12 +55,12 @@ class RecordReader:
         self._schema = resource.record_schema
         self._strict = strict
         self._signed_urls = signed_urls
-        self._texts = {
+        self._prepared = {
             column.name
             for column in resource.columns
-            if signed_urls != "keep" and column.type in (STRING, STRINGS)
-            and not column.signed_url and column.name not in resource.primary_key
-        }  # fmt: skip # the columns in which signatures are cut off: a key stays, because it identifies a row
+            if column.name == resource.exploded
+            or (signed_urls != "keep" and column.type in TEXT_TYPES and column.name not in resource.primary_key)
+        }
         self._redact = lru_cache(redact)
         self._known = _known_names(resource)
         self._key_fields = [
@@ -130,31 +131,34 @@ class RecordReader:
         if nulls and column.nullable and not column.optional:
             self._count_missing(column, nulls, parents, values, records)
         try:
-            return self._convert(column, values)
+            if not column.nullable and (nulls or "" in values):
+                raise ValueError
+            return self._convert(column, values) if column.name in self._prepared else column.type.convert(values)
         except _DOES_NOT_FIT:
             self._raise_schema_error(column, values, records)
 
     def _convert(self, column: Column, values: Records) -> pa.Array:
         """Return values as an array, with signed URLs in the requested form; raise an error if a value does not fit."""
-        form = self._signed_urls
-        if form != "keep" and column.signed_url:
-            values = [apply_form_to_url(value, form, column.signed_url) for value in values]
-        elif form != "keep" and column.type in (JSON, ANY):
-            values = [apply_form(value, form) for value in values]
+        form, convert = self._signed_urls, column.type.convert
         if column.name == self._resource.exploded:
             _check_items(values)
-        array = column.type.convert(values)
-        if not column.nullable and (array.null_count or "" in values):
-            raise ValueError
-        if column.name in self._texts and contain_urls(array):
-            array = column.type.convert([cut_signatures(value) for value in values])
-        return array
+            return convert(values)
+        if column.signed_url:
+            return convert([apply_form_to_url(value, form, column.signed_url) for value in values])
+        if column.type in (JSON, ANY):
+            return convert([apply_form(value, form) for value in values])
+        array = convert(values)
+        return convert([cut_signatures(value) for value in values]) if contain_urls(array) else array
 
     def _raise_schema_error(self, column: Column, values: Records, records: Records) -> NoReturn:
         """Raise SchemaError for the value that does not fit, which is found by converting one value at a time."""
         for position, value in enumerate(values):
             try:
-                self._convert(column, [value])
+                if not column.nullable and value in (None, ""):
+                    raise ValueError
+                if column.name in self._prepared:
+                    self._convert(column, [value])
+                column.type.convert([value])
             except _DOES_NOT_FIT:
                 self._errors.reject(f"{column.field} of record", records, position, value, column.type.description)
         raise AssertionError(f"column {column.name} cannot be converted, but each of its values can")
