@@ -13,10 +13,11 @@ from click.core import ParameterSource
 import scenario_etl
 from scenario_etl.cli_output import OutputOptions, logger
 from scenario_etl.cli_resources import option_name, page_sizes, resources_with
-from scenario_etl.client import MAX_PAGES, Client
+from scenario_etl.client import Client
 from scenario_etl.errors import AuthError
 from scenario_etl.extract import Scan, scan
 from scenario_etl.filters import FLAG
+from scenario_etl.pages import MAX_PAGES
 from scenario_etl.redact import redact
 from scenario_etl.resources import INCLUDE_ARGUMENTS, RESOURCES, resource_of
 from scenario_etl.signed_urls import SignedURLs

@@ -13,13 +13,21 @@ import pyarrow as pa
 
 from scenario_etl import parquet
 from scenario_etl.arguments import check_bool, check_choice, check_integer, check_type
-from scenario_etl.client import MAX_PAGES, Client
-from scenario_etl.errors import ConfigError
+from scenario_etl.client import Client
 from scenario_etl.filters import is_filtered, query_for
+from scenario_etl.pages import MAX_PAGES
 from scenario_etl.publish import atomic_write
-from scenario_etl.redact import redact
 from scenario_etl.resources import INCLUDE_ARGUMENTS, resource_of
-from scenario_etl.run import BATCH_ROWS, Run, RunOptions, ScanReport, client_or_default, footer_of, scope_of
+from scenario_etl.run import (
+    BATCH_ROWS,
+    Run,
+    RunOptions,
+    ScanReport,
+    client_or_default,
+    footer_of,
+    page_size_of,
+    scope_of,
+)
 from scenario_etl.schema import Resource
 from scenario_etl.signed_urls import SignedURLs, check_form
 from scenario_etl.stores import expand_user, redact_uri
@@ -207,7 +215,7 @@ def scan(
     if client is not None:
         check_type("client", client, Client)
     options = RunOptions(
-        page_size=_page_size(declared, page_size),
+        page_size=page_size_of(declared, page_size),
         max_pages=check_integer("max_pages", max_pages, 1),
         strict=check_bool("strict", strict),
         progress=check_bool("progress", progress),
@@ -298,17 +306,6 @@ def export_collections(
         signed_urls=signed_urls, project_id=project_id,
     )  # fmt: skip
     return collections.to_parquet(destination)
-
-
-def _page_size(resource: Resource, page_size: int | None) -> int | None:
-    """Return the page size: the maximum by default, None for a list without pages."""
-    if resource.page_sizes is None:
-        if page_size is not None:
-            name, size = resource.name, redact(page_size)
-            raise ConfigError(f"page_size is not supported for {name}, which is not paginated, got {size}; omit it")
-        return None
-    smallest, largest = resource.page_sizes
-    return largest if page_size is None else check_integer("page_size", page_size, smallest, largest)
 
 
 def _to_pandas(table: pa.Table, dtype_backend: DtypeBackend | None) -> "pd.DataFrame":

@@ -10,12 +10,15 @@ from typing import Any
 
 import pyarrow as pa
 
-from scenario_etl.client import MAX_EMPTY_PAGES, Client, Page
+from scenario_etl.arguments import check_integer
+from scenario_etl.client import Client
 from scenario_etl.dedupe import SeenKeys
-from scenario_etl.errors import PaginationError
+from scenario_etl.errors import ConfigError, PaginationError
 from scenario_etl.filters import PROJECT_ID, is_filtered
+from scenario_etl.pages import MAX_EMPTY_PAGES, Page
 from scenario_etl.progress import Bar, NoBar, progress_bar
 from scenario_etl.records import RecordReader
+from scenario_etl.redact import redact
 from scenario_etl.schema import Resource
 from scenario_etl.signed_urls import SignedURLs
 
@@ -202,6 +205,17 @@ def footer_of(report: ScanReport, scope: Mapping[str, str], **more: object) -> d
 
 
 _IN_FOOTER = ("resource", "rows", "pages", "requests", "retries", "duplicates", "tokens_sha256")
+
+
+def page_size_of(resource: Resource, page_size: int | None) -> int | None:
+    """Return the page size: the maximum by default, None for a list without pages."""
+    if resource.page_sizes is None:
+        if page_size is not None:
+            name, size = resource.name, redact(page_size)
+            raise ConfigError(f"page_size is not supported for {name}, which is not paginated, got {size}; omit it")
+        return None
+    smallest, largest = resource.page_sizes
+    return largest if page_size is None else check_integer("page_size", page_size, smallest, largest)
 
 
 def _group_pages(pages: Iterable[Page], min_rows: int, on_page: Callable[[int], None]) -> Iterator[list[Any]]:

@@ -17,12 +17,13 @@ import pyarrow as pa
 from pyarrow.fs import LocalFileSystem
 
 from scenario_etl.arguments import check_bool, check_integer, check_number
-from scenario_etl.client import MAX_PAGES, Client
+from scenario_etl.client import Client
 from scenario_etl.dates import as_date
 from scenario_etl.errors import ConfigError, ScenarioError
 from scenario_etl.extract import scan
 from scenario_etl.lake import LakeTable, LakeTables, lock_lake
 from scenario_etl.lake_thumbnails import store_thumbnails
+from scenario_etl.pages import MAX_PAGES
 from scenario_etl.redact import redact
 from scenario_etl.resources import INCLUDE_ARGUMENTS
 from scenario_etl.run import ScanReport, client_or_default

@@ -17,8 +17,8 @@ import urllib3
 from requests.adapters import BaseAdapter
 
 from scenario_etl import Client, Emulator
-from scenario_etl.client import Page
 from scenario_etl.errors import ScenarioError
+from scenario_etl.pages import Page
 
 RIGHT = {
     "id": "c1",

@@ -17,8 +17,8 @@ import pytest
 import requests
 
 from scenario_etl import Client, scan
-from scenario_etl.client import Pages
 from scenario_etl.errors import AuthError, ScenarioError, TransientError
+from scenario_etl.pages import Pages
 from tests.helpers import FakeAdapter, page
 
 THREADS = 8

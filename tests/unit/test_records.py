@@ -256,5 +256,5 @@ def test_signatures_are_cut_off_in_strings_and_lists_of_strings_but_not_in_a_key
 
 def test_a_wrong_value_in_a_column_of_signed_urls_is_rejected_in_each_form() -> None:
     for form in ("keep", "public", "omit"):
-        with pytest.raises(SchemaError, match="thumbnail.url of record c1 must be a string, got 7"):
+        with pytest.raises(SchemaError, match=r"thumbnail\.url of record c1 must be a string, got 7"):
             RecordReader(COLLECTIONS, signed_urls=form).read([record(thumbnail={"assetId": "a", "url": 7})])

@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scenario_etl.client import Page
+from scenario_etl.pages import Page
 from scenario_etl.run import _group_pages
 
 

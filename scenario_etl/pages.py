@@ -1,0 +1,128 @@
+"""Iteration over the pages of a list."""
+
+import hashlib
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+from scenario_etl.errors import PaginationError
+from scenario_etl.transport import Endpoint
+
+MAX_EMPTY_PAGES = 10
+MAX_PAGES = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of a list.
+
+    Attributes:
+        records: The records, as in the JSON.
+        next_token: The token of the next page, None for the last page.
+        size: The size of the JSON in bytes.
+
+    """
+
+    records: list[Any]
+    next_token: str | None
+    size: int
+
+
+class Pages:
+    """One iteration over the pages of a list, which ends with a token that is absent, null or empty.
+
+    Attributes:
+        pages: Number of pages so far.
+
+    """
+
+    def __init__(self, endpoint: Endpoint, records_key: str, max_pages: int, max_empty_pages: int) -> None:
+        self.pages = 0
+        self._endpoint = endpoint
+        self._records_key = records_key
+        self._max_pages = max_pages
+        self._max_empty_pages = max_empty_pages
+        self._tokens_hash = hashlib.sha256()
+
+    @property
+    def requests(self) -> int:
+        """Number of requests, including retries and redirects."""
+        return self._endpoint.requests
+
+    @property
+    def retries(self) -> int:
+        """Number of retries."""
+        return self._endpoint.retries
+
+    @property
+    def seconds_waited(self) -> float:
+        """Seconds spent waiting for retries and rate limiting."""
+        return self._endpoint.seconds_waited
+
+    @property
+    def tokens_sha256(self) -> str:
+        """SHA-256 of the page tokens, in order, in hexadecimal."""
+        return self._tokens_hash.hexdigest()
+
+    def redact(self, value: object) -> str:
+        """Return a value of a page as one short line, without the queries of URLs and without credentials."""
+        return self._endpoint.redact(value)
+
+    def __iter__(self) -> Iterator[Page]:
+        """Yield each page as it arrives.
+
+        Raises:
+            APIError: A request failed; TransientError and AuthError are subclasses.
+            ConfigError: The bearer token or the certificates are not valid.
+            PaginationError: A token repeats, or there are too many pages, or too many empty ones in a row.
+
+        """
+        url = self._endpoint.url
+        next_url = f"{url}{'&' if '?' in url else '?'}paginationToken="
+        seen: set[str] = set()
+        empty_pages = 0
+        while True:
+            page = self._page(url)
+            self.pages += 1
+            yield page
+            if page.next_token is None:
+                return
+            empty_pages = 0 if page.records else empty_pages + 1
+            self._check_progress(page.next_token, seen, empty_pages)
+            url = next_url + quote(page.next_token, safe="")
+
+    def _check_progress(self, token: str, seen: set[str], empty_pages: int) -> None:
+        if token in seen:
+            raise PaginationError(
+                f"{self._endpoint.url}: page {self.pages} has the same next-page token {self._endpoint.quote(token)!r} "
+                "as an earlier page, so the list would never end; report it to the vendor"
+            )
+        if empty_pages >= self._max_empty_pages:
+            raise PaginationError(
+                f"{self._endpoint.url}: {empty_pages} consecutive empty pages, up to page {self.pages}, so the list "
+                "would never end; report it to the vendor"
+            )
+        if self.pages >= self._max_pages:
+            raise PaginationError(
+                f"{self._endpoint.url}: the list has more than {self._max_pages:,} pages; if that is expected, "
+                "increase the limit (--max-pages, max_pages=)"
+            )
+        seen.add(token)
+        self._tokens_hash.update(token.encode() + b"\n")
+
+    def _page(self, url: str) -> Page:
+        self._endpoint.page = self.pages + 1
+        content = self._endpoint.get(self._records_key, list, url)
+        return Page(content.value, self._next_token(content.document.get("nextPaginationToken")), content.size)
+
+    def _next_token(self, token: object) -> str | None:
+        if token is None or token == "":
+            return None
+        if isinstance(token, str) and not re.search("[\ud800-\udfff]", token):
+            return token
+        raise PaginationError(
+            f"{self._endpoint.description}: nextPaginationToken must be a string, got {self._endpoint.redact(token)}; "
+            "report it to the vendor"
+        )
