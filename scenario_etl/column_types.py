@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from scenario_etl.signed_urls import SIGNED_URL_IN_JSON
+from scenario_etl.signed_urls import FORMS_IN_JSON
 
 MAX_EXACT_FLOAT = 2**53  # a JSON number with a decimal point may lose precision from here on
 MIN_TIMESTAMP = -62_135_596_800_000_000  # microseconds since 1970: the start of year 1, the minimum of datetime
@@ -150,7 +150,9 @@ def _without_signed_urls(texts: pa.ChunkedArray) -> pa.ChunkedArray:
     """Return JSON texts in which signed and permanent URLs are null, except in keys: their form does not matter."""
     import pyarrow.compute as pc  # noqa: PLC0415 - takes 30 ms, and only a comparison needs it
 
-    return pc.replace_substring_regex(texts, SIGNED_URL_IN_JSON, r"null\1")
+    for pattern, replacement in FORMS_IN_JSON:
+        texts = pc.replace_substring_regex(texts, pattern, replacement)
+    return texts
 
 
 def _comparable_lists(column: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -32,10 +32,16 @@ _URL_IN_TEXT = re.compile(r""":(?:\\{0,8}/){2}(?:[^\s"<>\\]+|\\{1,8}[u/])*""")
 _USER = re.compile(r"""(:(?:\\{0,8}/){2})[^\s"<>\\/?#@:]*:[^\s"<>\\/?#@]*@""")
 _QUERY = re.compile(rf"[?#]|%(?:25){{0,3}}(?:23|3F)|{SIGNATURE}", re.IGNORECASE)
 _PUNCTUATION = ".,:;!?'`*)]}"  # after a URL in a text
-# a value in compact JSON, but not a key, that is a signed URL or the permanent form of one; for RE2
-SIGNED_URL_IN_JSON = (
-    rf'(?i)"(?:(?:https?|s3)://(?:[^"\\\s]|\\\\)*{SIGNATURE}(?:[^"\\\s]|\\\\)*'
-    r'|https?://[^"\\\s/]+/thumbnails/asset_[^"\\\s/?#]+)"([,}\]])'
+_CHARACTERS_IN_JSON = r'(?:[^"\\\s]|\\\\)*'
+# Pairs of a pattern for RE2 and its replacement, after which JSON texts are equal if they differ only in the form of
+# signed URLs: a key that is a URL is marked, then a value that is a signed URL, or the permanent form of one, is null.
+FORMS_IN_JSON = (
+    (rf'(?i)"(https?|s3)(://{_CHARACTERS_IN_JSON}":)', r'" \1\2'),
+    (
+        rf'(?i)"(?:(?:https?|s3)://{_CHARACTERS_IN_JSON}{SIGNATURE}{_CHARACTERS_IN_JSON}'
+        r'|https?://[^"\\\s/]+/thumbnails/asset_[^"\\\s/?#]+)"',
+        "null",
+    ),
 )
 _TRANSFORMED = re.compile(r"(https?://[^/?#@]+)/assets-transform/([^/?#]+)[?#]")
 _EXPIRY = pa.timestamp("us", tz="UTC")
@@ -57,20 +63,19 @@ def apply_form(value: Any, form: SignedURLs, kind: str = "content") -> Any:
     'https://cdn.example/thumbnails/asset_1'
 
     """
-    if form == "keep":
-        return value
+    if isinstance(value, str):
+        if form == "keep" or ":" not in value:
+            return value
+        is_signed = _URL.fullmatch(value) and _SIGNATURE.search(value)
+        return _permanent_form(value, form, kind) if is_signed else cut_signatures(value)
     if isinstance(value, dict):
         return {
-            cut_signatures(name): apply_form(
+            cut_signatures(name) if ":" in name and form != "keep" else name: apply_form(
                 each, form, "thumbnail" if name == "thumbnail" else kind if name == "url" else "content"
             )
             for name, each in value.items()
         }
-    if isinstance(value, list):
-        return [apply_form(each, form) for each in value]
-    if isinstance(value, str) and _URL.fullmatch(value) and _SIGNATURE.search(value):
-        return _permanent_form(value, form, kind)
-    return cut_signatures(value)
+    return [apply_form(each, form) for each in value] if isinstance(value, list) else value
 
 
 def apply_form_to_url(url: Any, form: SignedURLs, kind: str) -> Any:
@@ -99,9 +104,7 @@ def cut_signatures(value: Any) -> Any:
     """
     if isinstance(value, list):
         return [cut_signatures(each) for each in value]
-    if not isinstance(value, str) or not any(mark in value for mark in _URL_MARKS):
-        return value
-    return _URL_IN_TEXT.sub(_without_signature, value)
+    return _URL_IN_TEXT.sub(_without_signature, value) if isinstance(value, str) else value
 
 
 def _without_signature(found: re.Match[str]) -> str:
