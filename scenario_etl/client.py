@@ -12,7 +12,7 @@ from scenario_etl.auth import Token, resolve_credentials
 from scenario_etl.connections import Connections, resolve_base_url
 from scenario_etl.errors import APIError, ConfigError
 from scenario_etl.locks import ForkSafeLock
-from scenario_etl.pages import MAX_EMPTY_PAGES, MAX_PAGES, Pages
+from scenario_etl.pages import MAX_PAGES, Pages
 from scenario_etl.redact import redact_value
 from scenario_etl.retry import OnWait, RateLimiter
 from scenario_etl.transport import Endpoint, Transport
@@ -29,17 +29,14 @@ class Client:
     Args:
         api_key: API key; by default `SCENARIO_SDK_API_KEY`, or the content of `SCENARIO_SDK_API_KEY_FILE`.
         api_secret: Secret of the API key; by default `SCENARIO_SDK_API_SECRET` or `SCENARIO_SDK_API_SECRET_FILE`.
-        bearer_token: JWT, or a callable that returns one per request; by default `SCENARIO_SDK_JWT` if no API key
-            is set.
+        bearer_token: JWT, or a callable that returns one per request; by default `SCENARIO_SDK_JWT` without an API key.
         base_url: Base URL; by default `SCENARIO_BASE_URL`, or that of the vendor. http is only allowed for loopback.
         timeout: Read timeout in seconds. Connecting may take 5 s, and a complete response ten times `timeout`.
         attempts: Maximum number of attempts per request.
         deadline: Time limit in seconds for retries, counted from the start of the first attempt of a request.
         connect_deadline: Deadline in seconds for requests that cannot connect to the host; by default `deadline`.
-        requests_per_minute: Maximum number of requests per minute and project, in bursts of up to 100; None or 0 for no
-            limit.
-        session: Session whose proxies, certificates, headers and adapters are used, but not its hooks. It is not
-            closed.
+        requests_per_minute: Maximum requests per minute and project, in bursts of up to 100; None for no limit.
+        session: Session with proxies, certificates, headers and adapters to use, but no hooks; it is not closed.
         sleep: Function that waits for a number of seconds.
         clock: Function that returns the time in seconds, for deadlines and rate limiting.
 
@@ -107,9 +104,7 @@ class Client:
         self.close()
 
     def __reduce__(self) -> NoReturn:
-        raise ConfigError(
-            "a Client cannot be pickled or copied, because it contains credentials; create one in each process"
-        )
+        raise ConfigError("a Client cannot be pickled or copied: it contains credentials; create one in each process")
 
     def redact(self, value: object) -> str:
         """Return a value from the API as one short line, without the queries of URLs and without credentials."""
@@ -161,7 +156,6 @@ class Client:
         max_pages: int = MAX_PAGES,
         attempts: int | None = None,
         response_timeout: float | None = None,
-        max_empty_pages: int = MAX_EMPTY_PAGES,
     ) -> Pages:
         """Return the pages of a list. Iterating over them sends one request per page, plus retries and redirects.
 
@@ -173,13 +167,12 @@ class Client:
             max_pages: Maximum number of pages.
             attempts: Maximum number of attempts per request; by default that of the client.
             response_timeout: Maximum seconds for one response, including headers; by default ten times the timeout.
-            max_empty_pages: Maximum number of consecutive pages without a record.
 
         """
         endpoint = Endpoint(
             self._transport, path, parameters, on_wait, attempts=attempts, response_timeout=response_timeout
         )
-        return Pages(endpoint, records_key, max_pages, max_empty_pages)
+        return Pages(endpoint, records_key, max_pages)
 
 
 def _add(counts: Counter[str] | None, endpoint: Endpoint) -> None:

@@ -106,7 +106,9 @@ class MissingRows:
             is_incomplete = lacking > missing.num_rows
             missing, in_scope = missing.filter(to_arrow(still_missing)), in_scope[still_missing]
             if self.lookups is None and is_incomplete and not self.guard.accept_shrink:
-                yield from self._kept(missing, lacking)
+                _log_incomplete_read(self.resource.name, lacking, missing.num_rows)
+                self.unverified = missing.num_rows
+                yield from missing.combine_chunks().to_batches()
                 return
         if missing.num_rows and self.lookups is not None:
             yield from self._look_up(missing, in_scope, self.lookups)
@@ -155,17 +157,6 @@ class MissingRows:
             yield new
         return lacking
 
-    def _kept(self, missing: pa.Table, lacking: int) -> list[pa.RecordBatch]:
-        """Return missing rows with their last values, because the second read is less complete than the first."""
-        logger.warning(
-            "%s: the second read lacks %s of the first one, so it does not prove that %s deleted; they keep their last "
-            "values",
-            self.resource.name, _rows(lacking), f"{_rows(missing.num_rows)} {'is' if missing.num_rows == 1 else 'are'}",
-        )  # fmt: skip
-        self.unverified = missing.num_rows
-        rows: list[pa.RecordBatch] = missing.combine_chunks().to_batches()
-        return rows
-
     def _look_up(self, missing: pa.Table, in_scope: Any, lookups: Lookups) -> Iterator[pa.RecordBatch]:
         """Look up missing rows by id, up to the limit, and yield those that are not deleted."""
         limit = min(missing.num_rows, self.max_lookups)
@@ -210,6 +201,14 @@ class MissingRows:
         if owner_now is None and owner is not None:
             raise APIError("the API returned the record without an owner, so it may have moved to another project")
         return owner_now in self._listed.owners or (is_same_scope and owner_now == owner)
+
+
+def _log_incomplete_read(name: str, lacking: int, missing: int) -> None:
+    logger.warning(
+        "%s: the second read lacks %s of the first one, so the deletion of %s cannot be verified; the last values are "
+        "kept",
+        name, _rows(lacking), _rows(missing),
+    )  # fmt: skip
 
 
 def _keys(resource: Resource, rows: pa.Table | pa.RecordBatch) -> pa.ChunkedArray:

@@ -35,15 +35,16 @@ class Pages:
 
     Attributes:
         pages: Number of pages so far.
+        max_empty_pages: Maximum number of consecutive pages without a record; it may be set before the iteration.
 
     """
 
-    def __init__(self, endpoint: Endpoint, records_key: str, max_pages: int, max_empty_pages: int) -> None:
+    def __init__(self, endpoint: Endpoint, records_key: str, max_pages: int) -> None:
         self.pages = 0
+        self.max_empty_pages = MAX_EMPTY_PAGES
         self._endpoint = endpoint
         self._records_key = records_key
         self._max_pages = max_pages
-        self._max_empty_pages = max_empty_pages
         self._tokens_hash = hashlib.sha256()
 
     @property
@@ -99,7 +100,7 @@ class Pages:
                 f"{self._endpoint.url}: page {self.pages} has the same next-page token {self._endpoint.quote(token)!r} "
                 "as an earlier page, so the list would never end; report it to the vendor"
             )
-        if empty_pages >= self._max_empty_pages:
+        if empty_pages >= self.max_empty_pages:
             raise PaginationError(
                 f"{self._endpoint.url}: {empty_pages} consecutive empty pages, up to page {self.pages}, so the list "
                 "would never end; report it to the vendor"

@@ -55,12 +55,7 @@ class RecordReader:
         self._schema = resource.record_schema
         self._strict = strict
         self._signed_urls = signed_urls
-        self._prepared = {
-            column.name
-            for column in resource.columns
-            if column.name == resource.exploded
-            or (signed_urls != "keep" and column.type in TEXT_TYPES and column.name not in resource.primary_key)
-        }
+        self._prepared = _prepared_columns(resource, signed_urls)
         self._redact = lru_cache(redact)
         self._known = _known_names(resource)
         self._key_fields = [
@@ -92,8 +87,7 @@ class RecordReader:
 
     def explode(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """Return a batch with one row for each distinct item of the exploded column in each record."""
-        name = self._resource.exploded
-        if not name:
+        if not (name := self._resource.exploded):
             return batch
         import pyarrow.compute as pc  # noqa: PLC0415 - takes 30 ms, and only an exploded list needs it
 
@@ -133,22 +127,11 @@ class RecordReader:
         try:
             if not column.nullable and (nulls or "" in values):
                 raise ValueError
-            return self._convert(column, values) if column.name in self._prepared else column.type.convert(values)
+            if column.name in self._prepared:
+                return _convert(column, values, self._signed_urls, column.name == self._resource.exploded)
+            return column.type.convert(values)
         except _DOES_NOT_FIT:
             self._raise_schema_error(column, values, records)
-
-    def _convert(self, column: Column, values: Records) -> pa.Array:
-        """Return values as an array, with signed URLs in the requested form; raise an error if a value does not fit."""
-        form, convert = self._signed_urls, column.type.convert
-        if column.name == self._resource.exploded:
-            _check_items(values)
-            return convert(values)
-        if column.signed_url:
-            return convert([apply_form_to_url(value, form, column.signed_url) for value in values])
-        if column.type in (JSON, ANY):
-            return convert([apply_form(value, form) for value in values])
-        array = convert(values)
-        return convert([cut_signatures(value) for value in values]) if contain_urls(array) else array
 
     def _raise_schema_error(self, column: Column, values: Records, records: Records) -> NoReturn:
         """Raise SchemaError for the value that does not fit, which is found by converting one value at a time."""
@@ -157,7 +140,7 @@ class RecordReader:
                 if not column.nullable and value in (None, ""):
                     raise ValueError
                 if column.name in self._prepared:
-                    self._convert(column, [value])
+                    _convert(column, [value], self._signed_urls, column.name == self._resource.exploded)
                 column.type.convert([value])
             except _DOES_NOT_FIT:
                 self._errors.reject(f"{column.field} of record", records, position, value, column.type.description)
@@ -228,6 +211,30 @@ class _Errors:
             ", ".join(self.redact(part if isinstance(part, str) else redact(part)) for part in key if part)
             or f"number {self.records_read + position + 1:,}"
         )
+
+
+def _prepared_columns(resource: Resource, form: SignedURLs) -> set[str]:
+    """Return the names of the columns for which `_convert` is needed; a primary key keeps its URLs."""
+    return {
+        column.name
+        for column in resource.columns
+        if column.name == resource.exploded
+        or (form != "keep" and column.type in TEXT_TYPES and column.name not in resource.primary_key)
+    }
+
+
+def _convert(column: Column, values: Records, form: SignedURLs, is_exploded: bool) -> pa.Array:
+    """Return values as an array, with signed URLs in the given form; raise an error if a value does not fit."""
+    convert = column.type.convert
+    if is_exploded:
+        _check_items(values)
+        return convert(values)
+    if column.signed_url:
+        return convert([apply_form_to_url(value, form, column.signed_url) for value in values])
+    if column.type in (JSON, ANY):
+        return convert([apply_form(value, form) for value in values])
+    array = convert(values)
+    return convert([cut_signatures(value) for value in values]) if contain_urls(array) else array
 
 
 def _check_items(values: Records) -> None:

@@ -15,7 +15,7 @@ from scenario_etl.client import Client
 from scenario_etl.dedupe import SeenKeys
 from scenario_etl.errors import ConfigError, PaginationError
 from scenario_etl.filters import PROJECT_ID, is_filtered
-from scenario_etl.pages import MAX_EMPTY_PAGES, Page
+from scenario_etl.pages import Page
 from scenario_etl.progress import Bar, NoBar, progress_bar
 from scenario_etl.records import RecordReader
 from scenario_etl.redact import redact
@@ -103,8 +103,6 @@ class Run:
         self._progress = options.progress
         self._extracted_at, self._started = datetime.now(UTC), monotonic()
         self._bar: Bar | NoBar = NoBar()
-        # the API may apply filters after it has read a page
-        self._max_empty_pages = options.max_pages if is_filtered(query) else MAX_EMPTY_PAGES
         sizes = {} if options.page_size is None else {"pageSize": options.page_size}
         self._pages = client.pages(
             resource.path,
@@ -112,8 +110,9 @@ class Run:
             {**resource.fixed_query, **query, **sizes},
             self._on_wait,
             max_pages=options.max_pages,
-            max_empty_pages=self._max_empty_pages,
         )
+        if is_filtered(query):  # the API may apply filters after it has read a page
+            self._pages.max_empty_pages = options.max_pages
         self._reader = RecordReader(
             resource, strict=options.strict, signed_urls=options.signed_urls, redact=self._pages.redact
         )
@@ -159,7 +158,7 @@ class Run:
         self._bar.wait(reason, seconds)
 
     def _check_progress(self, page: int, last_new_page: int) -> None:
-        if page - last_new_page >= self._max_empty_pages:
+        if page - last_new_page >= self._pages.max_empty_pages:
             raise PaginationError(
                 f"{self._resource.name}: the last {page - last_new_page} pages, up to page {page}, have no new record, "
                 "so the list would never end; report it to the vendor"

@@ -40,8 +40,7 @@ class Emulator:
 
     Attributes:
         url: Base URL, such as "http://127.0.0.1:40123/v1".
-        collections: Collections to serve; the list may be changed at any time. A generated collection is stored as an
-            integer, and `record` returns its record.
+        collections: Collections to serve, as records or as integers for generated ones; may be changed at any time.
         requests: Method and path (with query) of every request to the API so far.
 
     >>> with Emulator(collections=1) as api:

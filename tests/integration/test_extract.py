@@ -269,7 +269,7 @@ def test_a_scan_is_frozen_and_can_be_pickled_without_its_client_and_its_report(a
 
 
 def test_a_scan_with_a_client_cannot_be_pickled(client) -> None:
-    with pytest.raises(ConfigError, match="a Client cannot be pickled or copied, because it contains credentials"):
+    with pytest.raises(ConfigError, match="a Client cannot be pickled or copied: it contains credentials"):
         pickle.dumps(scan("collections", client=client))
 
 
