@@ -98,7 +98,7 @@ class BearerAuth:
 def resolve_credentials(
     api_key: str | None, api_secret: str | None, bearer_token: Token | None
 ) -> BasicAuth | BearerAuth:
-    """Return the credentials: from the arguments, or else from the environment, where an API key precedes a JWT.
+    """Return the credentials: from the arguments, or else from the environment, where an API key comes before a JWT.
 
     Raises:
         ConfigError: No credentials are set, or they are not valid.

@@ -63,7 +63,8 @@ def complete_changes(tables: LakeTables, dates: Sequence[dt.date], deadline: flo
         earlier = date_before(newest, changes_dates)
         if previous is None and earlier:
             raise SchemaError(
-                f"the changes of {new.uri} come from another run, and cannot be written again, because the snapshot of "
+                f"the changes of {new.uri} are missing or come from another run, and cannot be written "
+                f"again, because the snapshot of "
                 f"{earlier} no longer exists; restore both files of one run, or use another lake"
             )
         old = stack.enter_context(tables.snapshots.open(previous)) if previous else None

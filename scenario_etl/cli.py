@@ -252,7 +252,10 @@ def head(
         connect(connection, reading, api, connect_deadline=connect_deadline) as client,
     ):
         frame = reading.scan(resource, client, filters).head(rows)
-    show_table(frame, first=("name", "item_count", "updated_at"))
+    if frame.empty:
+        write_stdout(f"no {resource} found")
+    else:
+        show_table(frame, first=("name", "item_count", "updated_at"))
 
 
 @cli.command(short_help="Check the credentials with one request.")

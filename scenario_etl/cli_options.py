@@ -214,7 +214,7 @@ publishing_options = option_group(
     ),
     click.option(
         "--accept-shrink", is_flag=True,
-        help="Publish even if more rows are missing than --max-shrink allows, or all of them.",
+        help="Publish even if more rows are missing than --max-shrink allows, or the list is empty.",
     ),
     click.option("--accept-scope", is_flag=True, help="Publish even if the base URL, project or filters have changed."),
     click.option(

@@ -60,7 +60,7 @@ Exit codes:
   0    success
   2    usage error, such as an unknown option or a missing argument
   65   the data is not valid, or too many rows are missing
-  69   the response of the API is not valid; retrying does not help
+  69   a request to the API failed; retrying does not help
   70   internal error
   74   a file or a lake cannot be written or read
   75   temporary failure, or another run has locked the lake; run again later

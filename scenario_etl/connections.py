@@ -105,7 +105,7 @@ class Connections:
         return self._adapter
 
     def expects_tls(self) -> bool:
-        """Return whether the base URL has http, but its port expects TLS; False after the first response.
+        """Return whether the base URL uses http, but its port expects TLS; False after the first response.
 
         A TLS server closes a connection that starts with anything else, often with a reset, as an overloaded server
         does. To distinguish them, try one TLS handshake, without credentials.
@@ -234,7 +234,7 @@ def resolve_base_url(value: object) -> str:
     """Return a base URL without a trailing slash; by default that of the environment, or else of the vendor.
 
     Raises:
-        ConfigError: The URL is not valid, contains credentials, or has http and a host other than loopback.
+        ConfigError: The URL is not valid, contains credentials, or uses http with a host other than loopback.
 
     """
     if value is None:

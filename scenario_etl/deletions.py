@@ -61,7 +61,7 @@ class MissingRows:
         resource: The resource of the list and the snapshots.
         baselines: The earlier snapshots, newest first.
         has_project_filter: Whether the list is limited to one project.
-        lookups: The lookups of rows by id, None if the API does not support them for this resource.
+        lookups: The lookups of rows by id, None if rows of this list cannot be looked up.
         read_again: A function that reads the whole list a second time.
         guard: The guard; no row is looked up if it will reject the snapshot.
         max_lookups: Maximum number of rows to look up; if more are missing, the list is read a second time first.
@@ -90,7 +90,7 @@ class MissingRows:
 
         Raises:
             AuthError: The API no longer accepts the credentials (401).
-            SchemaError: A value of a record that was looked up does not fit its column.
+            SchemaError: A value of the second read does not fit its column, or an earlier snapshot is not valid.
 
         """
         for batch in batches:
@@ -148,7 +148,7 @@ class MissingRows:
         )  # fmt: skip
 
     def _second_read(self) -> Generator[pa.RecordBatch, None, int]:
-        """Read the list again, yield the rows that the first read skipped, and return how many of its rows it lacks."""
+        """Read the list again, yield the rows that the first read skipped, and return how many others it lacks."""
         lacking = self._listed.count
         for batch in self.read_again():
             new = batch.filter(self._listed.lacks(_keys(self.resource, batch)).combine_chunks())
@@ -161,7 +161,8 @@ class MissingRows:
         """Look up missing rows by id, up to the limit, and yield those that are not deleted."""
         limit = min(missing.num_rows, self.max_lookups)
         if limit:
-            logger.info("%s: %s missing; looking up each by its id", self.resource.name, _rows(limit))
+            found = _rows(missing.num_rows)
+            logger.info("%s: %s missing; looking up %s by id", self.resource.name, found, f"{limit:,}")
         owners = missing[OWNER].to_pylist() if OWNER in missing.column_names else [None] * missing.num_rows
         is_unverified = np.ones(missing.num_rows, bool)
         for position, key in enumerate(_keys(self.resource, missing).to_pylist()[:limit]):

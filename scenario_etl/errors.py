@@ -13,7 +13,7 @@
     └── DestinationError    a file cannot be written or read                 free space          74
 
 The numbers are the exit codes of the command line, from ``sysexits.h``. Every message says what was requested, what
-happened, and what to do. Of an error in an Arrow C stream, only the message is preserved.
+happened, and what to do. An Arrow C stream preserves only the message of an error.
 
 For schedulers, ``error.transient`` is True if a later run may succeed.
 """

@@ -27,7 +27,7 @@ OTHER_SUFFIXES = {
 class Writer:
     """Writes RecordBatches to a Parquet file; leaving its `with` block without an error finishes it and reads it back.
 
-    The file has zstd compression, row groups of at most 131,072 rows or 32 MB of Arrow, dictionaries for
+    The file has zstd compression, row groups of at most 131,072 rows or 32 MiB of Arrow data, dictionaries for
     `dictionary_columns` only, a page index, page checksums and data pages of version 1.0. One row group is held in
     memory at a time.
 

@@ -19,7 +19,7 @@ logger = logging.getLogger("scenario_etl")
 
 
 def read_project_names(client: Client, counts: "Counter[str]") -> str:
-    """Return the names of the first 100 projects by id, as JSON; an empty object if the key may not list projects.
+    """Return the names of the first 100 projects as JSON, keyed by id; an empty object if they cannot be read.
 
     This sends one request without retries, because names are optional. Its counts are added to `counts`.
     """

@@ -61,14 +61,14 @@ def without_bidi_controls(text: str) -> str:
 
 
 def redact_response(text: str | bytes | None, secrets: Iterable[str]) -> str:
-    """Return text of a response as one line of at most 200 characters, without tags, queries of URLs and secrets."""
+    """Return text of a response as one line of at most 200 characters, without tags, secrets or the queries of URLs."""
     decoded = text.decode("utf-8", "replace") if isinstance(text, bytes) else text or ""
     clean = redact_secrets(decoded[:MAX_SEARCHED_CHARACTERS], secrets)
     return redact(re.sub(r"<[^<>]*>", " ", clean), MAX_QUOTED_CHARACTERS)
 
 
 def redact_value(value: object, secrets: Iterable[str]) -> str:
-    """Return a value of a response as one line of at most 60 characters, without the queries of URLs and secrets."""
+    """Return a value of a response as one line of at most 60 characters, without secrets or the queries of URLs."""
     text = value if isinstance(value, str) else redact(value, MAX_QUOTED_CHARACTERS)
     return redact(redact_secrets(text[:MAX_SEARCHED_CHARACTERS], secrets))
 

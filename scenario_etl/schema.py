@@ -56,9 +56,9 @@ class Resource:
         path: Path below the base URL.
         records_key: Key of the list of records in a page.
         record_key: Key of the record in the response to a request for a single id, such as `GET /collections/{id}`;
-            None if the API does not support such requests.
-        primary_key: Names of the columns that identify a row. They must be STRING columns that are not nullable, with a
-            field that is not nested.
+            None if missing rows of the resource cannot be looked up.
+        primary_key: Names of the columns that identify a row. Each must be the exploded column, or a STRING column that
+            is not nullable, with a field that is not nested.
         page_sizes: Minimum and maximum page size, None if the list has no pages.
         columns: Columns in the order of the table.
         filters: Filters that the API supports for this list.

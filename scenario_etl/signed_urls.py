@@ -1,6 +1,6 @@
 """Signed URLs: their expiry, and their permanent form.
 
-The query of a signed URL is a credential: everyone who has the URL can fetch the image until it expires. The URLs have
+The query of a signed URL is a credential: anyone who has the URL can fetch the image until it expires. The URLs have
 CloudFront's custom policy: `.../assets-transform/<asset id>?Policy=...&Signature=...`, with the time of expiry in the
 policy (base64 of JSON, with `-_~` for `+=/`). According to the vendor, they are signed again about four times a month,
 and `<origin>/thumbnails/<asset id>` is public and permanent.

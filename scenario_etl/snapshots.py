@@ -1,7 +1,7 @@
 """Snapshots: all rows of a resource on a date, and the changes since the previous snapshot.
 
-`lake.py` describes the layout of the files. The API has no list of deleted records, so a deletion is only visible in a
-comparison of two complete lists.
+`lake.py` describes the layout of the files. For most resources, the API has no list of deleted records, so a deletion
+is only visible in a comparison of two complete lists.
 """
 
 import datetime as dt
@@ -44,8 +44,9 @@ class SnapshotReport:
     """The result of one run of `snapshot`.
 
     Attributes:
-        scan: Report of the run. `requests`, `retries` and `seconds_waited` include lookups by id; `rows`, `path` and
-            `bytes` describe the file of the snapshot.
+        scan: Report of the run. `requests`, `retries` and `seconds_waited` cover the whole run, including lookups by
+            id, a second read and the request for project names; `rows`, `path` and `bytes` describe the file of the
+            snapshot.
         date: Date of the snapshot in UTC.
         previous_date: Date of the snapshot that it was compared with, None for the first.
         added: Number of rows with a new key.
@@ -112,8 +113,8 @@ def snapshot(
     A second run for the newest date replaces its snapshot. If an earlier run was killed, its work is completed first.
 
     A list that changes while it is read may skip a row. A missing row is therefore looked up by its id before it counts
-    as deleted. If more than `max_lookups` rows are missing, or the API cannot return single records of the resource,
-    the list is read a second time first.
+    as deleted. If more than `max_lookups` rows are missing, the list is read a second time first. If rows cannot be
+    looked up, because the list is filtered or the resource does not support it, the list is read a second time instead.
 
     Args:
         resource: Name of the resource, such as "collections".
@@ -121,19 +122,18 @@ def snapshot(
         date: Date of the snapshot in UTC, today by default. It must not be after tomorrow, or before the newest
             snapshot, because the API only returns current data.
         max_shrink: Maximum fraction of the rows of the last snapshot that may be missing, from 0 to 1. If more rows are
-            missing, or all of them, the guard rejects the new snapshot. On a second run for the same date, the new rows
-            are also compared with the snapshot that they would replace.
+            missing, or the list is empty, the guard rejects the new snapshot. On a second run for the same date, the
+            new rows are also compared with the snapshot that they would replace.
         accept_shrink: Whether to publish a snapshot that the guard would reject.
         accept_scope: Whether to continue if the last snapshot has a different scope: base URL, project or filters.
         max_lookups: Maximum number of missing rows to look up by id; the others keep their last values, and count as
             `unverified`.
         keep: Number of snapshots to keep. Older ones are removed after the new one is published, but not their changes.
-        lock_timeout: Seconds to wait for another run on a local lake. An object store has no lock; there, the last run
-            to finish wins.
-        thumbnails: Whether to store small images of the 200 most recently updated rows as
-            `LAKE/.thumbnails/<asset id>.jpg`. Only new images are fetched, for at most one minute, from any host in
-            their URLs. An image that cannot be fetched is logged as a warning. Requires the
-            `report` extra.
+        lock_timeout: Seconds to wait for another run on a local lake. An object store has no lock: of two runs that
+            replace the same snapshot, the last one to finish wins.
+        thumbnails: Whether to store small images of the 200 most recently updated rows as `LAKE/.thumbnails/<asset
+            id>.jpg`. Only new images are fetched, for at most one minute, from whichever host the URL names. An image
+            that cannot be fetched is logged as a warning. Requires the `report` extra.
         client: Client to use, as in `scan`.
         page_size: Number of records per request, as in `scan`.
         max_pages: Maximum number of pages, as in `scan`.

@@ -59,7 +59,7 @@ def fetch_thumbnails(urls: Iterable[object], *, side: int = SIDE, deadline: floa
     Args:
         urls: URLs of images, such as the column `thumbnail_url`. The result is None for values that are not strings,
             such as nulls.
-        side: Longer side of the returned images in pixels.
+        side: Maximum width and height of the returned images in pixels; smaller images are not enlarged.
         deadline: Seconds for all images together. The result is None for images that arrive later.
 
     Returns:

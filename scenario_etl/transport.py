@@ -119,11 +119,11 @@ class Endpoint:
         return [*self._transport.secrets, *self._credentials]
 
     def quote(self, text: str | bytes | None) -> str:
-        """Return text of a response as one short line, without tags, the queries of URLs and secrets."""
+        """Return text of a response as one short line, without tags, secrets or the queries of URLs."""
         return redact_response(text, self._secrets)
 
     def redact(self, value: object) -> str:
-        """Return a value of a response as one short line, without the queries of URLs and secrets."""
+        """Return a value of a response as one short line, without secrets or the queries of URLs."""
         return redact_value(value, self._secrets)
 
     def get(self, key: str, kind: type, url: str | None = None) -> Content:

@@ -139,7 +139,7 @@ _watchdog = _Watchdog()
 
 
 def _reset_after_fork() -> None:
-    """Forget the thread and the watches of the parent process, which a fork does not copy."""
+    """Start with a new watchdog after a fork, which does not copy the thread."""
     global _watchdog  # noqa: PLW0603 - one per process
     _watchdog = _Watchdog()
 

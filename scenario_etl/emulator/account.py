@@ -18,7 +18,7 @@ from scenario_etl.emulator.tables import Table
 class Account:
     """The collections and the studio. Generated collections are stored as integers, and generated when they are read.
 
-    Reads do not lock, and use a list as it is at one moment. Changes are serialized.
+    Reads of collections do not lock, and use the list as it is at one moment. Changes are serialized.
 
     Args:
         seed: Seed of the generated records.
@@ -105,7 +105,7 @@ class Account:
         return self._queries.find(self.studio, table, identifier)
 
     def update_assets(self) -> None:
-        """Generate the assets that were added to collections by changes of their records in place."""
+        """Generate the missing assets of collections whose records were changed in place."""
         counts = links.collection_counts(list(self.collections), self._make)
         self.change_studio(lambda studio: history.update_assets(studio, counts))
 
