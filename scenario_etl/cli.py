@@ -193,7 +193,7 @@ def show_changes(resource: str, lake: str, date: str | None, since: str | None, 
     if day:
         if day not in runs:
             raise no_snapshot_error(lake, resource, day, [*runs], "omit --date for the counts of all dates")
-        show_changed_rows(scenario_etl.changes(lake, resource, since=day, until=day), day, runs[day])
+        show_changed_rows(resource, scenario_etl.changes(lake, resource, since=day, until=day), day, runs[day])
     elif max(runs) < first:
         write_stdout(f"no snapshot since {first}; the newest one is from {max(runs)}")
     else:
@@ -252,7 +252,7 @@ def head(
         connect(connection, reading, api, connect_deadline=connect_deadline) as client,
     ):
         frame = reading.scan(resource, client, filters).head(rows)
-    if frame.empty:
+    if frame.empty and rows:
         write_stdout(f"no {resource} found")
     else:
         show_table(frame, first=("name", "item_count", "updated_at"))

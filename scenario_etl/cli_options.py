@@ -125,6 +125,9 @@ def filter_options(*names: str) -> Decorator:
     return decorate
 
 
+REPEATED = " Repeat the option for several values."
+
+
 def _filter_option(name: str) -> Decorator:
     if name in INCLUDE_ARGUMENTS:
         columns = {column.name for each in RESOURCES.values() for column in each.columns if column.included_by == name}
@@ -134,13 +137,15 @@ def _filter_option(name: str) -> Decorator:
     return click.option(
         option_name(name), metavar=_metavar(name), multiple=declared.type.is_list,
         type=click.BOOL if declared.type is FLAG else click.STRING,
-        help=f"{declared.description} [{resources_with(name)}]",
+        help=f"{declared.description}{REPEATED if declared.type.is_list else ''} [{resources_with(name)}]",
     )  # fmt: skip
 
 
 def _metavar(name: str) -> str:
     """Return the choices of a filter if all resources have the same ones, or else a word for its value."""
     choices = {each.type.choices for resource in RESOURCES.values() for each in resource.filters if each.name == name}
+    if FILTERS[name].type is FLAG:
+        return "[true|false]"
     if len(choices) == 1 and any(choices):
         return f"[{'|'.join(*choices)}]"
     return "ID" if name.endswith("_id") else "VALUE"

@@ -20,6 +20,7 @@ import click
 from scenario_etl.errors import ConfigError, DestinationError, ScenarioError
 from scenario_etl.publish import atomic_write
 from scenario_etl.redact import redact, without_credentials
+from scenario_etl.resources import resource_of
 from scenario_etl.run import ScanReport
 from scenario_etl.stores import filesystem, redact_uri
 
@@ -155,14 +156,15 @@ def _aligned(name: str, column: "pd.Series[Any]") -> list[str]:
     return [cell.rjust(width) if column.dtype.kind in "iuf" else cell.ljust(width) for cell in cells]
 
 
-def show_changed_rows(changed: "pa.Table", day: date, run: dict[str, Any]) -> None:
+def show_changed_rows(resource: str, changed: "pa.Table", day: date, run: dict[str, Any]) -> None:
     """Print the changed rows of a date, or why there are none."""
     if not changed.num_rows:
         write_stdout(f"{day}: {'no changes' if 'added' in run else change_counts(run).strip()}")
         return
     names = [", ".join(filter(None, each or ())) for each in changed["changed_columns"].to_pylist()]
     frame = changed.to_pandas().assign(changed_columns=names).drop(columns="snapshot_date")
-    show_table(frame, first=("change", "name", "changed_columns"))
+    primary_key = resource_of(resource).primary_key
+    show_table(frame, first=("change", *(primary_key if len(primary_key) > 1 else ()), "name", "changed_columns"))
 
 
 def change_counts(run: dict[str, Any]) -> str:

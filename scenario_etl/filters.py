@@ -73,14 +73,16 @@ def query_for(resource: str, filters: Sequence[Filter], values: Mapping[str, obj
     chosen = [each for each in filters if each.name in set_values]
     encoded = {each.name: _encode(each, set_values[each.name]) for each in chosen}
     query: dict[str, str] = {}
+    set_by: dict[str, str] = {}
     for each in chosen:
         _check_combination(each, encoded)
         sent = {each.api_name: encoded[each.name]} if each.api_name else {}
         for name, value in {**each.adds, **sent}.items():
+            other = set_by.setdefault(name, each.name)
             if query.setdefault(name, value) != value:
                 raise ConfigError(
-                    f"{each.name} requires {name}={value}, but another filter requires {name}={query[name]}; omit one "
-                    "of them"
+                    f"{other} and {each.name} cannot be used together, because the API requires a different {name} for "
+                    "each; omit one of them"
                 )
     return query
 

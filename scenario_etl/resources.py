@@ -418,5 +418,9 @@ def resource_of(name: object, included: Collection[str] = ()) -> Resource:
 
     """
     if not isinstance(name, str) or name not in RESOURCES:
-        raise ConfigError(f"{redact(name)!r} is not a resource; use one of: {', '.join(RESOURCES)}")
+        from difflib import get_close_matches  # noqa: PLC0415 - only an error needs it
+
+        close = get_close_matches(str(name), RESOURCES, 1)
+        hint = f"did you mean {close[0]!r}? The resources are" if close else "use one of"
+        raise ConfigError(f"{redact(name)!r} is not a resource; {hint}: {', '.join(RESOURCES)}")
     return RESOURCES[name].with_columns_of(included)

@@ -145,7 +145,7 @@ def test_to_batches_gives_one_batch_a_page_as_they_arrive() -> None:
 @pytest.mark.parametrize(
     ("resource", "arguments", "words"),
     [
-        ("asset", {}, "'asset' is not a resource; use one of: collections"),
+        ("asset", {}, "'asset' is not a resource; did you mean 'assets'\\? The resources are: collections"),
         ("collections", {"colour": "red"}, "unknown argument 'colour'; the filters of collections are: project_id"),
         ("collections", {"project_id": ""}, "project_id must be a string of 1 to 1,000 printable characters, got ''"),
         ("collections", {"project_id": 7}, "project_id must be a string of 1 to 1,000 printable characters, got 7"),

@@ -173,3 +173,20 @@ def test_counts_have_the_right_number(run) -> None:
     with Emulator(1) as api:
         done = run("export", "collections", "c.parquet", api=api)
     assert "1 page in" in done.stderr
+
+
+def test_head_of_a_filter_that_matches_nothing_says_so(run, api) -> None:
+    done = run("head", "assets", "--created-after", "2099-01-01", api=api)
+    assert (done.returncode, done.stdout) == (0, "no assets found\n")
+
+
+def test_changed_rows_show_every_column_of_a_composite_primary_key(run, api) -> None:
+    assert run("snapshot", "collection_models", "lake", "--date", "2026-11-20", api=api).returncode == 0
+    done = run("changes", "collection_models", "lake", "--date", "2026-11-20", COLUMNS="80")
+    assert done.stdout.split("\n", 1)[0].split() == ["change", "collection_id", "model_id"]
+
+
+def test_a_resource_that_is_almost_right_is_suggested(run) -> None:
+    done = run("head", "asset", "--demo")
+    assert done.returncode == 78
+    assert "'asset' is not a resource; did you mean 'assets'? The resources are: collections, " in done.stderr

@@ -98,13 +98,20 @@ def test_each_type_of_filter_can_be_set_by_its_option(filter_command, arguments:
 
 def test_the_option_of_a_filter_has_its_description_and_its_resources_as_help(filter_command) -> None:
     assert {option.name: option.help for option in filter_command[0].params} == {
-        each.name: f"{each.description} [tags]" for each in FILTERS
+        each.name: f"{each.description}{' Repeat the option for several values.' * each.type.is_list} [tags]"
+        for each in FILTERS
     }
 
 
 @pytest.mark.parametrize(
     ("name", "metavar"),
-    [("sort_direction", "[asc|desc]"), ("status", "VALUE"), ("tags", "VALUE"), ("project_id", "ID")],
+    [
+        ("sort_direction", "[asc|desc]"),
+        ("status", "VALUE"),
+        ("tags", "VALUE"),
+        ("project_id", "ID"),
+        ("deleted", "[true|false]"),
+    ],
 )
 def test_an_option_shows_its_choices_if_all_resources_have_the_same_ones(name: str, metavar: str) -> None:
     @click.command()

@@ -138,7 +138,8 @@ def test_filters_that_exclude_each_other_are_rejected() -> None:
 def test_filters_that_need_different_orders_are_rejected() -> None:
     message = refused(created_after="2026-11-23", updated_after="2026-11-23", kind="x")
     assert message == (
-        "updated_after requires sortBy=updatedAt, but another filter requires sortBy=createdAt; omit one of them"
+        "created_after and updated_after cannot be used together, because the API requires a different sortBy for "
+        "each; omit one of them"
     )
 
 
