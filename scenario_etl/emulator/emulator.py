@@ -120,7 +120,7 @@ class Emulator:
         return self._account.record(row, signed=signed)
 
     def days(self, count: int, last: date) -> Iterator[date]:
-        """Simulate days of work, and yield each date, with `now` set to 03:17 UTC and `collections` to the list then.
+        """Simulate days of work, and yield each date, with `now` at 03:17 UTC and `collections` as they are then.
 
         From Monday to Friday, some collections are filled, renamed, created and deleted. The result is always the same
         for the same seed and dates. If `count` is at least 5, the API returns an incomplete list with status 200 on two
