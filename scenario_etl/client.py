@@ -29,7 +29,7 @@ class Client:
     Args:
         api_key: API key; by default `SCENARIO_SDK_API_KEY`, or the content of `SCENARIO_SDK_API_KEY_FILE`.
         api_secret: Secret of the API key; by default `SCENARIO_SDK_API_SECRET` or `SCENARIO_SDK_API_SECRET_FILE`.
-        bearer_token: JWT, or a callable that returns one per request; by default `SCENARIO_SDK_JWT` without an API key.
+        bearer_token: JWT, or a callable that returns one per request; by default `SCENARIO_SDK_JWT` if no key is set.
         base_url: Base URL; by default `SCENARIO_BASE_URL`, or that of the vendor. http is only allowed for loopback.
         timeout: Read timeout in seconds. Connecting may take 5 s, and a complete response ten times `timeout`.
         attempts: Maximum number of attempts per request.

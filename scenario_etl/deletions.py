@@ -64,7 +64,7 @@ class MissingRows:
         lookups: The lookups of rows by id, None if rows of this list cannot be looked up.
         read_again: A function that reads the whole list a second time.
         guard: The guard; no row is looked up if it will reject the snapshot.
-        max_lookups: Maximum number of rows to look up; if more are missing, the list is read a second time first.
+        max_lookups: Maximum number of rows to look up; if more are missing, the list is read again before any lookup.
         recovered: Number of rows that the list skipped.
         unverified: Number of missing rows that keep their last values, because it is unclear whether they are deleted,
             or because there are more than `max_lookups`.

@@ -113,8 +113,9 @@ def snapshot(
     A second run for the newest date replaces its snapshot. If an earlier run was killed, its work is completed first.
 
     A list that changes while it is read may skip a row. A missing row is therefore looked up by its id before it counts
-    as deleted. If more than `max_lookups` rows are missing, the list is read a second time first. If rows cannot be
-    looked up, because the list is filtered or the resource does not support it, the list is read a second time instead.
+    as deleted. If more than `max_lookups` rows are missing, the list is read a second time before any lookup. If rows
+    cannot be looked up, because the list is filtered or the resource does not support it, the list is read a second
+    time instead.
 
     Args:
         resource: Name of the resource, such as "collections".
