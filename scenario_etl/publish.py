@@ -100,8 +100,9 @@ def _publish_by_rename(final: Path, folder: Path) -> Iterator[Path]:
     if final.exists() and not final.is_file():
         raise OSError(None, "it is a device or a pipe, which cannot be replaced; specify a file")
     if not folder.is_dir():
-        problem = "is not a folder" if folder.exists() else "does not exist; create it first"
-        raise NotADirectoryError(None, f"the folder {redact(str(folder), 500)} {problem}")
+        name = redact(str(folder), 500)
+        problem = f"{name} is not a folder" if folder.exists() else f"the folder {name} does not exist; create it first"
+        raise NotADirectoryError(None, problem)
     with _temporary(folder, final.name, 0o666) as temporary:
         if final.exists():
             temporary.chmod(final.stat().st_mode)
