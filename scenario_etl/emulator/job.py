@@ -82,11 +82,12 @@ def _history(job: Job) -> list[dict[str, str]]:
 
 
 def _billing(job: Job, rng: random.Random) -> dict[str, Any]:
+    """Return the cost of a job; a job that failed or was canceled keeps its charge, but its add-ons read 0."""
     each = rng.randrange(4, 90) / 4
-    cost = round(max(1, len(job.asset_ids)) * each, 4) if job.status == "success" else 0
+    cost = round(max(1, len(job.asset_ids)) * each, 4)
     made: dict[str, Any] = {"cuCost": cost, "cuDiscount": round(cost * rng.choice((0, 0, 0.1, 0.25)), 4)}
     if rng.random() < 0.2:
-        made["cuCostDetails"] = {"ip-detection": 0.5, "quality-gate": 0.25}
+        made["cuCostDetails"] = {"quality-gate": 0.25 if job.status == "success" else 0}
     return made
 
 
