@@ -49,16 +49,16 @@ class Cost:
     memory: float
 
 
-def measure(command: list[str], url: str, folder: str) -> Cost:
+def environment(url: str) -> dict[str, str]:
+    """Return the environment of a program that reads from a server."""
+    return os.environ | {"SCENARIO_BASE_URL": url, "SCENARIO_SDK_API_KEY": "demo", "SCENARIO_SDK_API_SECRET": "demo"}
+
+
+def measure(command: list[str], url: str, folder: str, timeout: float = 600) -> Cost:
     """Run a whole program in `folder`, from a small process, so that its peak memory is its own."""
-    environment = os.environ | {
-        "SCENARIO_BASE_URL": url,
-        "SCENARIO_SDK_API_KEY": "demo",
-        "SCENARIO_SDK_API_SECRET": "demo",
-    }
     launcher = [sys.executable, "-S", "-c", LAUNCHER, *command]
     output = subprocess.run(
-        launcher, cwd=folder, env=environment, capture_output=True, text=True, check=True, timeout=600
+        launcher, cwd=folder, env=environment(url), capture_output=True, text=True, check=True, timeout=timeout
     ).stdout
     status, cpu, wall, memory = output.split()
     if status != "0":
@@ -67,9 +67,13 @@ def measure(command: list[str], url: str, folder: str) -> Cost:
 
 
 @contextmanager
-def serving(rows: int, milliseconds: float, resource: str = "collections"):
-    """Yield the base URL of a server in a process of its own."""
-    command = [sys.executable, "-m", "tests.tools.benchmarks.server", resource, str(rows), str(milliseconds)]
+def serving(rows: int, milliseconds: float, resource: str = "collections", projects: int = 0):
+    """Yield the base URL of a server in a process of its own; with projects, each has so many rows, all assets."""
+    if projects:
+        arguments = ["dated_server", str(rows), str(milliseconds), str(projects)]
+    else:
+        arguments = ["server", resource, str(rows), str(milliseconds)]
+    command = [sys.executable, "-m", f"tests.tools.benchmarks.{arguments[0]}", *arguments[1:]]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         try:
             yield server.stdout.readline().strip()

@@ -5,12 +5,14 @@ that the server needs little memory and CPU time. Each record and its images hav
 a thousand signed URLs were repeated, the file would be much smaller. After `PUT /changes`, 1% of the records differ.
 """
 
+import contextlib
 import json
 import socket
 import sys
 import threading
 import time
 from collections.abc import Callable
+from email.utils import formatdate
 from functools import lru_cache
 
 import requests
@@ -96,8 +98,8 @@ def split(record: dict) -> list[bytes]:
 
 def response(status: str, body: bytes) -> bytes:
     """Return the bytes of a response."""
-    head = f"HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
-    return head.encode() + body
+    fields = f"Date: {formatdate(usegmt=True)}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}"
+    return f"HTTP/1.1 {status}\r\n{fields}\r\n\r\n".encode() + body
 
 
 def serve(resource: str, rows: int, seconds: float) -> None:
@@ -106,7 +108,7 @@ def serve(resource: str, rows: int, seconds: float) -> None:
 
     @lru_cache(maxsize=2)
     def ready(offset: int, size: int, _: bool) -> bytes:
-        return response("200 OK", pages.body(offset, size))
+        return pages.body(offset, size)
 
     def respond(method: str, target: str) -> bytes:
         path, _, text = target.partition("?")
@@ -117,8 +119,13 @@ def serve(resource: str, rows: int, seconds: float) -> None:
         query = dict(pair.split("=", 1) for pair in text.split("&") if pair)
         size = int(query.get("pageSize", DEFAULT_PAGE_SIZE))
         time.sleep(seconds) if seconds else None
-        return ready(int(query.get("paginationToken", 0)), size, pages.is_changed)
+        return response("200 OK", ready(int(query.get("paginationToken", 0)), size, pages.is_changed))
 
+    listen(respond)
+
+
+def listen(respond: Callable[[str, str], bytes]) -> None:
+    """Print the base URL, and respond to the method and the target of each request until killed."""
     listener = socket.create_server(("127.0.0.1", 0), backlog=64)
     sys.stdout.write(f"http://127.0.0.1:{listener.getsockname()[1]}/v1\n")
     sys.stdout.flush()
@@ -130,7 +137,7 @@ def serve(resource: str, rows: int, seconds: float) -> None:
 
 def answer(connection: socket.socket, respond: Callable[[str, str], bytes]) -> None:
     """Answer the requests of one connection."""
-    with connection, connection.makefile("rb") as lines:
+    with contextlib.suppress(ConnectionError), connection, connection.makefile("rb") as lines:  # a client may be killed
         while first := lines.readline():
             while lines.readline() not in (b"\r\n", b""):
                 pass
