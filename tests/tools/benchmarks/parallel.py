@@ -9,7 +9,7 @@ import subprocess
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -141,14 +141,14 @@ def compare(found: Results, what: str, first: Path, second: Path, rows: int) -> 
     click.echo(f"{what}: {'the same order' if ids[0].equals(ids[1]) else 'another order'}")
 
 
-def compare_workers(found: Results, url: str, folder: Path, few: int, many: int, rows: int) -> tuple[Run, Run]:
-    """Export all projects with few and with many workers, and compare the files."""
+def compare_workers(found: Results, url: str, folder: Path, *, many: int, rows: int) -> tuple[Run, Run]:
+    """Export all projects with one and with many workers, and compare the files."""
     projects = project_ids(url)
     slow, fast = (
-        run(f"{workers} workers", export(projects, workers), url, folder / str(workers)) for workers in (few, many)
+        run(f"--workers {workers}", export(projects, workers), url, folder / str(workers)) for workers in (1, many)
     )
     found.table(f"{len(projects)} projects, {rows:,} rows", slow, fast)
-    compare(found, "the files", *(folder / str(workers) / FILE for workers in (few, many)), rows)
+    compare(found, "the files", *(folder / str(workers) / FILE for workers in (1, many)), rows)
     return slow, fast
 
 
@@ -167,7 +167,7 @@ def projects(amount: int, pages: int, latency: float, workers: int) -> None:
     with results() as found, tempfile.TemporaryDirectory() as folder:
         rows = pages * PAGE_SIZE
         with serving(rows, latency, "assets", amount) as url:
-            slow, fast = compare_workers(found, url, Path(folder), 1, workers, rows * amount)
+            slow, fast = compare_workers(found, url, Path(folder), many=workers, rows=rows * amount)
         found.at_least(f"faster with {workers} workers", slow.cost.wall / fast.cost.wall, 6.5)
 
 
@@ -179,7 +179,7 @@ def windows(rows: int, latency: float, workers: int) -> None:
     """One project in windows of its dates, compared with one worker."""
     with results() as found, tempfile.TemporaryDirectory() as folder:
         with serving(rows, latency, "assets", 1) as url:
-            slow, fast = compare_workers(found, url, Path(folder), 1, workers, rows)
+            slow, fast = compare_workers(found, url, Path(folder), many=workers, rows=rows)
         click.echo(f"faster with {workers} workers: {slow.cost.wall / fast.cost.wall:.2f}")
         found.less("peak memory in MB", max(slow.cost.memory, fast.cost.memory), 500)
 
@@ -192,10 +192,10 @@ def killed(latency: float, workers: int) -> None:
     with results() as found:
         for amount, pages in ((40, 10), (1, 400)):
             with tempfile.TemporaryDirectory() as folder:
-                _killed(found, Path(folder), amount, pages, latency, workers)
+                _killed(found, Path(folder), amount=amount, pages=pages, latency=latency, workers=workers)
 
 
-def _killed(found: Results, folder: Path, amount: int, pages: int, latency: float, workers: int) -> None:
+def _killed(found: Results, folder: Path, *, amount: int, pages: int, latency: float, workers: int) -> None:
     whole, parts = folder / "whole", folder / "parts"
     rows = pages * PAGE_SIZE
     with serving(rows, latency, "assets", amount) as url:
@@ -242,11 +242,11 @@ def incremental(rows: int, changed: int, latency: float) -> None:
         found.check(f"changes of day 2: {dict(counts)}", counts == {"updated": changed})
 
 
-def between(url: str, records: int, sleep: Callable[[float], None] = time.sleep) -> None:
+def between(url: str, records: int) -> None:
     """Change records, later than the second of the last response and before that of the next."""
-    sleep(CLOCK_SECONDS + records / 1000)  # one is changed in each millisecond
+    time.sleep(CLOCK_SECONDS + records / 1000)  # one is changed in each millisecond
     requests.put(f"{url}/changes", params={"records": str(records)}, timeout=60).close()
-    sleep(CLOCK_SECONDS)
+    time.sleep(CLOCK_SECONDS)
 
 
 if __name__ == "__main__":
