@@ -31,10 +31,11 @@ OF_ASSETS = {
     OURS: [SCENARIO_ETL, "export", "assets", "out.parquet", "--requests-per-minute", "0"],
     "minimal program": [sys.executable, str(PEERS / "plain_assets.py"), "out.parquet"],
 }
+MAX_ERROR = 2000  # characters
 LAUNCHER = """
 import os, subprocess, sys, time
 started = time.perf_counter()
-child = subprocess.Popen(sys.argv[1:], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+child = subprocess.Popen(sys.argv[1:], stdout=subprocess.DEVNULL)
 _, status, usage = os.wait4(child.pid, 0)
 print(status, usage.ru_utime + usage.ru_stime, time.perf_counter() - started, usage.ru_maxrss / 1024)
 """
@@ -57,12 +58,12 @@ def environment(url: str) -> dict[str, str]:
 def measure(command: list[str], url: str, folder: str, timeout: float = 600) -> Cost:
     """Run a whole program in `folder`, from a small process, so that its peak memory is its own."""
     launcher = [sys.executable, "-S", "-c", LAUNCHER, *command]
-    output = subprocess.run(
+    finished = subprocess.run(
         launcher, cwd=folder, env=environment(url), capture_output=True, text=True, check=True, timeout=timeout
-    ).stdout
-    status, cpu, wall, memory = output.split()
+    )
+    status, cpu, wall, memory = finished.stdout.split()
     if status != "0":
-        raise click.ClickException(f"{' '.join(command)} failed")
+        raise click.ClickException(f"{' '.join(command)} failed:\n{finished.stderr[-MAX_ERROR:]}")
     return Cost(float(cpu), float(wall), float(memory))
 
 
