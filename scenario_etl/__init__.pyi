@@ -62,3 +62,6 @@ from .snapshots import (
 from .thumbnails import fetch_thumbnails as fetch_thumbnails
 
 __version__: str
+from .projects import (
+    project_ids as project_ids,
+)

@@ -102,7 +102,9 @@ def export(
         demo_api(connection) as api,
         connect(connection, reading, api) as client,
     ):
-        report = reading.scan(resource, client, filters, signed_urls).to_parquet(destination)
+        report = reading.scan(resource, client, filters, signed_urls).to_parquet(
+            destination, resume_within=reading.resume_within
+        )  # fmt: skip
         write_report(report.to_dict())
     finish(summary(report), report.to_dict(), outputs)
 
@@ -146,7 +148,9 @@ def add_snapshot(
             thumbnails=_should_store_thumbnails(publishing.thumbnails, resource, connection.demo, signed_urls),
             client=client,
             page_size=reading.page_size, max_pages=reading.max_pages, strict=reading.strict, signed_urls=signed_urls,
-            progress=reading.shows_progress and not days, **filters,
+            progress=reading.shows_progress and not days, all_projects=reading.all_projects,
+            skip_forbidden=reading.skip_forbidden, workers=reading.workers, resume_within=reading.resume_within,
+            **filters,
         )  # fmt: skip
         if api and days:
             from scenario_etl.cli_demo import make_history  # noqa: PLC0415 - imported only for a simulation
@@ -158,8 +162,10 @@ def add_snapshot(
         else:
             report = take_snapshot(date=publishing.date)
         write_report(report.to_dict())
-    counts = {name: getattr(report, name) for name in (*CHANGES, "recovered", "unverified")}
-    changed = ", ".join(f"{count:,} {name}" for name, count in counts.items() if count or name in CHANGES)
+    counts = {name: getattr(report, name) for name in (*CHANGES, "recovered", "unverified", "carried_over")}
+    changed = ", ".join(
+        f"{count:,} {name.replace('_', ' ')}" for name, count in counts.items() if count or name in CHANGES
+    )
     finish(f"{summary(report.scan)}; {changed}", report.to_dict(), outputs)
 
 

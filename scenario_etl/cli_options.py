@@ -16,8 +16,10 @@ from scenario_etl.cli_resources import option_name, page_sizes, resources_with
 from scenario_etl.client import Client
 from scenario_etl.errors import AuthError
 from scenario_etl.extract import Scan, scan
-from scenario_etl.filters import FLAG
+from scenario_etl.filters import FLAG, PROJECT_ID
 from scenario_etl.pages import MAX_PAGES
+from scenario_etl.parallel import MAX_WORKERS
+from scenario_etl.parts import MAX_RESUME, RESUME_WITHIN
 from scenario_etl.redact import redact
 from scenario_etl.resources import INCLUDE_ARGUMENTS, RESOURCES, resource_of
 from scenario_etl.signed_urls import SignedURLs
@@ -55,6 +57,10 @@ class ReadOptions:
     deadline: float
     strict: bool
     progress: bool | None
+    all_projects: bool = False
+    skip_forbidden: bool = False
+    workers: int | None = None
+    resume_within: float = RESUME_WITHIN
 
     @property
     def shows_progress(self) -> bool:
@@ -65,7 +71,8 @@ class ReadOptions:
         """Return a Scan of a resource."""
         return scan(
             resource, client=client, page_size=self.page_size, max_pages=self.max_pages, strict=self.strict,
-            progress=self.shows_progress, signed_urls=signed_urls, **filters,
+            progress=self.shows_progress, signed_urls=signed_urls, all_projects=self.all_projects,
+            skip_forbidden=self.skip_forbidden, workers=self.workers, **filters,
         )  # fmt: skip
 
 
@@ -118,6 +125,8 @@ def filter_options(*names: str) -> Decorator:
         @functools.wraps(command)
         def wrapper(**values: Any) -> None:
             chosen = {name: values.pop(name) for name in names}
+            if len(projects := chosen.get(PROJECT_ID.name, ())) == 1:  # a single project has no column
+                chosen[PROJECT_ID.name] = projects[0]
             command(**values, filters={name: value for name, value in chosen.items() if value not in (None, ())})
 
         return _with_options(wrapper, [_filter_option(name) for name in names])
@@ -134,10 +143,11 @@ def _filter_option(name: str) -> Decorator:
         help_text = f"Add columns that are omitted by default: {', '.join(sorted(columns))}."
         return click.option(option_name(name), is_flag=True, default=None, help=f"{help_text} [{resources_with(name)}]")
     declared = FILTERS[name]
+    is_list = declared.type.is_list or name == PROJECT_ID.name
     return click.option(
-        option_name(name), metavar=_metavar(name), multiple=declared.type.is_list,
+        option_name(name), metavar=_metavar(name), multiple=is_list,
         type=click.BOOL if declared.type is FLAG else click.STRING,
-        help=f"{declared.description}{REPEATED if declared.type.is_list else ''} [{resources_with(name)}]",
+        help=f"{declared.description}{REPEATED if is_list else ''} [{resources_with(name)}]",
     )  # fmt: skip
 
 
@@ -196,6 +206,21 @@ reading_options = option_group(
     click.option(
         "--deadline", type=click.FloatRange(0, min_open=True), default=300.0, show_default=True, metavar="SECONDS",
         help="Time limit in seconds for retries, counted from the start of the first attempt of a request or upload.",
+    ),
+    click.option("--all-projects", is_flag=True, help="Read all projects of the teams of the API key."),
+    click.option(
+        "--skip-forbidden", is_flag=True,
+        help="Skip projects that the key may not read, with a warning; only with several projects.",
+    ),
+    click.option(
+        "--workers", type=click.IntRange(1, MAX_WORKERS), metavar="N",
+        help="Number of threads; assets and models are then read in windows of their date of creation, and sorted by "
+        "it. Default: one for each project, up to 8.",
+    ),
+    click.option(
+        "--resume-within", type=click.FloatRange(0, MAX_RESUME), default=RESUME_WITHIN, show_default=True,
+        metavar="SECONDS",
+        help="Maximum age of the finished parts of an interrupted run that are not read again; 0 to keep none.",
     ),
     click.option("--strict", is_flag=True, help="Fail if a field is missing or unknown, instead of logging a warning."),
     click.option(
@@ -265,7 +290,7 @@ def demo_api(connection: ConnectionOptions) -> Generator["Emulator | None"]:
         try:
             yield api
         except AuthError as error:  # the key is valid, so the project is wrong
-            project = redact(click.get_current_context().params["project_id"])
+            project = redact(", ".join(click.get_current_context().params["project_id"]))
             message = (
                 f"the demo team has no project '{project}'; set --project-id to one of: {', '.join(api.project_ids)}"
             )

@@ -90,6 +90,11 @@ class Client:
         return self._transport.authorization.kind
 
     @property
+    def sleep(self) -> Callable[[float], None]:
+        """Function that waits for a number of seconds."""
+        return self._transport.sleep
+
+    @property
     def deadline(self) -> float:
         """Time limit in seconds for retries."""
         return self._transport.deadline
@@ -156,6 +161,7 @@ class Client:
         max_pages: int = MAX_PAGES,
         attempts: int | None = None,
         response_timeout: float | None = None,
+        sleep: Callable[[float], None] | None = None,
     ) -> Pages:
         """Return the pages of a list. Iterating over them sends one request per page, plus retries and redirects.
 
@@ -167,11 +173,13 @@ class Client:
             max_pages: Maximum number of pages.
             attempts: Maximum number of attempts per request; by default that of the client.
             response_timeout: Maximum seconds for one response, including headers; by default ten times the timeout.
+            sleep: Function that waits for a number of seconds; by default that of the client.
 
         """
         endpoint = Endpoint(
-            self._transport, path, parameters, on_wait, attempts=attempts, response_timeout=response_timeout
-        )
+            self._transport, path, parameters, on_wait,
+            attempts=attempts, response_timeout=response_timeout, sleep=sleep,
+        )  # fmt: skip
         return Pages(endpoint, records_key, max_pages)
 
 

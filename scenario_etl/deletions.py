@@ -19,7 +19,7 @@ from scenario_etl.errors import APIError, AuthError, SchemaError, TransientError
 from scenario_etl.guard import Baseline, Guard
 from scenario_etl.lookups import OWNER, Lookups
 from scenario_etl.redact import redact
-from scenario_etl.schema import Resource
+from scenario_etl.schema import PROJECT, Resource
 
 LOG_INTERVAL = 50  # lookups between two log messages
 
@@ -31,13 +31,13 @@ class ListedRows:
 
     Attributes:
         count: Number of rows.
-        owners: Values of the column `owner_id`.
+        owners: Pairs of a project, None without the column `project_id`, and a value of `owner_id`.
 
     """
 
     def __init__(self, resource: Resource) -> None:
         self.count = 0
-        self.owners: set[Any] = set()
+        self.owners: set[tuple[str | None, Any]] = set()
         self._resource = resource
         self._keys: list[pa.Array] = []
 
@@ -46,7 +46,9 @@ class ListedRows:
         self.count += rows.num_rows
         self._keys += _keys(self._resource, rows).chunks
         if OWNER in rows.schema.names:
-            self.owners.update(rows[OWNER].unique().to_pylist())
+            owners = rows[OWNER].unique().to_pylist()
+            # a batch has the rows of one project
+            self.owners.update((project, owner) for project in _projects(rows.slice(0, 1)) for owner in owners)
 
     def lacks(self, keys: pa.ChunkedArray) -> pa.ChunkedArray:
         """Return for each key whether it is missing from the list."""
@@ -68,6 +70,8 @@ class MissingRows:
         recovered: Number of rows that the list skipped.
         unverified: Number of missing rows that keep their last values, because it is unclear whether they are deleted,
             or because there are more than `max_lookups`.
+        carried_over: Number of rows that keep their last values, because their project was skipped.
+        skipped_projects: The projects that were skipped, known after the batches of the list.
 
     """
 
@@ -80,6 +84,8 @@ class MissingRows:
     max_lookups: int
     recovered: int = 0
     unverified: int = 0
+    carried_over: int = 0
+    skipped_projects: Sequence[str] = ()
     _listed: ListedRows = field(init=False)
 
     def __post_init__(self) -> None:
@@ -98,6 +104,12 @@ class MissingRows:
                 self._listed.add(batch)
             yield batch
         missing, in_scope = self._missing()
+        if self.skipped_projects:
+            is_skipped = to_numpy(_is_in(missing[PROJECT.name], strings(self.skipped_projects)))
+            carried = missing.filter(to_arrow(is_skipped))
+            self.carried_over = carried.num_rows
+            yield from carried.combine_chunks().to_batches()
+            missing, in_scope = missing.filter(to_arrow(~is_skipped)), in_scope[~is_skipped]
         if missing.num_rows and (self.lookups is None or missing.num_rows > self.max_lookups):
             self._log_second_read(missing.num_rows)
             lacking = yield from self._second_read()
@@ -126,13 +138,17 @@ class MissingRows:
             mask = to_numpy(self._listed.lacks(keys_of(self.resource, file)))
             if not mask.any():
                 continue
-            if not self.guard.accepts(file.rows, int(mask.sum()), self._listed.count):
+            carried = np.zeros(file.rows, bool)
+            if self.skipped_projects:
+                carried = mask & to_numpy(_is_in(file.column(PROJECT.name), strings(self.skipped_projects)))
+            left = self._listed.count + int(carried.sum())
+            if not self.guard.accepts(file.rows, int((mask & ~carried).sum()), left):
                 return tables[0], in_scope[0]
             rows = pa.concat_tables(
                 [rows.filter(to_arrow(mask[start : start + rows.num_rows])) for start, rows in file.row_groups(mask)]
             )
             if self.has_project_filter and not baseline.is_same_scope and OWNER in rows.column_names:
-                rows = rows.filter(_is_in(rows[OWNER], strings([*self._listed.owners])))
+                rows = rows.filter(_is_in(rows[OWNER], strings([owner for _, owner in self._listed.owners])))
             newer = pa.concat_tables(tables)
             tables.append(rows.filter(_not_in(_keys(self.resource, rows), _keys(self.resource, newer))))
             in_scope.append(np.full(tables[-1].num_rows, baseline.is_same_scope))
@@ -164,11 +180,15 @@ class MissingRows:
             found = _rows(missing.num_rows)
             logger.info("%s: %s missing; looking up %s by id", self.resource.name, found, f"{limit:,}")
         owners = missing[OWNER].to_pylist() if OWNER in missing.column_names else [None] * missing.num_rows
+        projects = _projects(missing)
         is_unverified = np.ones(missing.num_rows, bool)
-        for position, key in enumerate(_keys(self.resource, missing).to_pylist()[:limit]):
+        for position, key in enumerate(missing[self.resource.primary_key[-1]].to_pylist()[:limit]):
+            project = projects[position]
             try:
-                row = lookups.row(key)
-                is_listed = row is not None and self._is_in_scope(row, owners[position], bool(in_scope[position]))
+                row = lookups.row(key, project)
+                is_listed = row is not None and self._is_in_scope(
+                    row, project, owners[position], bool(in_scope[position])
+                )
             except (APIError, SchemaError) as error:
                 if isinstance(error, AuthError) and error.status == 401:
                     raise
@@ -194,14 +214,14 @@ class MissingRows:
             )  # fmt: skip
         yield from missing.filter(to_arrow(is_unverified)).combine_chunks().to_batches()
 
-    def _is_in_scope(self, row: pa.RecordBatch, owner: str | None, is_same_scope: bool) -> bool:
+    def _is_in_scope(self, row: pa.RecordBatch, project: str | None, owner: str | None, is_same_scope: bool) -> bool:
         """Return whether a row belongs to the list: its owner is in the list, or unchanged in the same scope."""
         if OWNER not in row.schema.names:
             return True
         owner_now = row[OWNER][0].as_py()
         if owner_now is None and owner is not None:
             raise APIError("the API returned the record without an owner, so it may have moved to another project")
-        return owner_now in self._listed.owners or (is_same_scope and owner_now == owner)
+        return (project, owner_now) in self._listed.owners or (is_same_scope and owner_now == owner)
 
 
 def _log_incomplete_read(name: str, lacking: int, missing: int) -> None:
@@ -210,6 +230,12 @@ def _log_incomplete_read(name: str, lacking: int, missing: int) -> None:
         "kept",
         name, _rows(lacking), _rows(missing),
     )  # fmt: skip
+
+
+def _projects(rows: pa.Table | pa.RecordBatch) -> list[str | None]:
+    """Return the project of each row, None without the column `project_id`."""
+    names = rows.schema.names
+    return rows[PROJECT.name].to_pylist() if PROJECT.name in names else [None] * rows.num_rows
 
 
 def _keys(resource: Resource, rows: pa.Table | pa.RecordBatch) -> pa.ChunkedArray:

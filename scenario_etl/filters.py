@@ -150,6 +150,22 @@ def _moment(value: Any) -> dt.datetime:
     return value.replace(tzinfo=dt.UTC) if value.utcoffset() is None else value
 
 
+def can_add(filters: Sequence[Filter], query: Mapping[str, str], names: Iterable[str]) -> bool:
+    """Return whether filters with these names can be added to the filters of a query."""
+    declared = {each.name: each for each in filters}
+    if not declared.keys() >= {*names}:
+        return False
+    chosen = {each.name: query[each.api_name] for each in filters if each.api_name in query}
+    chosen |= {name: chosen.get(name, "") for name in names}
+    try:
+        for name in chosen:
+            _check_combination(declared[name], chosen)
+    except ConfigError:
+        return False
+    added = [item for name in names for item in declared[name].adds.items()]
+    return all(query.get(name, value) == value for name, value in added)
+
+
 def is_filtered(query: Mapping[str, str]) -> bool:
     """Return whether query parameters of a list have a filter other than the project."""
     return bool(query.keys() - {PROJECT_ID.api_name})

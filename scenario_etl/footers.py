@@ -37,6 +37,11 @@ def json_object(footer: Mapping[str, str], name: str) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
+def project_names(footer: Mapping[str, str]) -> dict[str, str]:
+    """Return the names of projects by id from the footer of a snapshot."""
+    return {key: name for key, name in json_object(footer, "projects").items() if isinstance(name, str)}
+
+
 def column_totals(footer: Mapping[str, str]) -> dict[str, int]:
     """Return the totals of integer columns, by name, from the footer of changes."""
     totals = json_object(footer, "totals")

@@ -18,6 +18,7 @@ from scenario_etl.lake import LakeTables, changes_schema, date_before
 from scenario_etl.lake_file import LakeFile
 from scenario_etl.redact import redact
 from scenario_etl.resources import resource_of
+from scenario_etl.schema import PROJECT
 from scenario_etl.stores import redact_uri
 
 HISTORY_SCHEMA = pa.schema(
@@ -52,13 +53,14 @@ def read_snapshot(
         TransientError: The object store is unavailable, or another run has removed the snapshot.
 
     """
-    schema = resource_of(resource).schema
+    tables = _tables(lake, resource)
+    schema = tables.resource.schema
     names = None if columns is None else _column_names(columns)
     if unknown := [name for name in names or () if not isinstance(name, str) or name not in schema.names]:
         raise ConfigError(
             f"{redact(repr(unknown[0]))} is not a column of {resource}; use one of: {', '.join(schema.names)}"
         )
-    snapshots = LakeTables.of(lake, resource_of(resource)).snapshots
+    snapshots = tables.snapshots
     dates = snapshots.dates()
     day = as_date(date) or (dates[-1] if dates else None)
     if day is None or day not in dates:
@@ -94,12 +96,11 @@ def changes(
         SchemaError: The files of an earlier date were written by different runs, or a file is missing or not valid.
 
     """
-    described = resource_of(resource)
     first, last = as_date(since) or dt.date.min, as_date(until) or dt.date.max
     if last < first:
         raise ConfigError(f"since must not be after until, got {first} and {last}")
-    tables = LakeTables.of(lake, described)
-    found = [_with_date(dt.date.min, changes_schema(described).empty_table())]
+    tables = _tables(lake, resource)
+    found = [_with_date(dt.date.min, changes_schema(tables.resource).empty_table())]
     for run in _runs(tables, first, last):
         if run.snapshot and not run.changes:
             raise _mismatch_error(f"{run.snapshot.uri} has no file of changes", run)
@@ -146,6 +147,17 @@ def read_history(lake: str | os.PathLike[str], resource: str, total_column: str 
     for run in _runs(tables, may_be_empty=bool(rejected)):
         rows[run.date] = {"date": run.date, "rejected": run.date in rejected} | _history_of(run, total_column)
     return [rows[day] for day in sorted(rows)]
+
+
+def _tables(lake: str | os.PathLike[str], resource: str) -> LakeTables:
+    """Return the tables of a resource; with a column `project_id` if the files have one."""
+    tables = LakeTables.of(lake, resource_of(resource))
+    for table in (tables.snapshots, tables.changes):
+        for day in table.dates()[-1:]:
+            with table.open_if_exists(day) as file:
+                if file and file.has(PROJECT.name):
+                    return LakeTables.of(lake, tables.resource.with_projects())
+    return tables
 
 
 def snapshot_dates(lake: str | os.PathLike[str], resource: str) -> list[dt.date]:

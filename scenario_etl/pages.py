@@ -4,10 +4,12 @@ import hashlib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
 from scenario_etl.errors import PaginationError
+from scenario_etl.response import parse_date_header
 from scenario_etl.transport import Endpoint
 
 MAX_EMPTY_PAGES = 10
@@ -48,6 +50,16 @@ class Pages:
         self._tokens_hash = hashlib.sha256()
 
     @property
+    def url(self) -> str:
+        """The URL of the first page."""
+        return self._endpoint.url
+
+    @property
+    def date(self) -> datetime | None:
+        """The time of the server at its last response, from the header `Date`; None if it is missing or not valid."""
+        return parse_date_header(self._endpoint.date_header)
+
+    @property
     def requests(self) -> int:
         """Number of requests, including retries and redirects."""
         return self._endpoint.requests
@@ -72,7 +84,7 @@ class Pages:
         return self._endpoint.redact(value)
 
     def __iter__(self) -> Iterator[Page]:
-        """Yield each page as it arrives.
+        """Return an iterator over the pages, which yields each as it arrives.
 
         Raises:
             APIError: A request failed; TransientError and AuthError are subclasses.
@@ -80,7 +92,10 @@ class Pages:
             PaginationError: A token repeats, or there are too many pages, or too many empty ones in a row.
 
         """
-        url = self._endpoint.url
+        return self.follow(self._endpoint.url)
+
+    def follow(self, url: str) -> Iterator[Page]:
+        """Yield the page at a URL and the pages after it, as they arrive. Raises the errors of an iteration."""
         next_url = f"{url}{'&' if '?' in url else '?'}paginationToken="
         seen: set[str] = set()
         empty_pages = 0
@@ -106,12 +121,17 @@ class Pages:
                 "would never end; report it to the vendor"
             )
         if self.pages >= self._max_pages:
+            self.check_count()
+        seen.add(token)
+        self._tokens_hash.update(token.encode() + b"\n")
+
+    def check_count(self) -> None:
+        """Raise PaginationError if no more pages may be read."""
+        if self.pages >= self._max_pages:
             raise PaginationError(
                 f"{self._endpoint.url}: the list has more than {self._max_pages:,} pages; if that is expected, "
                 "increase the limit (--max-pages, max_pages=)"
             )
-        seen.add(token)
-        self._tokens_hash.update(token.encode() + b"\n")
 
     def _page(self, url: str) -> Page:
         self._endpoint.page = self.pages + 1

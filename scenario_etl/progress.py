@@ -2,28 +2,45 @@
 
 import sys
 from contextlib import closing, suppress
+from typing import Protocol
+
+
+class Progress(Protocol):
+    """Where the pages and the waits of a run are shown."""
+
+    def add_page(self, records: int) -> None:
+        """Count a page."""
+
+    def wait(self, reason: str, seconds: float) -> None:
+        """Show the reason and the duration of a wait."""
 
 
 class Bar:
-    """Shows pages, records, records per second, and the reason and duration of waits."""
+    """Shows pages, records, records per second, and the reason and duration of waits.
+
+    Attributes:
+        note: Text before the number of pages.
+
+    """
 
     def __init__(self, name: str) -> None:
         from tqdm.auto import tqdm  # noqa: PLC0415 - imported only if a progress bar is shown
 
         self._bar = tqdm(desc=name, unit=" records", dynamic_ncols=True)
         self._pages = 0
+        self.note = ""
 
     def add_page(self, records: int) -> None:
         """Count a page."""
         self._pages += 1
         with suppress(OSError):  # a full or closed stderr must not end the run
-            self._bar.set_postfix_str(f"{self._pages} pages", refresh=False)
+            self._bar.set_postfix_str(f"{self.note}{self._pages} pages", refresh=False)
             self._bar.update(records)
 
     def wait(self, reason: str, seconds: float) -> None:
         """Show the reason and the duration of a wait."""
         with suppress(OSError):
-            self._bar.set_postfix_str(f"{self._pages} pages; {reason}, waiting {seconds:.0f} s")
+            self._bar.set_postfix_str(f"{self.note}{self._pages} pages; {reason}, waiting {seconds:.0f} s")
 
     def close(self) -> None:
         """Close the bar; its last state remains visible."""
@@ -34,6 +51,8 @@ class Bar:
 class NoBar:
     """Shows nothing."""
 
+    note = ""
+
     def add_page(self, records: int) -> None:
         """Do nothing."""
 
@@ -42,6 +61,45 @@ class NoBar:
 
     def close(self) -> None:
         """Do nothing."""
+
+
+class ProjectsBar:
+    """Shows the progress of several projects on one bar.
+
+    Args:
+        bar: The bar.
+        projects: The number of projects.
+
+    """
+
+    def __init__(self, bar: Bar | NoBar, projects: int) -> None:
+        self._bar = bar
+        self._projects = projects
+        self._finished = 0
+        self._last = ""
+        self._show()
+
+    def add_page(self, records: int) -> None:
+        """Count a page."""
+        self._bar.add_page(records)
+
+    def wait(self, reason: str, seconds: float) -> None:
+        """Show the reason and the duration of a wait."""
+        self._bar.wait(reason, seconds)
+
+    def finish_project(self) -> None:
+        """Count a project of which all rows are in the result."""
+        self._finished += 1
+        self._show()
+
+    def show_last(self, project: str | None) -> None:
+        """Show the project that the run waits for."""
+        self._last = f", waiting for {project}" if project else ""
+        self._show()
+
+    def _show(self) -> None:
+        if self._projects > 1:
+            self._bar.note = f"{self._finished}/{self._projects} projects{self._last}, "
 
 
 def progress_bar(name: str, enabled: bool) -> "closing[Bar | NoBar]":

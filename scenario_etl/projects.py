@@ -1,14 +1,16 @@
-"""Names of projects: read from the API once per run, and stored in the footer of its snapshot."""
+"""The projects of a team: their ids, and their names, which are stored in the footer of a snapshot."""
 
 import json
 import logging
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator
+from contextlib import nullcontext
+from dataclasses import dataclass
 from typing import Any
 
 from scenario_etl.client import Client
-from scenario_etl.errors import ScenarioError
-from scenario_etl.footers import json_object
+from scenario_etl.errors import APIError, ScenarioError, SchemaError
+from scenario_etl.pages import Page
 from scenario_etl.redact import redact
 
 NAMES_SECONDS = 10.0  # time limit of the response
@@ -16,6 +18,65 @@ MAX_PROJECTS = 100  # names that are stored
 MAX_NAME_LENGTH = 200  # characters of a project's name or id
 
 logger = logging.getLogger("scenario_etl")
+
+
+@dataclass(frozen=True, slots=True)
+class Projects:
+    """The projects of a scan of several.
+
+    Attributes:
+        ids: Their ids, None for all projects that the key lists.
+        skip_forbidden: Whether projects that the key may not read are skipped.
+
+    """
+
+    ids: tuple[str, ...] | None
+    skip_forbidden: bool = False
+
+    @property
+    def text(self) -> str:
+        """The value of `project_id` in a scope or a report."""
+        return "all" if self.ids is None else ",".join(sorted(self.ids))
+
+    def resolve(self, client: Client) -> tuple[str, ...]:
+        """Return the ids, which are requested from the API if they are not given."""
+        return tuple(project_ids(client)) if self.ids is None else self.ids
+
+
+def project_ids(client: Client | None = None) -> list[str]:
+    """Return the ids of all projects of the teams of the API key, sorted.
+
+    Args:
+        client: Client to use; None creates one from the environment, and closes it.
+
+    Raises:
+        ConfigError: There are no credentials.
+        APIError: The projects cannot be read, or there are none; TransientError and AuthError are subclasses.
+        PaginationError: Pagination did not finish.
+        SchemaError: A project has no id.
+
+    >>> from scenario_etl import Client, Emulator, project_ids
+    >>> with Emulator() as api, Client("demo", "demo", base_url=api.url) as client:
+    ...     len(project_ids(client))
+    4
+
+    """
+    with nullcontext(client) if client else Client() as api:
+        found = set(_ids("projects", api.pages("/projects", "projects", {"pageSize": MAX_PROJECTS})))
+        for team in (team for page in api.pages("/teams", "teams", {}) for team in page.records):
+            projects = team.get("projects") if isinstance(team, dict) else None
+            found.update(_ids("teams", [Page(projects if isinstance(projects, list) else [], None, 0)]))
+    if not found:
+        raise APIError("the API key can read no project; check its teams")
+    return sorted(found)
+
+
+def _ids(resource: str, pages: Iterable[Page]) -> Iterator[str]:
+    for record in (record for page in pages for record in page.records):
+        key = record.get("id") if isinstance(record, dict) else None
+        if not isinstance(key, str) or not key:
+            raise SchemaError(f"{resource}: a project has no id, got {redact(key)}; report it to the vendor")
+        yield key
 
 
 def read_project_names(client: Client, counts: "Counter[str]") -> str:
@@ -35,11 +96,6 @@ def read_project_names(client: Client, counts: "Counter[str]") -> str:
     counts["retries"] += pages.retries
     counts["seconds_waited"] += pages.seconds_waited  # type: ignore[assignment] # a Counter holds any number
     return json.dumps(names)
-
-
-def project_names(footer: Mapping[str, str]) -> dict[str, str]:
-    """Return the names of projects by id from the footer of a snapshot."""
-    return {key: name for key, name in json_object(footer, "projects").items() if isinstance(name, str)}
 
 
 def _names_by_id(records: Iterable[Any]) -> dict[str, str]:

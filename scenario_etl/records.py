@@ -34,10 +34,12 @@ class RecordReader:
         strict: Whether a missing or unknown field raises SchemaError.
         signed_urls: The form of signed URLs, as in `scan`.
         redact: A function that redacts a value of the API for a message.
+        warned: The warnings so far, which are not repeated; several readers can share them.
 
     Attributes:
         missing_fields: Number of records in which a declared field is missing or null, by the dotted name of the field.
         unknown_fields: Number of records that have an unknown field, by the dotted name of the field.
+        key_fields: Names of the fields that identify a record.
 
     """
 
@@ -48,22 +50,24 @@ class RecordReader:
         strict: bool = False,
         signed_urls: SignedURLs = "keep",
         redact: Callable[[object], str] = redact,
+        warned: set[str] | None = None,
     ) -> None:
         self.missing_fields: Counter[str] = Counter()
         self.unknown_fields: Counter[str] = Counter()
         self._resource = resource
         self._schema = resource.record_schema
         self._strict = strict
+        self._warned = set() if warned is None else warned
         self._signed_urls = signed_urls
         self._prepared = _prepared_columns(resource, signed_urls)
         self._redact = lru_cache(redact)
         self._known = _known_names(resource)
-        self._key_fields = [
+        self.key_fields = [
             column.field
             for column in resource.columns
             if column.name in resource.primary_key and column.name != resource.exploded
         ]
-        self._errors = _Errors(resource.name, self._key_fields, self._redact)
+        self._errors = _Errors(resource.name, self.key_fields, self._redact)
 
     def read(self, records: Records) -> pa.RecordBatch:
         """Return records of one or more pages as a RecordBatch with one row per record.
@@ -101,10 +105,10 @@ class RecordReader:
 
     def keys(self, records: Sequence[dict[str, Any]]) -> list[Any]:
         """Return the primary key of each record; `read` has checked that it exists."""
-        if len(self._key_fields) == 1:
-            name = self._key_fields[0]
+        if len(self.key_fields) == 1:
+            name = self.key_fields[0]
             return [record[name] for record in records]
-        return [tuple(record[name] for name in self._key_fields) for record in records]
+        return [tuple(record[name] for name in self.key_fields) for record in records]
 
     def _check_objects(self, path: str, values: Records, records: Records, types: set[type]) -> None:
         if set(map(type, values)) <= types:
@@ -174,8 +178,16 @@ class RecordReader:
         if name not in counter:
             if len(counter) >= MAX_UNKNOWN_FIELDS:
                 return
-            logger.warning("%s: %s", self._resource.name, message)
+            if message not in self._warned:
+                self._warned.add(message)
+                logger.warning("%s: %s", self._resource.name, message)
         counter[name] += times
+
+
+def with_project(rows: pa.RecordBatch, project: str, resource: Resource) -> pa.RecordBatch:
+    """Return rows with a first column for their project."""
+    column = pa.repeat(pa.scalar(project, pa.string()), rows.num_rows)
+    return pa.RecordBatch.from_arrays([column, *rows.columns], schema=resource.schema)
 
 
 @dataclass

@@ -5,6 +5,8 @@ import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any, NamedTuple
 from urllib.parse import SplitResult, parse_qsl, urljoin, urlsplit
 
@@ -50,6 +52,15 @@ class Content:
     value: Any
     document: dict[str, Any]
     size: int
+
+
+def parse_date_header(text: str | None) -> datetime | None:
+    """Return the time of a `Date` header (RFC 9110, 6.6.1) in UTC, None if it is missing or not valid."""
+    try:
+        date = parsedate_to_datetime(text or "")
+    except (ValueError, OverflowError):
+        return None
+    return date.replace(tzinfo=date.tzinfo or UTC).astimezone(UTC)
 
 
 def read_body(response: requests.Response, is_late: Callable[[], bool]) -> bytes:

@@ -1,6 +1,5 @@
 """One run over a resource: RecordBatches without duplicates, progress, and the report."""
 
-import json
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
@@ -15,12 +14,13 @@ from scenario_etl.client import Client
 from scenario_etl.dedupe import SeenKeys
 from scenario_etl.errors import ConfigError, PaginationError
 from scenario_etl.filters import PROJECT_ID, is_filtered
-from scenario_etl.pages import Page
-from scenario_etl.progress import Bar, NoBar, progress_bar
-from scenario_etl.records import RecordReader
+from scenario_etl.pages import Page, Pages
+from scenario_etl.progress import NoBar, Progress, progress_bar
+from scenario_etl.records import RecordReader, with_project
 from scenario_etl.redact import redact
 from scenario_etl.schema import Resource
 from scenario_etl.signed_urls import SignedURLs
+from scenario_etl.windows import Cursor, WindowPages
 
 BATCH_ROWS = 2000  # minimum for tables and files, because each batch has a fixed cost
 BATCH_BYTES = 8 * 2**20  # maximum of JSON, if records are large
@@ -36,6 +36,27 @@ class RunOptions:
     strict: bool
     progress: bool
     signed_urls: SignedURLs
+    workers: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PartOfRun:
+    """What a run reads if it is a part of another one, and what it shares with the other parts.
+
+    Attributes:
+        cursor: The window to read, None to read by token.
+        max_pages: The number of pages after which it ends, None for no limit; see WindowPages.
+        progress: Where pages and waits are shown, None for a separate progress bar.
+        sleep: The function that waits for a number of seconds, None for that of the client.
+        warned: The warnings so far.
+
+    """
+
+    cursor: Cursor | None = None
+    max_pages: int | None = None
+    progress: Progress | None = None
+    sleep: Callable[[float], None] | None = None
+    warned: set[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +66,8 @@ class ScanReport:
     Attributes:
         resource: Name of the resource.
         base_url: Base URL of the API.
-        project_id: Requested project, None for the project of the API key.
+        project_id: Requested project, None for the project of the API key. For several projects, their ids with commas,
+            or "all".
         extracted_at: Start of the run in UTC.
         seconds: Duration, including waiting times.
         rows: Number of rows in the result.
@@ -57,6 +79,9 @@ class ScanReport:
         missing_fields: Number of records in which a declared field is missing or null, by the dotted name of the field.
         unknown_fields: Number of records that have an unknown field, by the dotted name of the field.
         tokens_sha256: SHA-256 of the page tokens, in order, in hexadecimal.
+        partitions: Number of parts that were read separately: projects, or windows of dates of a project.
+        reused_partitions: Number of these that an interrupted run had read before.
+        skipped_projects: Projects that the key may not read, which were skipped because of `skip_forbidden`.
         path: Path or URI of the file, None if no file was written.
         bytes: Size of the file in bytes, None if no file was written.
 
@@ -76,13 +101,17 @@ class ScanReport:
     missing_fields: dict[str, int] = field(default_factory=dict)
     unknown_fields: dict[str, int] = field(default_factory=dict)
     tokens_sha256: str = ""
+    partitions: int = 1
+    reused_partitions: int = 0
+    skipped_projects: tuple[str, ...] = ()
     path: str | None = None
     bytes: int | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return all attributes as a dict for JSON, with dates in ISO 8601."""
         values = {name: getattr(self, name) for name in self.__slots__}
-        return values | {"extracted_at": self.extracted_at.isoformat()}
+        lists = {"skipped_projects": list(self.skipped_projects)}
+        return values | lists | {"extracted_at": self.extracted_at.isoformat()}
 
 
 class Run:
@@ -93,36 +122,73 @@ class Run:
         resource: The resource.
         query: The filters, with their names in the API.
         options: The options of the scan.
+        project: The project to read, for a resource with the rows of several projects.
+        part: What this run reads if it is a part of another one, None for the whole list.
 
     """
 
-    def __init__(self, client: Client, resource: Resource, query: Mapping[str, str], options: RunOptions) -> None:
+    def __init__(
+        self,
+        client: Client,
+        resource: Resource,
+        query: Mapping[str, str],
+        options: RunOptions,
+        *,
+        project: str | None = None,
+        part: "PartOfRun | None" = None,
+    ) -> None:
+        part = part or PartOfRun()
+        query = query if project is None else {**query, PROJECT_ID.api_name: project}
         self._base_url = client.base_url
         self._resource = resource
         self._query = query
+        self._project = project
         self._progress = options.progress
+        self._shared_bar = part.progress
         self._extracted_at, self._started = datetime.now(UTC), monotonic()
-        self._bar: Bar | NoBar = NoBar()
+        self._bar: Progress = NoBar()
         sizes = {} if options.page_size is None else {"pageSize": options.page_size}
-        self._pages = client.pages(
+        order = {"sortBy": part.cursor.field, "sortDirection": "asc"} if part.cursor else {}
+        self._pages: Pages | WindowPages = client.pages(
             resource.path,
             resource.records_key,
-            {**resource.fixed_query, **query, **sizes},
+            {**resource.fixed_query, **query, **order, **sizes},
             self._on_wait,
             max_pages=options.max_pages,
+            sleep=part.sleep,
         )
-        if is_filtered(query):  # the API may apply filters after it has read a page
+        if is_filtered(query) or part.cursor:  # the API may apply filters after it has read a page
             self._pages.max_empty_pages = options.max_pages
+        records = resource.without_projects()
         self._reader = RecordReader(
-            resource, strict=options.strict, signed_urls=options.signed_urls, redact=self._pages.redact
+            records,
+            strict=options.strict,
+            signed_urls=options.signed_urls,
+            redact=self._pages.redact,
+            warned=part.warned,
         )
+        if part.cursor and options.page_size:
+            self._pages = WindowPages(
+                self._pages, part.cursor, self._reader.key_fields, options.page_size, part.max_pages
+            )  # fmt: skip
         self._seen = SeenKeys()
         self._rows = 0
+
+    @property
+    def pages(self) -> "Pages | WindowPages":
+        """The pages of the list, with the counts of requests."""
+        return self._pages
+
+    @property
+    def skipped_projects(self) -> tuple[str, ...]:
+        """Projects that were skipped, as in ScanReport: none."""
+        return ()
 
     def batches(self, min_rows: int = 0) -> Generator[pa.RecordBatch]:
         """Yield a RecordBatch for each page, or for several pages with at least `min_rows` records in total."""
         last_page = last_new_page = 0
-        with progress_bar(self._resource.name, self._progress) as self._bar:
+        bar = nullcontext(self._shared_bar) if self._shared_bar else progress_bar(self._resource.name, self._progress)
+        with bar as self._bar:
             for records in _group_pages(self._pages, min_rows, self._bar.add_page):
                 self._check_progress(last_page, last_new_page)
                 last_page = self._pages.pages
@@ -130,7 +196,7 @@ class Run:
                 last_new_page = last_page if batch.num_rows else last_new_page
                 rows = self._reader.explode(batch)
                 self._rows += rows.num_rows
-                yield rows
+                yield rows if self._project is None else with_project(rows, self._project, self._resource)
 
     def report(self, **overrides: Any) -> ScanReport:
         """Return the report of the run, after the end of `batches`.
@@ -176,16 +242,6 @@ def client_or_default(client: Client | None) -> AbstractContextManager[Client]:
 
     """
     return nullcontext(client) if client else Client()
-
-
-def scope_of(client: Client, query: Mapping[str, str]) -> dict[str, str]:
-    """Return the scope of a run, as in the footer of a file: base_url, project_id and filters (JSON)."""
-    filters = {name: value for name, value in query.items() if name != PROJECT_ID.api_name}
-    return {
-        "base_url": client.api_name,
-        "project_id": query.get(PROJECT_ID.api_name, ""),
-        "filters": json.dumps(filters, sort_keys=True),
-    }
 
 
 def footer_of(report: ScanReport, scope: Mapping[str, str], **more: object) -> dict[str, object]:

@@ -47,6 +47,10 @@ class Column:
         return self.field.rpartition(".")[0]
 
 
+# of the table of several projects; no field of the records
+PROJECT = Column("project_id", "", STRING, nullable=False, is_categorical=True)
+
+
 @dataclass(frozen=True, slots=True)
 class Resource:
     """A list of the API, and the table that it is converted to.
@@ -116,6 +120,23 @@ class Resource:
     def _can_be_key(self, column: Column) -> bool:
         is_key = column.type == STRING and not column.nullable and "." not in column.field
         return is_key or column.name == self.exploded
+
+    @property
+    def has_projects(self) -> bool:
+        """Whether the table has the rows of several projects, with a column for the project."""
+        return PROJECT in self.columns
+
+    def with_projects(self) -> "Resource":
+        """Return the resource with a first column `project_id`, which is also part of the primary key."""
+        if self.has_projects:
+            return self
+        return replace(self, columns=(PROJECT, *self.columns), primary_key=(PROJECT.name, *self.primary_key))
+
+    def without_projects(self) -> "Resource":
+        """Return the resource without the column for the project, as its records are."""
+        if not self.has_projects:
+            return self
+        return replace(self, columns=self.columns[1:], primary_key=self.primary_key[1:])
 
     def with_columns_of(self, arguments: Collection[str]) -> "Resource":
         """Return the resource without the columns that none of these arguments includes.

@@ -10,6 +10,7 @@ from scenario_etl.footers import json_object
 from scenario_etl.lake import LakeTable
 from scenario_etl.lake_file import LakeFile
 from scenario_etl.redact import redact
+from scenario_etl.schema import PROJECT
 
 DEFAULT_PORTS = {"https": ":443", "http": ":80"}
 
@@ -38,6 +39,12 @@ def check_scope(
             logger.warning(
                 "%s: another program has removed the metadata, so the scope is unknown; comparing the content",
                 newest.uri,
+            )
+        if newest.has(PROJECT.name) != (PROJECT.name in snapshots.schema.names):
+            has, needs = ("a column", "no") if newest.has(PROJECT.name) else ("no column", "a")
+            raise ConfigError(
+                f"the last snapshot, {newest.uri}, has {has} project_id, but this run needs {needs} such column; use "
+                "another lake for several projects"
             )
         if not accept_scope and not has_scope(newest, scope):
             raise ConfigError(

@@ -20,10 +20,13 @@ from scenario_etl.guard import Baseline, Guard, reject
 from scenario_etl.lake import FIRST_YEAR, LakeTable, LakeTables, date_before
 from scenario_etl.lake_file import LakeFile, open_snapshot
 from scenario_etl.lookups import Lookups, can_look_up
+from scenario_etl.parallel import ParallelRun
+from scenario_etl.parts import PartStore, open_parts
 from scenario_etl.projects import read_project_names
 from scenario_etl.publish import atomic_write
 from scenario_etl.records import RecordReader
-from scenario_etl.run import BATCH_ROWS, Run, RunOptions, ScanReport, footer_of, scope_of
+from scenario_etl.run import BATCH_ROWS, Run, ScanReport, footer_of
+from scenario_etl.scan_run import Source
 from scenario_etl.schema import THUMBNAIL_COLUMNS, Resource
 from scenario_etl.scope import check_scope, has_scope
 from scenario_etl.stores import redact_uri
@@ -46,46 +49,51 @@ class Options:
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
-    """The source of a snapshot: a list of the API.
+class Reader:
+    """Reads the list of a snapshot.
 
     Attributes:
-        resource: The resource.
-        query: The filters, with their names in the API.
-        options: The options of the scan.
+        source: What is read.
         client: The client.
+        store: The store of the parts of the run.
         counts: The requests, retries and seconds waited of the run, apart from the first read of the list.
 
     """
 
-    resource: Resource
-    query: Mapping[str, str]
-    options: RunOptions
+    source: Source
     client: Client
+    store: PartStore
     counts: "Counter[str]" = field(default_factory=Counter)
+
+    @property
+    def resource(self) -> Resource:
+        """The resource."""
+        return self.source.resource
 
     def scope(self) -> dict[str, str]:
         """Return base_url, project_id and filters (JSON), as in the footer of a file."""
-        return scope_of(self.client, self.query)
+        return self.source.scope(self.client)
 
-    def run(self) -> Run:
+    def run(self) -> Run | ParallelRun:
         """Return a new run over the list."""
-        return Run(self.client, self.resource, self.query, self.options)
+        return self.source.run(self.client, self.store)
 
     def read_again(self) -> Iterator[pa.RecordBatch]:
         """Read the list a second time, and yield its rows."""
-        run = self.run()
-        yield from run.batches(BATCH_ROWS)
+        with open_parts(None, "", 0) as store:
+            run = self.source.run(self.client, store)
+            yield from run.batches(BATCH_ROWS)
         report = run.report()
         for name in REQUEST_COUNTS:
             self.counts[name] += getattr(report, name)
 
     def lookups(self) -> Lookups | None:
         """Return the lookups of rows by id, None if rows of this list cannot be looked up."""
-        if not can_look_up(self.resource, self.query):
+        resource, query = self.resource.without_projects(), self.source.query
+        if not can_look_up(resource, query, has_project=self.resource.has_projects):
             return None
-        reader = RecordReader(self.resource, signed_urls=self.options.signed_urls, redact=self.client.redact)
-        return Lookups(self.resource, self.client, self.query, reader, self.counts)
+        reader = RecordReader(resource, signed_urls=self.source.options.signed_urls, redact=self.client.redact)
+        return Lookups(self.resource, self.client, query, reader, self.counts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +104,7 @@ class Published:
         scan_report: The report of the scan, with the requests of the whole run.
         dates: The dates of the earlier snapshots, oldest first.
         previous: The date of the snapshot that it was compared with, None for the first.
-        counts: The number of rows that are added, updated, deleted, recovered and unverified.
+        counts: The number of rows that are added, updated, deleted, recovered, unverified and carried over.
         thumbnails: The columns that thumbnails need, None without the option `thumbnails`.
 
     """
@@ -108,20 +116,20 @@ class Published:
     thumbnails: pa.Table | None
 
 
-def publish(source: Source, tables: LakeTables, options: Options) -> Published:
+def publish(reader: Reader, tables: LakeTables, options: Options) -> Published:
     """Publish the snapshot of a date and its changes. Raises the errors of `snapshot`.
 
     Args:
-        source: The source of the snapshot.
+        reader: The reader of the list.
         tables: The tables of the lake, which is locked.
         options: The validated arguments.
 
     """
-    lake, day, deadline = tables.snapshots.lake, options.day, source.client.deadline
+    lake, day, deadline = tables.snapshots.lake, options.day, reader.client.deadline
     dates = tables.snapshots.dates()
     _check_date(options, dates, tables)
     previous = _previous_date(day, dates, tables.changes)
-    check_scope(tables.snapshots, dates, source.scope(), accept_scope=options.accept_scope)
+    check_scope(tables.snapshots, dates, reader.scope(), accept_scope=options.accept_scope)
     complete_changes(tables, dates, deadline)
     # The snapshot is published before its changes, which can be written again from it, but not the reverse.
     with (
@@ -131,9 +139,9 @@ def publish(source: Source, tables: LakeTables, options: Options) -> Published:
     ):
         old = stack.enter_context(tables.snapshots.open(previous)) if previous else None
         replaced = stack.enter_context(tables.snapshots.open(day)) if day in dates else None
-        baselines = _baselines(replaced, old, source.scope())
-        missing = _missing_rows(source, baselines, options)
-        scan_report = _write_snapshot(path, source, missing)
+        baselines = _baselines(replaced, old, reader.scope())
+        missing = _missing_rows(reader, baselines, options)
+        scan_report = _write_snapshot(path, reader, missing)
         new = stack.enter_context(open_snapshot(path, tables.resource))
         if problem := missing.guard.find_problem(tables.resource, baselines, new):
             reject(problem, path, tables.snapshots.rejected_uri(day), deadline)
@@ -153,34 +161,35 @@ def _baselines(replaced: LakeFile | None, old: LakeFile | None, scope: Mapping[s
     return [Baseline(name, file, has_scope(file, scope)) for name, file in named if file]
 
 
-def _missing_rows(source: Source, baselines: Sequence[Baseline], options: Options) -> MissingRows:
-    lookups = source.lookups()
+def _missing_rows(reader: Reader, baselines: Sequence[Baseline], options: Options) -> MissingRows:
+    lookups = reader.lookups()
     return MissingRows(
-        resource=source.resource,
+        resource=reader.resource,
         baselines=baselines,
-        has_project_filter=bool(source.scope()["project_id"]),
+        has_project_filter=bool(reader.scope()["project_id"]),
         lookups=lookups,
-        read_again=source.read_again,
+        read_again=reader.read_again,
         guard=Guard(options.max_shrink, options.accept_shrink, options.max_lookups if lookups else None),
         max_lookups=options.max_lookups,
     )
 
 
-def _write_snapshot(path: Path, source: Source, missing: MissingRows) -> ScanReport:
+def _write_snapshot(path: Path, reader: Reader, missing: MissingRows) -> ScanReport:
     """Write the list and the rows that it skipped; return the report with the requests of the whole run."""
-    run = source.run()
-    with parquet.Writer(path, source.resource.schema, source.resource.dictionary_columns) as writer:
+    run = reader.run()
+    missing.skipped_projects = run.skipped_projects
+    with parquet.Writer(path, reader.resource.schema, reader.resource.dictionary_columns) as writer:
         for batch in missing.complete(run.batches(BATCH_ROWS)):
             writer.write(batch)
         report = run.report(rows=writer.rows)
-        more = {"run_id": uuid4().hex, "projects": read_project_names(source.client, source.counts)}
-        writer.metadata = footer_of(report, source.scope(), **more, **_counts_of(missing))
-    requests = {name: round(getattr(report, name) + source.counts[name], 3) for name in REQUEST_COUNTS}
+        more = {"run_id": uuid4().hex, "projects": read_project_names(reader.client, reader.counts)}
+        writer.metadata = footer_of(report, reader.scope(), **more, **_counts_of(missing))
+    requests = {name: round(getattr(report, name) + reader.counts[name], 3) for name in REQUEST_COUNTS}
     return replace(report, bytes=path.stat().st_size, **requests)
 
 
 def _counts_of(missing: MissingRows) -> dict[str, int]:
-    return {"recovered": missing.recovered, "unverified": missing.unverified}
+    return {"recovered": missing.recovered, "unverified": missing.unverified, "carried_over": missing.carried_over}
 
 
 def _check_date(options: Options, dates: Sequence[dt.date], tables: LakeTables) -> None:

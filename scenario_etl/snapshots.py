@@ -24,13 +24,14 @@ from scenario_etl.extract import scan
 from scenario_etl.lake import LakeTable, LakeTables, lock_lake
 from scenario_etl.lake_thumbnails import store_thumbnails
 from scenario_etl.pages import MAX_PAGES
+from scenario_etl.parts import MAX_RESUME, RESUME_WITHIN, open_parts
 from scenario_etl.redact import redact
 from scenario_etl.resources import INCLUDE_ARGUMENTS
 from scenario_etl.run import ScanReport, client_or_default
 from scenario_etl.schema import Resource
 from scenario_etl.signed_urls import SignedURLs
-from scenario_etl.snapshot_run import Options, Published, Source, publish
-from scenario_etl.stores import filesystem, redact_uri
+from scenario_etl.snapshot_run import Options, Published, Reader, publish
+from scenario_etl.stores import filesystem, join_uri, redact_uri
 from scenario_etl.thumbnails import check_pillow
 
 MAX_LOOKUPS = 200
@@ -53,6 +54,7 @@ class SnapshotReport:
         updated: Number of rows with a changed value; a new signature on a URL does not count.
         deleted: Number of rows that the API no longer has.
         recovered: Number of rows that the list skipped, and that were found by their id or in a second read.
+        carried_over: Number of rows of skipped projects, which keep their last values.
         unverified: Number of missing rows that keep their last values, because it is unclear whether they are deleted,
             or because there are more than `max_lookups`.
         changes_path: Path or URI of the file with the rows that changed.
@@ -72,6 +74,7 @@ class SnapshotReport:
     recovered: int
     unverified: int
     changes_path: str
+    carried_over: int = 0
     thumbnails: int = 0
     removed_dates: tuple[dt.date, ...] = ()
     warnings: tuple[str, ...] = ()
@@ -106,7 +109,11 @@ def snapshot(
     strict: bool = False,
     progress: bool = False,
     signed_urls: SignedURLs = "public",
-    **filters: str | None,
+    all_projects: bool = False,
+    skip_forbidden: bool = False,
+    workers: int | None = None,
+    resume_within: float = RESUME_WITHIN,
+    **filters: Any,
 ) -> SnapshotReport:
     """Add a snapshot of a resource to a lake, and the changes since the snapshot of an earlier date.
 
@@ -142,6 +149,12 @@ def snapshot(
         progress: Whether to show a progress bar, as in `scan`.
         signed_urls: Form of signed URLs, as in `scan`, but "public" by default, because signed URLs are credentials
             that expire after about two weeks.
+        all_projects: Whether to read all projects of the teams of the API key, as in `scan`.
+        skip_forbidden: Whether to skip projects that the key may not read, as in `scan`. Their rows keep their last
+            values, and count as `carried_over`.
+        workers: Number of threads, as in `scan`.
+        resume_within: Maximum age in seconds of the finished parts of an interrupted run for the same date, as in
+            `Scan.to_parquet`.
         **filters: Filters of the resource, as in `scan`.
 
     Raises:
@@ -160,8 +173,9 @@ def snapshot(
         raise ConfigError(f"{included[0]} is not supported for snapshots, which must not keep these columns; omit it")
     described = scan(
         resource, client=client, page_size=page_size, max_pages=max_pages, strict=strict, progress=progress,
-        signed_urls=signed_urls, **filters,
+        signed_urls=signed_urls, all_projects=all_projects, skip_forbidden=skip_forbidden, workers=workers, **filters,
     )  # fmt: skip
+    check_number("resume_within", resume_within, 0, MAX_RESUME)
     today = dt.datetime.now(dt.UTC).date()
     options = Options(
         day=as_date(date) or today,
@@ -177,8 +191,11 @@ def snapshot(
     lock_timeout = check_number("lock_timeout", lock_timeout, 0, MAX_LOCK_TIMEOUT)
     with client_or_default(client) as api, lock_lake(lake, resource, lock_timeout):
         tables = LakeTables.of(lake, described.resource, api.deadline)
-        source = Source(described.resource, described.query, described.options, api)
-        report = _finish(publish(source, tables, options), tables, options)
+        source = described.source
+        folder = source.parts_folder(join_uri(lake, resource))
+        with open_parts(folder, source.description(api, str(options.day)), resume_within) as store:
+            published = publish(Reader(source, api, store), tables, options)
+        report = _finish(published, tables, options)
     return replace(report, scan=replace(report.scan, seconds=round(monotonic() - started, 3)))
 
 

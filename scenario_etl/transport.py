@@ -63,6 +63,7 @@ class Endpoint:
         url: The URL of the first request.
         requests: Number of requests, including retries and redirects.
         page: Number of the requested page, None for a single record.
+        date_header: The header `Date` of the last response with status 200, None if it has none.
         is_web_page: Whether the last failure was an HTML page, and so did not come from the API.
 
     """
@@ -76,6 +77,7 @@ class Endpoint:
         *,
         attempts: int | None = None,
         response_timeout: float | None = None,
+        sleep: Callable[[float], None] | None = None,
     ) -> None:
         self.url = f"{transport.connections.base_url}{path}?{urlencode(parameters)}".rstrip("?")
         self.requests = 0
@@ -85,12 +87,14 @@ class Endpoint:
         self._project = None if project is None else str(project)
         self._seconds_limited = 0.0
         self._response_timeout = response_timeout or TIMEOUTS_PER_RESPONSE * transport.connections.timeout
+        self.date_header: str | None = None
         self._transport = transport
+        self._sleep = sleep or transport.sleep
         self._on_wait = on_wait
         self._retry = Retry(
             attempts or transport.attempts,
             transport.deadline,
-            transport.sleep,
+            self._sleep,
             transport.clock,
             self._log_retry,
             before_attempt=self._limit_rate,
@@ -148,6 +152,7 @@ class Endpoint:
             if isinstance(response, Exception):  # raised here, because the errors of requests contain the credentials
                 raise response
             if response.status == 200:
+                self.date_header = response.headers.get("Date")
                 return parse_content(response.body, key, kind, self.description, self.quote)
             if response.status in {301, 302, 303, 307, 308}:
                 url = redirect_target(response, url, self._transport.connections.base_url, self.description, self.quote)
@@ -184,7 +189,7 @@ class Endpoint:
         if seconds:
             self._seconds_limited += seconds
             self._log_wait(logging.DEBUG, "rate limiting", "waiting", seconds)
-            self._transport.sleep(seconds)
+            self._sleep(seconds)
 
     def _log_retry(self, failure: RetryableError, seconds: float) -> None:
         is_warning = seconds > LONG_WAIT or not failure.connected  # the base URL may be wrong

@@ -19,9 +19,9 @@ from scenario_etl import thumbnails
 from scenario_etl.dashboard import charts, style
 from scenario_etl.dashboard.text import NO_THUMBNAIL
 from scenario_etl.errors import ScenarioError
+from scenario_etl.footers import project_names
 from scenario_etl.lake_reader import HISTORY_SCHEMA, changes, newest_footer, read_history, read_snapshot
 from scenario_etl.lake_thumbnails import read_thumbnails
-from scenario_etl.projects import project_names
 from scenario_etl.publish import atomic_write
 from scenario_etl.redact import without_bidi_controls
 from scenario_etl.stores import redact_uri

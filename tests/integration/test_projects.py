@@ -5,8 +5,8 @@ import pytest
 
 from scenario_etl import Client, snapshot
 from scenario_etl.emulator import Fault
+from scenario_etl.footers import project_names
 from scenario_etl.lake_reader import newest_footer
-from scenario_etl.projects import project_names
 from tests.helpers import page, record
 from tests.lakes import API, DAYS, connected, take
 from tests.system.faults.server import Exchange, FaultServer

@@ -1,0 +1,176 @@
+"""Cut a scan into partitions: groups of projects, or windows of dates with about the same number of records."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from itertools import pairwise
+
+from scenario_etl.client import Client
+from scenario_etl.errors import APIError
+from scenario_etl.filters import PROJECT_ID, can_add
+from scenario_etl.pages import Pages
+from scenario_etl.schema import Resource
+from scenario_etl.windows import MILLISECOND, Cursor, Window, WindowError, WindowPages, floor, newest_date
+
+PROBES_PER_PARTITION = 4
+WINDOW_FILTERS = ("created_after", "created_before", "sort_direction")
+
+
+def split_query(resource: Resource, query: Mapping[str, str]) -> tuple[dict[str, str], Window | None]:
+    """Return a query without its bounds on the date of creation, and these as a window.
+
+    The window is None if the list cannot be read in windows: it has no filters by date of creation, or the query
+    excludes them or requires a different order.
+    """
+    if not can_add(resource.filters, query, WINDOW_FILTERS) or query.get("sortDirection", "asc") != "asc":
+        return dict(query), None
+    rest = dict(query)
+    after, before = (_date(rest.pop(name, None)) for name in ("createdAfter", "createdBefore"))
+    return rest, Window(after and after + MILLISECOND, before)
+
+
+@dataclass
+class _Density:
+    """The estimated number of pages of a project over time.
+
+    Attributes:
+        start: The start of the first window, None for no limit.
+        starts: The start of each interval, ascending.
+        pages: The estimated number of pages of each interval.
+        end: The end of the last interval.
+
+    """
+
+    start: datetime | None
+    end: datetime
+    starts: list[datetime] = field(default_factory=list)
+    pages: list[float] = field(default_factory=list)
+
+    def windows(self, count: int) -> list[Window]:
+        """Return consecutive windows with about the same number of pages."""
+        cuts: list[datetime] = []
+        total, so_far = sum(self.pages), 0.0
+        for (start, end), pages in zip(pairwise([*self.starts, self.end]), self.pages, strict=True):
+            while len(cuts) < count - 1 and so_far + pages >= (wanted := total * (len(cuts) + 1) / count):
+                share = (wanted - so_far) / pages if pages else 0.0
+                cuts.append(floor(start + (end - start) * share))
+            so_far += pages
+        inner = sorted(cut for cut in set(cuts) if self.starts[0] < cut < self.end)
+        return [Window(start, end) for start, end in pairwise([self.start, *inner, self.end])]
+
+
+def plan(
+    client: Client,
+    resource: Resource,
+    query: Mapping[str, str],
+    page_size: int | None,
+    *,
+    projects: Sequence[str | None],
+    count: int,
+) -> list[tuple[tuple[str | None, ...], Window | None]]:
+    """Return at most `count` partitions, each a group of projects, or a window of one project.
+
+    All windows end at the time of the server, so that a partition has the same rows when it is read again.
+
+    Raises:
+        APIError: A request failed, or the responses have no date; TransientError and AuthError are subclasses.
+
+    """
+    rest, whole = split_query(resource, query)
+    if whole is None or page_size is None or count <= len(projects):
+        return [(group, None) for group in _groups(projects, count)]
+    densities = {}
+    for project in projects:
+        parameters = rest | ({} if project is None else {PROJECT_ID.api_name: project})
+        try:
+            probe = Probe(client, resource, parameters, page_size)
+            densities[project] = _estimate(probe, whole, PROBES_PER_PARTITION * count // len(projects))
+        except WindowError:
+            return [(group, None) for group in _groups(projects, count)]
+    total = sum(sum(each.pages) for each in densities.values()) or 1.0
+    spare = count - len(projects)
+    return [
+        ((project,), window)
+        for project, density in densities.items()
+        for window in density.windows(1 + int(spare * sum(density.pages) / total))
+    ]
+
+
+def _groups(projects: Sequence[str | None], count: int) -> Iterator[tuple[str | None, ...]]:
+    """Yield at most `count` groups of consecutive projects."""
+    groups = min(count, len(projects))
+    for number in range(groups):
+        yield tuple(projects[number * len(projects) // groups : (number + 1) * len(projects) // groups])
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """Requests single pages of a list, sorted by date of creation."""
+
+    client: Client
+    resource: Resource
+    parameters: Mapping[str, str]
+    page_size: int
+
+    def cursor(self, window: Window) -> Cursor:
+        """Return the cursor after the first page of a window."""
+        cursor = Cursor(window)
+        keys = self.resource.without_projects().primary_key
+        next(iter(WindowPages(self.pages("asc"), cursor, keys, self.page_size)))
+        return cursor
+
+    def pages(self, direction: str) -> Pages:
+        """Return the pages of the list in ascending or descending order."""
+        order: dict[str, str | int] = {"sortBy": "createdAt", "sortDirection": direction, "pageSize": self.page_size}
+        resource = self.resource
+        return self.client.pages(
+            resource.path, resource.records_key, {**resource.fixed_query, **self.parameters, **order}
+        )  # fmt: skip
+
+
+def _estimate(probe: Probe, whole: Window, probes: int) -> _Density:
+    """Estimate the density of a list: read a page in the middle of the interval with the most pages, again and again.
+
+    Raises:
+        WindowError: The list cannot be read in windows.
+
+    """
+    pages = probe.pages("desc")
+    newest = newest_date(pages, "createdAt")
+    now = pages.date
+    if now is None:
+        raise APIError(
+            f"GET {pages.url}: the response has no valid Date header, at which the last partition ends; report it to "
+            "the vendor"
+        )
+    # the header has whole seconds
+    end = min(whole.end or datetime.max.replace(tzinfo=UTC), floor(now) + 1000 * MILLISECOND)
+    density = _Density(whole.start, end)
+    first = probe.cursor(Window(whole.start, end))
+    oldest = first.position and first.position - (first.pace or MILLISECOND)
+    start = whole.start or oldest or end - MILLISECOND
+    last = max(start, min(newest or start, end - MILLISECOND))
+    density.starts, density.pages = [start], [_pages(first, start, last)]
+    for _ in range(probes):
+        number = max(range(len(density.pages)), key=density.pages.__getitem__)
+        left = density.starts[number]
+        right = density.starts[number + 1] if number + 1 < len(density.starts) else last
+        middle = floor(left + (right - left) / 2)
+        if density.pages[number] < 1 or not left < middle < right:
+            break
+        after = _pages(probe.cursor(Window(middle, end)), middle, right)
+        density.pages[number : number + 1] = [density.pages[number] / 2, after]
+        density.starts.insert(number + 1, middle)
+    return density
+
+
+def _pages(cursor: Cursor, start: datetime, end: datetime) -> float:
+    """Return the estimated number of pages between two dates, given the cursor after the page from the first date."""
+    if cursor.is_complete or cursor.position is None or cursor.position >= end:
+        return 0.5
+    covered = cursor.position - start
+    return (end - start) / covered if covered else 1.0
+
+
+def _date(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text)

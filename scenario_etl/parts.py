@@ -1,0 +1,238 @@
+"""The parts of a run: files with the rows of a project or a window, which an interrupted run leaves for the next."""
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from scenario_etl.windows import Window
+
+RUN_FILE = "run.json"
+MAX_RESUME = 7 * 24 * 3600.0  # seconds
+RESUME_WITHIN = 2 * 3600.0  # seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The rows of a project, or of a window of it, and how they were read.
+
+    Attributes:
+        project: The id of the project, None for the only one of a run.
+        window: The window, None if the project was read by token.
+        is_last: Whether no window follows.
+        rows, pages, duplicates, missing_fields, unknown_fields, tokens_sha256: As in ScanReport.
+        file: The name of the Arrow file.
+        digest: A digest of the file.
+        written: The time at which it was complete, in seconds since the epoch.
+        is_reused: Whether an earlier run has written it.
+
+    """
+
+    project: str | None
+    window: Window | None
+    is_last: bool
+    rows: int = 0
+    pages: int = 0
+    duplicates: int = 0
+    missing_fields: "Counter[str]" = field(default_factory=Counter)
+    unknown_fields: "Counter[str]" = field(default_factory=Counter)
+    tokens_sha256: str = ""
+    file: str = ""
+    digest: str = ""
+    written: float = 0.0
+    is_reused: bool = False
+
+
+class PartStore:
+    """A folder of parts, which only the current user can read.
+
+    Args:
+        folder: The folder, which exists.
+        started: The start of the first run that wrote parts.
+        reused: The parts of an earlier run.
+        is_kept: Whether a later run may use the parts.
+
+    """
+
+    def __init__(self, folder: Path, started: datetime, reused: Iterable[Part] = (), *, is_kept: bool = False) -> None:
+        self._is_kept = is_kept
+        self.started = started
+        self.reused = list(reused)
+        self._folder = folder
+        self._names = count(1 + max((int(part.file.partition(".")[0]) for part in self.reused), default=0))
+
+    @contextmanager
+    def writing(self, schema: pa.Schema) -> Iterator["PartWriter"]:
+        """Yield a writer of a new part; its file is removed if the block fails."""
+        path = self._folder / f"{next(self._names)}.arrow"
+        try:
+            with PartWriter(path, schema) as writer:
+                yield writer
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
+
+    def batches(self, part: Part) -> Iterator[pa.RecordBatch]:
+        """Yield the rows of a part."""
+        if part.rows:
+            with pa.OSFile(str(self._folder / part.file)) as source, pa.ipc.open_stream(source) as reader:
+                yield from reader
+
+    def finish(self, part: Part) -> None:
+        """Remove a part that has been used, unless a later run may need it."""
+        if not self._is_kept:
+            (self._folder / part.file).unlink(missing_ok=True)
+
+
+class PartWriter:
+    """Writes the rows of a part to an Arrow file."""
+
+    def __init__(self, path: Path, schema: pa.Schema) -> None:
+        self._path = path
+        self._rows = 0
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+        self._sink = pa.OSFile(str(path), "wb")
+        options = pa.ipc.IpcWriteOptions(compression="lz4", use_threads=False)
+        self._writer = pa.ipc.new_stream(self._sink, schema, options=options)
+
+    def __enter__(self) -> "PartWriter":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._close()
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        """Add the rows of a batch."""
+        self._writer.write_batch(batch)
+        self._rows += batch.num_rows
+
+    def _close(self) -> None:
+        if not self._sink.closed:
+            self._writer.close()
+            self._sink.close()
+
+    def finish(self, part: Part) -> Part:
+        """Flush the file to disk, read it back, and return the part with the name of the file."""
+        self._close()
+        with self._path.open("rb+") as file:
+            os.fsync(file.fileno())
+        with pa.OSFile(str(self._path)) as source, pa.ipc.open_stream(source) as reader:
+            found = sum(batch.num_rows for batch in reader)
+        if found != self._rows:
+            raise OSError(None, f"wrote {self._rows} rows, but read back {found}; check the disk")
+        finished = replace(
+            part, rows=found, file=self._path.name, digest=_digest(self._path), written=time.time()
+        )  # fmt: skip
+        temporary = self._path.with_suffix(".tmp")
+        with open(temporary, "w", opener=_private) as file:
+            json.dump(asdict(finished), file, default=datetime.isoformat)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, _facts_path(self._path.parent, self._path.name))
+        return finished
+
+
+@contextmanager
+def open_parts(folder: Path | None, description: str, resume_within: float) -> Iterator[PartStore]:
+    """Yield a store of parts; an error keeps its folder for the next run, and the end of the block removes it.
+
+    Args:
+        folder: The folder; None for a temporary one.
+        description: A digest of everything that the rows depend on; parts with another one are removed.
+        resume_within: The maximum age of parts in seconds.
+
+    """
+    with ExitStack() as stack:
+        if folder is None or not resume_within or not _lock(folder, stack):
+            yield PartStore(Path(stack.enter_context(tempfile.TemporaryDirectory())), datetime.now(UTC))
+            return
+        store = _open(folder, description, resume_within)
+        try:
+            yield store
+        except BaseException:
+            if not any(folder.glob("*.arrow")):
+                shutil.rmtree(folder, ignore_errors=True)
+            raise
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _lock(folder: Path, stack: ExitStack) -> bool:
+    """Create and lock a folder until the end of a stack; return False if another run uses it, or it has no locks."""
+    from filelock import FileLock, Timeout  # noqa: PLC0415 - it imports asyncio, which most uses do not need
+
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        stack.enter_context(FileLock(folder / ".lock", timeout=0, mode=0o600))
+    except (Timeout, NotImplementedError, OSError):
+        return False
+    return True
+
+
+def _open(folder: Path, description: str, resume_within: float) -> PartStore:
+    """Return the store of a folder with the parts that can be reused; remove all other files."""
+    try:
+        run = json.loads((folder / RUN_FILE).read_text())
+        started = datetime.fromisoformat(run["started"])
+        is_same = run["description"] == description
+    except (OSError, ValueError, KeyError, TypeError):
+        is_same = False
+    parts = [part for part in map(_read, folder.glob("*.arrow")) if part and is_same and _is_young(part, resume_within)]
+    kept = {name for part in parts for name in (part.file, _facts_path(folder, part.file).name)}
+    for path in folder.iterdir():
+        if path.name not in {*kept, ".lock"}:
+            with suppress(OSError):
+                path.unlink()
+    if not parts:
+        started = datetime.now(UTC)
+    with open(folder / RUN_FILE, "w", opener=_private) as file:
+        json.dump({"description": description, "started": started.isoformat()}, file)
+        file.flush()
+        os.fsync(file.fileno())
+    return PartStore(folder, started, parts, is_kept=True)
+
+
+def _is_young(part: Part, resume_within: float) -> bool:
+    return 0 <= time.time() - part.written <= resume_within
+
+
+def _read(path: Path) -> Part | None:
+    """Return the part of an Arrow file, None if it is not complete or has changed."""
+    try:
+        facts: dict[str, Any] = json.loads(_facts_path(path.parent, path.name).read_text())
+        window = facts.pop("window")
+        part = Part(**facts | {"window": window and _window(window), "is_reused": True})
+        part = replace(
+            part, missing_fields=Counter(part.missing_fields), unknown_fields=Counter(part.unknown_fields)
+        )  # fmt: skip
+        return part if part.file == path.name and part.digest == _digest(path) else None
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+
+
+def _window(bounds: dict[str, str | None]) -> Window:
+    return Window(**{name: text and datetime.fromisoformat(text) for name, text in bounds.items()})  # type: ignore[arg-type]
+
+
+def _facts_path(folder: Path, file: str) -> Path:
+    return (folder / file).with_suffix(".json")
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "blake2b").hexdigest()
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)

@@ -1,0 +1,240 @@
+"""Reading a list by date instead of by token, so that rows that are deleted meanwhile make it skip nothing.
+
+The token of a page is an offset: if a record is deleted before it, all later records move up, and one is skipped. In a
+list that is sorted by a date, each request can instead ask for the records from the last date of the page before.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from threading import Lock
+from typing import Any
+
+from scenario_etl.pages import Page, Pages
+
+MILLISECOND = timedelta(milliseconds=1)  # the precision of the bounds, which are exclusive
+MAX_REREADS = 5  # of one millisecond with more than a page of records
+
+
+class WindowError(Exception):
+    """The list is not sorted by date, or not filtered by date before it is paged, so it must be read by token."""
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A period of one of the dates of a record.
+
+    Attributes:
+        start: The first moment, with milliseconds; None for no limit.
+        end: The moment after the last, with milliseconds; None for no limit.
+
+    """
+
+    start: datetime | None = None
+    end: datetime | None = None
+
+    def __contains__(self, moment: datetime) -> bool:
+        return (self.start is None or self.start <= moment) and (self.end is None or moment < self.end)
+
+
+class Cursor:
+    """The position of a reader in a window. Another thread can take the end of the window from it.
+
+    Attributes:
+        field: The name of the date in the API, "createdAt" or "updatedAt".
+        position: All records before it have been read; None before the first page.
+        end: The end of the window, which only becomes earlier; None for no limit.
+        pace: The period that the last page covered, None if it is unknown.
+        is_complete: Whether the whole window has been read.
+        is_closed: Whether its end cannot be taken anymore.
+
+    """
+
+    def __init__(self, window: Window, field: str = "createdAt") -> None:
+        self.field = field
+        self.position = window.start
+        self.end = window.end
+        self.pace: timedelta | None = None
+        self.is_complete = False
+        self.is_closed = False
+        self.lock = Lock()
+
+    def pages_left(self, newest: datetime | None) -> float:
+        """Return the estimated number of pages to read, 0 if it is unknown.
+
+        Args:
+            newest: The date of the newest record, for a window without an end.
+
+        """
+        end = self.end or newest
+        if self.is_closed or end is None or self.position is None or not self.pace:
+            return 0.0
+        return (end - self.position) / self.pace
+
+    def split(self, newest: datetime | None) -> Window | None:
+        """Take the second half of the rest of the window, and return it; None if the rest is too short."""
+        with self.lock:
+            end = self.end or newest
+            if self.is_closed or end is None or self.position is None:
+                return None
+            middle = floor(self.position + (end - self.position) / 2)
+            if middle - self.position <= MILLISECOND:
+                return None
+            taken = Window(middle, self.end)
+            self.end = middle
+            return taken
+
+    def close(self) -> Window | None:
+        """Allow no more splits, and return the rest of the window; None if it has been read completely."""
+        with self.lock:
+            self.is_closed = True
+            return None if self.is_complete else Window(self.position, self.end)
+
+
+class WindowPages:
+    """The pages of a window, sorted by date; an iteration yields each record once.
+
+    The list must be sorted in ascending order by its date, and must be filtered before it is paged.
+
+    Args:
+        pages: The pages of the list, whose URL requests that order.
+        cursor: The window; its position is the start of the rest when the iteration ends early.
+        keys: The names of the fields that identify a record.
+        page_size: The number of records of a full page.
+        max_pages: The number of pages after which the iteration ends early, None for all pages.
+
+    """
+
+    def __init__(
+        self,
+        pages: Pages,
+        cursor: Cursor,
+        keys: Sequence[str],
+        page_size: int,
+        max_pages: int | None = None,
+    ) -> None:
+        self._pages = pages
+        self._cursor = cursor
+        self._field = cursor.field
+        self._keys = keys
+        self._page_size = page_size
+        self._max_pages = max_pages
+        self._seen: dict[tuple[Any, ...], datetime] = {}  # keys of the records that the next page may repeat
+        self._can_end = False
+
+    def __getattr__(self, name: str) -> Any:
+        """Return a count or another attribute of the pages of the list."""
+        return getattr(self._pages, name)
+
+    def __iter__(self) -> Iterator[Page]:
+        """Yield each page as it arrives, without the records that a page before it had.
+
+        Raises:
+            WindowError: The list must be read by token.
+            APIError: A request failed; TransientError and AuthError are subclasses.
+            PaginationError: There are too many pages.
+
+        """
+        while True:
+            position = self._cursor.position
+            self._forget_before(position)
+            repeats = 0
+            for page in self._pages.follow(self._url(Window(position, self._cursor.end))):
+                yield self._advance(page)
+                if self._cursor.is_complete or self._cursor.position != position:
+                    break
+                repeats += 1  # a full page of one millisecond: only its token leads on
+            if repeats and position is not None:
+                yield from self._read_again(position)
+            if self._cursor.is_complete or self._can_end:
+                return
+            self._pages.check_count()
+
+    def _url(self, window: Window) -> str:
+        name = self._field.removesuffix("At")
+        bounds = [
+            (f"{name}After", window.start and window.start - MILLISECOND),
+            (f"{name}Before", window.end),
+        ]
+        texts = [f"&{parameter}={_text(bound)}" for parameter, bound in bounds if bound]
+        return self._pages.url + "".join(texts)
+
+    def _advance(self, page: Page) -> Page:
+        """Check a page, move the cursor to its last date, and return its records that are new and in the window."""
+        moments = [_moment(record, self._field) for record in page.records]
+        cursor = self._cursor
+        lowest = cursor.position and cursor.position - MILLISECOND
+        if any(later < earlier for earlier, later in pairwise(moments)):
+            raise WindowError("it is not sorted by date")
+        if page.next_token is not None and len(page.records) < self._page_size:
+            raise WindowError("it is filtered after it has been paged")
+        if moments and lowest and moments[0] < lowest:
+            raise WindowError("it has records before the requested date")
+        with cursor.lock:
+            end = cursor.end
+            inside = len(moments) if end is None else sum(moment < end for moment in moments)
+            cursor.is_complete = page.next_token is None or inside < len(moments)
+            if inside:
+                first, last = floor(moments[0]), floor(moments[inside - 1])
+                is_last = self._max_pages is not None and self._pages.pages >= self._max_pages
+                if is_last and first < last and not cursor.is_complete:
+                    inside = sum(moment < last for moment in moments)  # the rest of the window starts with the others
+                    self._can_end = True
+                cursor.pace = (last - first) or cursor.pace
+                cursor.position = max(last, cursor.position or last)
+        return replace(page, records=self._new(page.records[:inside], moments))
+
+    def _new(self, records: list[Any], moments: list[datetime]) -> list[Any]:
+        """Return the records that no page before had."""
+        keys = [tuple(str(record.get(name)) for name in self._keys) for record in records]
+        found = [record for record, key in zip(records, keys, strict=True) if key not in self._seen]
+        self._seen.update(zip(keys, moments, strict=False))
+        return found
+
+    def _forget_before(self, position: datetime | None) -> None:
+        if position is not None:
+            self._seen = {key: moment for key, moment in self._seen.items() if moment > position - MILLISECOND}
+
+    def _read_again(self, position: datetime) -> Iterator[Page]:
+        """Read a millisecond with more than a page of records again, until no record is new.
+
+        Only tokens lead through it, and a record that is deleted meanwhile makes them skip one.
+        """
+        for _ in range(MAX_REREADS):
+            is_new = False
+            for page in self._pages.follow(self._url(Window(position, position + MILLISECOND))):
+                found = self._new(page.records, [_moment(record, self._field) for record in page.records])
+                is_new |= bool(found)
+                yield replace(page, records=found)
+            if not is_new:
+                return
+
+
+def newest_date(pages: Iterable[Page], field: str) -> datetime | None:
+    """Return the date of the first record of a list that is sorted in descending order, None if it has none."""
+    for page in pages:
+        try:
+            return floor(_moment(page.records[0], field)) if page.records else None
+        except WindowError:
+            return None
+    return None
+
+
+def floor(moment: datetime) -> datetime:
+    """Return a moment without the part below a millisecond."""
+    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+
+
+def _moment(record: Any, field: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(record[field])
+        if moment.utcoffset() is not None:
+            return moment.astimezone(UTC)
+    except (TypeError, KeyError, ValueError, OverflowError):
+        pass
+    raise WindowError("it has a record without a valid date")
+
+
+def _text(moment: datetime) -> str:
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
