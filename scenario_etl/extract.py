@@ -1,7 +1,7 @@
 """The public functions that read a resource into a DataFrame, Arrow data or Parquet, and the class Scan."""
 
 import os
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -316,21 +316,31 @@ def _projects_of(
 ) -> tuple[Projects | None, dict[str, Any]]:
     """Return the projects of a scan of several, None for one project, and the other filters."""
     value = filters.get(PROJECT_ID.name)
-    given = value if isinstance(value, Iterable) and not isinstance(value, str) else None
+    given = _as_list(value)
     if given is None and not all_projects:
         if check_bool("skip_forbidden", skip_forbidden):
             raise ConfigError("skip_forbidden requires several projects: a list of project_id, or all_projects")
         return None, filters
     if all_projects and value is not None:
         raise ConfigError("project_id and all_projects cannot be used together; omit one of them")
-    ids = None if all_projects else tuple(dict.fromkeys(check_text(PROJECT_ID.name, each) for each in given or ()))
-    if ids is not None and (not ids or isinstance(value, Mapping)):
+    ids = None if all_projects else tuple(dict.fromkeys(check_text(PROJECT_ID.name, each) for each in given or []))
+    if ids is not None and not ids:
         raise ConfigError(f"project_id must be a project or a non-empty list of projects, got {redact(repr(value))}")
     rest = {name: each for name, each in filters.items() if name != PROJECT_ID.name}
     query_for(resource.name, resource.filters, rest | {PROJECT_ID.name: "x"})  # raises ConfigError without that filter
     if rest.get("privacy") == "public":
         raise ConfigError("privacy=public cannot be used with several projects, because it ignores the project")
     return Projects(ids, check_bool("skip_forbidden", skip_forbidden)), rest
+
+
+def _as_list(value: Any) -> list[Any] | None:
+    """Return the items of a list of projects, such as a Series; None for other values. Those of a set are sorted."""
+    if isinstance(value, str | bytes | Mapping) or not isinstance(value, Iterable):
+        return None
+    try:
+        return sorted(map(str, value)) if isinstance(value, Set) else list(value)
+    except TypeError:  # a numpy array without dimensions
+        return None
 
 
 def extract_collections(

@@ -165,7 +165,8 @@ class Resource:
 def _check_columns(resource: str, columns: Sequence[Column]) -> None:
     names = [column.name for column in columns]
     for column in columns:
-        if names.count(column.name) > 1 or column.name in RESERVED_NAMES:
+        is_reserved = column.name in RESERVED_NAMES or (column.name == PROJECT.name and column != PROJECT)
+        if names.count(column.name) > 1 or is_reserved:
             raise ConfigError(
                 f"{resource}: the column name {column.name} is reserved or already used; choose another name"
             )

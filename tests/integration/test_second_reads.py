@@ -18,10 +18,10 @@ TAGS = Resource(
     path="/tags",
     records_key="tags",
     record_key=None,
-    primary_key=("project_id", "name"),
+    primary_key=("project", "name"),
     page_sizes=(1, 100),
     columns=(
-        Column("project_id", "projectId", STRING, nullable=False),
+        Column("project", "projectId", STRING, nullable=False),
         Column("name", "name", STRING, nullable=False),
         Column("items", "items", INTEGER),
     ),
@@ -62,7 +62,7 @@ def take_tags(lake: Path, day: str, *lists: list[dict], **arguments: Any) -> Sna
 
 def changed_tags(lake: Path, day: str) -> list[tuple]:
     rows = changes(lake, "tags", since=day, until=day).to_pylist()
-    return [(row["change"], row["project_id"], row["name"], row["changed_columns"]) for row in rows]
+    return [(row["change"], row["project"], row["name"], row["changed_columns"]) for row in rows]
 
 
 def test_a_composite_primary_key_works_from_snapshot_to_changes(lake: Path, monkeypatch) -> None:
@@ -88,7 +88,7 @@ def test_a_row_that_cannot_be_looked_up_is_deleted_only_where_a_second_read_lack
     report = take_tags(lake, DAYS[1], [tag("p1", "a"), tag("p1", "b")], now)
     assert (report.added, report.updated, report.deleted, report.recovered, report.unverified) == (1, 1, 1, 1, 0)
     assert read_snapshot(lake, "tags").to_pydict() == {
-        "project_id": ["p1"] * 4, "name": ["a", "b", "c", "e"], "items": [1, 1, 7, 1],
+        "project": ["p1"] * 4, "name": ["a", "b", "c", "e"], "items": [1, 1, 7, 1],
     }  # fmt: skip
 
 

@@ -158,4 +158,4 @@ def test_every_public_function_is_tried() -> None:
     tried = "Client changes export_collections extract_collections fetch_thumbnails history read_snapshot scan"
     functions = {name for name in scenario_etl.__all__ if callable(getattr(scenario_etl, name))}
     classes = {name for name in functions if isinstance(getattr(scenario_etl, name), type)}
-    assert functions - classes <= {*tried.split(), "signed_url_expiry", "snapshot"}
+    assert functions - classes <= {*tried.split(), "project_ids", "signed_url_expiry", "snapshot"}
