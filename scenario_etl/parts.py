@@ -9,7 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
@@ -137,7 +137,7 @@ class PartWriter:
         )  # fmt: skip
         temporary = self._path.with_suffix(".tmp")
         with open(temporary, "w", opener=_private) as file:
-            json.dump(asdict(finished), file, default=datetime.isoformat)
+            file.write(_facts_of(finished))
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, _facts_path(self._path.parent, self._path.name))
@@ -210,7 +210,10 @@ def _is_young(part: Part, resume_within: float) -> bool:
 def _read(path: Path) -> Part | None:
     """Return the part of an Arrow file, None if it is not complete or has changed."""
     try:
-        facts: dict[str, Any] = json.loads(_facts_path(path.parent, path.name).read_text())
+        digest, _, text = _facts_path(path.parent, path.name).read_text().partition("\n")
+        if digest != _digest_of(text):
+            return None
+        facts: dict[str, Any] = json.loads(text)
         window = facts.pop("window")
         part = Part(**facts | {"window": window and _window(window), "is_reused": True})
         part = replace(
@@ -219,6 +222,18 @@ def _read(path: Path) -> Part | None:
         return part if part.file == path.name and part.digest == _digest(path) else None
     except (OSError, ValueError, TypeError, KeyError):
         return None
+
+
+def _facts_of(part: Part) -> str:
+    """Return the attributes of a part as JSON, after a line with a digest of it."""
+    facts = {each.name: getattr(part, each.name) for each in fields(part)}  # asdict() breaks a Counter
+    facts["window"] = part.window and asdict(part.window)
+    text = json.dumps(facts, default=datetime.isoformat)
+    return f"{_digest_of(text)}\n{text}"
+
+
+def _digest_of(text: str) -> str:
+    return hashlib.blake2b(text.encode()).hexdigest()
 
 
 def _window(bounds: dict[str, str | None]) -> Window:
