@@ -89,6 +89,7 @@ class ParallelRun:
         projects: The ids of the projects, [None] for one without a column.
         window: The window to read, None to read by token.
         store: The store of the parts.
+        field: The name of the date of the window in the API.
         skip_forbidden: Whether projects that the key may not read are skipped.
         project_text: The value of `project_id` in the report.
 
@@ -104,11 +105,12 @@ class ParallelRun:
         projects: Sequence[str | None],
         window: Window | None,
         store: PartStore,
+        field: str = "createdAt",
         skip_forbidden: bool = False,
         project_text: str | None = None,
     ) -> None:
         self._client, self._resource, self._query, self._options = client, resource, query, options
-        self._store, self._window = store, window
+        self._store, self._window, self._field = store, window, field
         self._skip_forbidden = skip_forbidden
         self._project_text = project_text
         self._started = monotonic()
@@ -189,7 +191,7 @@ class ParallelRun:
             elif project.window is None:
                 yield _Task(project, None)
             else:
-                yield from (_Task(project, Cursor(gap)) for gap in _reuse(project, project.window, reused))
+                yield from (_Task(project, Cursor(gap, self._field)) for gap in _reuse(project, project.window, reused))
 
     def _rows_of(self, project: _Project) -> Iterator[pa.RecordBatch]:
         seen = SeenKeys()
@@ -283,7 +285,7 @@ class ParallelRun:
             if pages < MIN_PAGES_TO_SPLIT or not task.cursor:
                 return None
             if window := task.cursor.split(task.project.newest):
-                return _Task(task.project, Cursor(window))
+                return _Task(task.project, Cursor(window, self._field))
         return None
 
     def _newest(self, project: _Project) -> datetime | None:
@@ -292,13 +294,13 @@ class ParallelRun:
             self._resource.records_key,
             {
                 **self._resource.fixed_query, **self._query_of(project),
-                "sortBy": "createdAt", "sortDirection": "desc", "pageSize": 1,
+                "sortBy": self._field, "sortDirection": "desc", "pageSize": 1,
             },
             self.wait,
             sleep=self._sleep,
         )  # fmt: skip
         try:
-            return newest_date(pages, "createdAt")
+            return newest_date(pages, self._field)
         finally:
             self._add_counts(pages)
 
@@ -371,7 +373,7 @@ class ParallelRun:
             elif project.window is not None:
                 project.parts[part.window.start] = part
                 if rest:
-                    self._pending.appendleft(_Task(project, Cursor(rest)))
+                    self._pending.appendleft(_Task(project, Cursor(rest, self._field)))
             self._changed.notify_all()
 
     def _read_by_token(self, project: _Project, reason: WindowError) -> None:

@@ -27,11 +27,13 @@ class Projects:
     Attributes:
         ids: Their ids, None for all projects that the key lists.
         skip_forbidden: Whether projects that the key may not read are skipped.
+        listed: The projects that the key lists, None if they have not been requested.
 
     """
 
     ids: tuple[str, ...] | None
     skip_forbidden: bool = False
+    listed: tuple[str, ...] | None = None
 
     @property
     def text(self) -> str:
@@ -40,7 +42,8 @@ class Projects:
 
     def resolve(self, client: Client) -> tuple[str, ...]:
         """Return the ids, which are requested from the API if they are not given."""
-        return tuple(project_ids(client)) if self.ids is None else self.ids
+        known = self.listed if self.ids is None else self.ids
+        return tuple(project_ids(client)) if known is None else known
 
 
 def project_ids(client: Client | None = None) -> list[str]:
