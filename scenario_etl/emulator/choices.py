@@ -34,13 +34,13 @@ class Choices:
 
     """
 
-    def __init__(self, seed: str) -> None:
-        self.seed = seed
+    def __init__(self, projects: team.Projects) -> None:
+        self.seed = seed = projects.seed
         self.rng = random.Random(f"{seed} studio")  # noqa: S311 - test data, not a secret
         self._anybody: list[str] = [each["id"] for each in project.people(seed)]
         self._authors: dict[str, list[str]] = {
             each: [user["id"] for user in project.members(seed, number)] + [project.api_key(seed, number)]
-            for number, each in enumerate(team.project_ids(seed))
+            for number, each in enumerate(projects.ids)
         }
         self._numbers = {"asset": 0, "job": 0}
 

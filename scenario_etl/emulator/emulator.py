@@ -21,9 +21,13 @@ class Emulator:
     The team is a game studio with four projects. Its assets, models, jobs, tags and workflows agree with the counts of
     its collections, and are the same for the same arguments. Signed URLs point to a small PNG for each asset.
 
+    With any other number of projects, they have about equally many collections and assets: with `projects=40,
+    assets=40_000`, each has 1,000 assets, and its collections have fewer.
+
     Args:
         collections: Number of collections, or their records as the API would return them.
         assets: Minimum number of assets; more are generated if the counts of the collections require them.
+        projects: Number of projects, from 1 to 100.
         api_key: API key to accept.
         api_secret: Secret of the API key.
         bearer_token: Bearer token to accept as well; by default, no bearer token is accepted.
@@ -42,6 +46,8 @@ class Emulator:
         url: Base URL, such as "http://127.0.0.1:40123/v1".
         collections: Collections to serve, as records or as integers for generated ones; may be changed at any time.
         requests: Method and path (with query) of every request to the API so far.
+        forbidden_projects: Ids of projects that the key must not read: a request with such a `projectId` gets a 403.
+            The projects are listed nevertheless. May be changed at any time.
 
     >>> with Emulator(collections=1) as api:
     ...     api.url.startswith("http://127.0.0.1:")
@@ -54,6 +60,7 @@ class Emulator:
         collections: int | Iterable[dict[str, Any]] = 250,
         *,
         assets: int | None = None,
+        projects: int = len(team.PROJECTS),
         api_key: str = "demo",
         api_secret: str = "demo",  # noqa: S107 - of a fictional team
         bearer_token: str | None = None,
@@ -68,14 +75,17 @@ class Emulator:
         self.latency = checks.seconds("latency", latency)
         self.now = None if now is None else checks.time("now", now)
         self.requests: list[tuple[str, str]] = []
+        self.forbidden_projects: set[str] = set()
         rows = checks.rows("collections", collections)
         accepted = _authorizations(api_key, api_secret, bearer_token)
-        seed, late = checks.whole_number("seed", seed), checks.flag("late_filters", late_filters)
+        late = checks.flag("late_filters", late_filters)
         assets = None if assets is None else checks.whole_number("assets", assets)
+        count = checks.whole_number("projects", projects, 1, team.MAX_PROJECTS)
+        of_team = team.projects(str(checks.whole_number("seed", seed)), count, assets)
         self._server = Server(checks.whole_number("port", port, 0, MAX_PORT), self._respond, self._fault)
         self.origin = self._server.origin
         self.url = f"{self.origin}/v1"
-        self._account = Account(str(seed), rows, self.origin, self._clock, accepted, assets=assets)
+        self._account = Account(of_team, rows, self.origin, self._clock, accepted, assets=assets)
         self._account.filters_dates_late = late
 
     def __repr__(self) -> str:
@@ -99,7 +109,7 @@ class Emulator:
     @property
     def project_ids(self) -> list[str]:
         """The ids of the projects; each collection is owned by one of them."""
-        return list(team.project_ids(self._account.seed))
+        return list(self._account.projects.ids)
 
     def start(self) -> Self:
         """Serve in a separate thread until `close` or the end of the program, and return the emulator."""
@@ -145,7 +155,8 @@ class Emulator:
 
     def respond(self, method: str, target: str, authorization: str | None, body: bytes) -> Response:
         """Return the response to a request, ignoring `faults`."""
-        return routes.respond(self._account, Request(method, target, authorization, body))
+        request = Request(method, target, authorization, body)
+        return routes.respond(self._account, request, self.forbidden_projects)
 
     def _clock(self) -> datetime:
         return self.now or datetime.now(UTC)
@@ -173,7 +184,7 @@ def _simulate(emulator: Emulator, account: Account, count: int, last: date) -> I
     for number in range(count):
         day = last - timedelta(days=count - 1 - number)
         if number:
-            days.simulate_day(account.seed, emulator.collections, day - timedelta(days=1))
+            days.simulate_day(account.projects, emulator.collections, day - timedelta(days=1))
             account.update_assets()
         emulator.now = datetime(day.year, day.month, day.day, 3, 17, tzinfo=UTC)
         everything, share = emulator.collections, days.listed_share(number, count)

@@ -24,14 +24,14 @@ class Studio:
 
     """
 
-    def __init__(self, seed: str) -> None:
+    def __init__(self, projects: team.Projects) -> None:
         self.version = 0
         self.assets: dict[str, Asset] = {}
         self.models: dict[str, Model] = {}
         self.jobs: dict[str, Job] = {}
         self.workflows: dict[str, Workflow] = {}
         self.images: dict[str, list[str]] = {}
-        self.choices = Choices(seed)
+        self.choices = Choices(projects)
         self._models: dict[str, list[Model]] = {}
         self._workflows: dict[str, list[Workflow]] = {}
 
