@@ -1,21 +1,21 @@
 """The Emulator class: arguments, start and close."""
 
 import base64
-from collections import deque
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Self
 
 from scenario_etl.emulator import checks, days, images, routes, team
 from scenario_etl.emulator.account import Account
+from scenario_etl.emulator.choices import milliseconds
 from scenario_etl.emulator.messages import Request, Response
 from scenario_etl.emulator.server import Fault, Server
+from scenario_etl.emulator.traffic import Traffic
 
 MAX_PORT = 65_535
 
 
-class Emulator:
+class Emulator(Traffic):
     """A Scenario API with a fictional team, served on loopback inside a `with` block.
 
     The team is a game studio with four projects. Its assets, models, jobs, tags and workflows agree with the counts of
@@ -35,7 +35,8 @@ class Emulator:
         late_filters: Whether date filters are applied after a page has been read, so that pages may be short or empty.
         faults: Faults of the next requests, in order; None for a normal response. More can be added to `faults`.
         latency: Seconds before each response.
-        now: Time at which URLs are signed and records change; None for the current time. It can be set later.
+        now: Time at which URLs are signed and records change, and of the header `Date`; None for the current time. It
+            can be set later.
         port: Port to serve on; 0 chooses a free port.
 
     Raises:
@@ -46,6 +47,8 @@ class Emulator:
         url: Base URL, such as "http://127.0.0.1:40123/v1".
         collections: Collections to serve, as records or as integers for generated ones; may be changed at any time.
         requests: Method and path (with query) of every request to the API so far.
+        on_request: Function that is called with the method and path of each request to the API, before the response. It
+            returns a Fault, which applies unless `faults` has one, or None. It is called by several threads.
         forbidden_projects: Ids of projects that the key must not read: a request with such a `projectId` gets a 403.
             The projects are listed nevertheless. May be changed at any time.
 
@@ -71,10 +74,8 @@ class Emulator:
         now: datetime | None = None,
         port: int = 0,
     ) -> None:
-        self.faults: deque[Fault | None] = deque(checks.instances("faults", faults, Fault))
-        self.latency = checks.seconds("latency", latency)
+        super().__init__(faults, latency)
         self.now = None if now is None else checks.time("now", now)
-        self.requests: list[tuple[str, str]] = []
         self.forbidden_projects: set[str] = set()
         rows = checks.rows("collections", collections)
         accepted = _authorizations(api_key, api_secret, bearer_token)
@@ -82,7 +83,7 @@ class Emulator:
         assets = None if assets is None else checks.whole_number("assets", assets)
         count = checks.whole_number("projects", projects, 1, team.MAX_PROJECTS)
         of_team = team.projects(str(checks.whole_number("seed", seed)), count, assets)
-        self._server = Server(checks.whole_number("port", port, 0, MAX_PORT), self._respond, self._fault)
+        self._server = Server(checks.whole_number("port", port, 0, MAX_PORT), self._respond, self._fault, self._clock)
         self.origin = self._server.origin
         self.url = f"{self.origin}/v1"
         self._account = Account(of_team, rows, self.origin, self._clock, accepted, assets=assets)
@@ -159,7 +160,8 @@ class Emulator:
         return routes.respond(self._account, request, self.forbidden_projects)
 
     def _clock(self) -> datetime:
-        return self.now or datetime.now(UTC)
+        """Return the current time in milliseconds, as records have it."""
+        return milliseconds((self.now or datetime.now(UTC)).astimezone(UTC))
 
     def _respond(self, request: Request) -> Response:
         if asset := images.asset_in(request.path):
@@ -167,15 +169,7 @@ class Emulator:
         return self.respond(request.method, request.target, request.authorization, request.body)
 
     def _fault(self, request: Request) -> Fault:
-        """Record a request to the API, and return its fault; requests for images have none."""
-        if images.asset_in(request.path):
-            return Fault()
-        self.requests.append((request.method, request.target))
-        try:
-            fault = self.faults.popleft() or Fault()
-        except IndexError:
-            fault = Fault()
-        return replace(fault, latency=self.latency + fault.latency)
+        return Fault() if images.asset_in(request.path) else super()._fault(request)
 
 
 def _simulate(emulator: Emulator, account: Account, count: int, last: date) -> Iterator[date]:
