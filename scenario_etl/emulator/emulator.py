@@ -3,19 +3,16 @@
 import base64
 from collections.abc import Iterable, Iterator
 from datetime import UTC, date, datetime, timedelta
-from typing import Any, Self
+from typing import Any
 
-from scenario_etl.emulator import checks, days, images, routes, team
+from scenario_etl.emulator import checks, days, images, routes, team, uploads
 from scenario_etl.emulator.account import Account
-from scenario_etl.emulator.choices import milliseconds
 from scenario_etl.emulator.messages import Request, Response
-from scenario_etl.emulator.server import Fault, Server
-from scenario_etl.emulator.traffic import Traffic
-
-MAX_PORT = 65_535
+from scenario_etl.emulator.server import Fault
+from scenario_etl.emulator.service import Service
 
 
-class Emulator(Traffic):
+class Emulator(Service):
     """A Scenario API with a fictional team, served on loopback inside a `with` block.
 
     The team is a game studio with four projects. Its assets, models, jobs, tags and workflows agree with the counts of
@@ -74,29 +71,16 @@ class Emulator(Traffic):
         now: datetime | None = None,
         port: int = 0,
     ) -> None:
-        super().__init__(faults, latency)
-        self.now = None if now is None else checks.time("now", now)
-        self.forbidden_projects: set[str] = set()
         rows = checks.rows("collections", collections)
         accepted = _authorizations(api_key, api_secret, bearer_token)
         late = checks.flag("late_filters", late_filters)
         assets = None if assets is None else checks.whole_number("assets", assets)
         count = checks.whole_number("projects", projects, 1, team.MAX_PROJECTS)
         of_team = team.projects(str(checks.whole_number("seed", seed)), count, assets)
-        self._server = Server(checks.whole_number("port", port, 0, MAX_PORT), self._respond, self._fault, self._clock)
-        self.origin = self._server.origin
-        self.url = f"{self.origin}/v1"
+        super().__init__(faults, latency, now, port)
+        self.forbidden_projects: set[str] = set()
         self._account = Account(of_team, rows, self.origin, self._clock, accepted, assets=assets)
         self._account.filters_dates_late = late
-
-    def __repr__(self) -> str:
-        return f"<scenario_etl.Emulator {self.url}{'' if self._server.is_started else ', not started'}>"
-
-    def __enter__(self) -> Self:
-        return self.start()
-
-    def __exit__(self, *exception: object) -> None:
-        self.close()
 
     @property
     def collections(self) -> list[Any]:
@@ -112,23 +96,30 @@ class Emulator(Traffic):
         """The ids of the projects; each collection is owned by one of them."""
         return list(self._account.projects.ids)
 
-    def start(self) -> Self:
-        """Serve in a separate thread until `close` or the end of the program, and return the emulator."""
-        self._server.start()
-        return self
-
-    def serve_forever(self) -> None:
-        """Serve in the current thread until it is interrupted."""
-        self._server.server_activate()
-        self._server.serve_forever()
-
-    def close(self) -> None:
-        """Stop serving, close open connections, and free the port."""
-        self._server.close()
-
     def record(self, row: Any, *, signed: bool = True) -> Any:
         """Return the API representation of an item of `collections`; with `signed=False`, without signed URLs."""
         return self._account.record(row, signed=signed)
+
+    def create_assets(
+        self, count: int, *, project_id: str | None = None, created_at: datetime | None = None
+    ) -> list[str]:
+        """Create uploaded assets, and return their ids.
+
+        Args:
+            count: Number of assets.
+            project_id: Project that owns them; the first by default.
+            created_at: Time of creation and last update of all of them, to the millisecond; by default, the time now.
+
+        Raises:
+            ValueError: An argument is not valid.
+
+        """
+        count = checks.whole_number("count", count)
+        owner = self.project_ids[0] if project_id is None else project_id
+        created = self._clock() if created_at is None else team.to_utc(checks.time("created_at", created_at))
+        if owner not in self.project_ids:
+            raise ValueError(f"project_id must be one of project_ids, got {owner!r}")
+        return [each.id for each in uploads.create_assets(self._account, count, owner, created)]
 
     def days(self, count: int, last: date) -> Iterator[date]:
         """Simulate days of work, and yield each date, with `now` at 03:17 UTC and `collections` as they are then.
@@ -158,10 +149,6 @@ class Emulator(Traffic):
         """Return the response to a request, ignoring `faults`."""
         request = Request(method, target, authorization, body)
         return routes.respond(self._account, request, self.forbidden_projects)
-
-    def _clock(self) -> datetime:
-        """Return the current time in milliseconds, as records have it."""
-        return milliseconds((self.now or datetime.now(UTC)).astimezone(UTC))
 
     def _respond(self, request: Request) -> Response:
         if asset := images.asset_in(request.path):

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from scenario_etl.emulator import job, links, team, words
 from scenario_etl.emulator.asset import Asset
-from scenario_etl.emulator.choices import milliseconds, moment
+from scenario_etl.emulator.choices import moment
 from scenario_etl.emulator.job import Job
 from scenario_etl.emulator.links import CollectionCounts, Pool
 from scenario_etl.emulator.model import Model
@@ -88,7 +88,7 @@ def _add_models(studio: Studio, owner: str, pool: Pool) -> None:
     choices, rng, before = studio.choices, studio.choices.rng, None
     for number in range(pool.size):
         created = moment((number + 0.9 * rng.random()) / pool.size * 0.95)
-        updated = milliseconds(created + timedelta(minutes=20 + 200 * rng.random()))
+        updated = team.milliseconds(created + timedelta(minutes=20 + 200 * rng.random()))
         model = Model(
             id=f"model_{team.identifier(studio.choices.seed, 'model', owner, number)}",
             name=f"{rng.choice(words.TAGS).title()} {rng.choice(('Style', 'Pack', 'LoRA'))} {number + 1}",
@@ -174,9 +174,9 @@ def _add_deleted(studio: Studio, projects: Sequence[str]) -> None:
         owner = projects[number % len(projects)]
         (asset,) = studio.run(owner, UPLOAD, moment(0.5 + number / 100), [()], [None])
         studio.images[owner].pop()
-        asset.updated = asset.deleted = milliseconds(team.UNTIL - timedelta(days=29) * choices.rng.random())
+        asset.updated = asset.deleted = team.milliseconds(team.UNTIL - timedelta(days=29) * choices.rng.random())
     for number in range(DELETED_MODELS):
-        gone = milliseconds(team.UNTIL - timedelta(days=3 + number))
+        gone = team.milliseconds(team.UNTIL - timedelta(days=3 + number))
         identifier = f"model_{team.identifier(choices.seed, 'deleted model', number)}"
         studio.models[identifier] = Model(
             identifier, f"Discarded {number + 1}", "flux.1-lora", projects[0], choices.author(projects[0]),

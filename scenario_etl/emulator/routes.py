@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 from urllib.parse import unquote
 
-from scenario_etl.emulator import changes, project, team, workflow
+from scenario_etl.emulator import changes, project, team, uploads, workflow
 from scenario_etl.emulator.account import Account
 from scenario_etl.emulator.messages import HTTPError, Request, Response
 from scenario_etl.emulator.paging import PageSizes, page
@@ -153,6 +153,7 @@ ROUTES: tuple[tuple[str, str, Callable[..., Response]], ...] = (
     ("POST", "/v1/collections", create_collection),
     ("PUT", f"/v1/collections{_ID}", update_collection),
     ("DELETE", f"/v1/collections{_ID}", delete_collection),
+    ("POST", "/v1/assets", uploads.upload_asset),
     ("PUT", f"/v1/assets{_ID}", changes.update_asset),
     ("PUT", f"/v1/assets{_ID}/tags", changes.update_tags),
     ("DELETE", "/v1/assets", changes.delete_assets),

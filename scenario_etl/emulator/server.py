@@ -15,7 +15,7 @@ from typing import Any
 
 from scenario_etl.emulator.messages import Request, Response
 
-MAX_BODY_BYTES = 2**20  # of a request
+MAX_BODY_BYTES = 6 * 2**20  # of a request
 
 
 @dataclass(frozen=True)

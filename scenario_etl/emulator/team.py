@@ -29,6 +29,16 @@ def iso(moment: datetime) -> str:
     return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
 
 
+def milliseconds(time: datetime) -> datetime:
+    """Return a time rounded down to milliseconds, as in the API."""
+    return time.replace(microsecond=time.microsecond // 1000 * 1000)
+
+
+def to_utc(time: datetime) -> datetime:
+    """Return a time in UTC, rounded down to milliseconds."""
+    return milliseconds(time.astimezone(UTC))
+
+
 @dataclass(frozen=True)
 class Projects:
     """The projects of the team.
