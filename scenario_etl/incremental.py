@@ -3,6 +3,7 @@
 import datetime as dt
 import json
 import logging
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -17,6 +18,7 @@ from scenario_etl.errors import APIError, ConfigError
 from scenario_etl.filters import DATE, can_add
 from scenario_etl.lake_file import LakeFile
 from scenario_etl.parts import Part, PartStore
+from scenario_etl.projects import add_counts
 from scenario_etl.scan_run import Source
 from scenario_etl.schema import Resource
 from scenario_etl.windows import Window, floor
@@ -58,15 +60,21 @@ def check_incremental(source: Source) -> None:
     )
 
 
-def server_time(source: Source, client: Client) -> dt.datetime:
-    """Return the time of the server, in whole seconds, from the header `Date` of a response with one record."""
+def server_time(source: Source, client: Client, counts: "Counter[str]") -> dt.datetime:
+    """Return the time of the server, in whole seconds, from the header `Date` of a response with one record.
+
+    The request is added to counts.
+    """
     resource = source.resource
     size = {} if resource.page_sizes is None else {"pageSize": resource.page_sizes[0]}
     projects = [None] if source.projects is None or source.projects.ids is None else source.projects.ids
     project = {} if projects[0] is None else {"projectId": projects[0]}
     path, key = resource.path, resource.records_key
     pages = client.pages(path, key, {**resource.fixed_query, **source.query, **project, **size})
-    next(iter(pages))
+    try:
+        next(iter(pages))
+    finally:
+        add_counts(counts, pages)
     if pages.date is None:
         raise APIError(
             f"GET {pages.url}: the response has no valid Date header, which incremental snapshots need; report it to "

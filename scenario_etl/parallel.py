@@ -25,6 +25,7 @@ from scenario_etl.errors import AuthError, PaginationError
 from scenario_etl.filters import PROJECT_ID
 from scenario_etl.parts import Part, PartStore
 from scenario_etl.progress import NoBar, ProjectsBar, progress_bar
+from scenario_etl.projects import add_counts
 from scenario_etl.run import BATCH_ROWS, PartOfRun, Run, RunOptions, ScanReport
 from scenario_etl.schema import Resource
 from scenario_etl.windows import Cursor, Window, WindowError, newest_date
@@ -90,6 +91,7 @@ class ParallelRun:
         window: The window to read, None to read by token.
         store: The store of the parts.
         field: The name of the date of the window in the API.
+        counts: The requests, retries and seconds waited before the run.
         skip_forbidden: Whether projects that the key may not read are skipped.
         project_text: The value of `project_id` in the report.
 
@@ -106,6 +108,7 @@ class ParallelRun:
         window: Window | None,
         store: PartStore,
         field: str = "createdAt",
+        counts: "Counter[str]",
         skip_forbidden: bool = False,
         project_text: str | None = None,
     ) -> None:
@@ -123,8 +126,7 @@ class ParallelRun:
         self._error: BaseException | None = None
         self._active: list[_Task] = []
         self._probes = 0
-        self._counts: Counter[str] = Counter()
-        self._seconds_waited = 0.0
+        self._counts = counts
         self._rows = self._duplicates = 0
         self._read: list[Part] = []
         self._warned: set[str] = set()
@@ -171,7 +173,7 @@ class ParallelRun:
             "pages": sum(part.pages for part in self._read),
             "requests": self._counts["requests"],
             "retries": self._counts["retries"],
-            "seconds_waited": round(self._seconds_waited, 3),
+            "seconds_waited": round(self._counts["seconds_waited"], 3),
             "duplicates": self._duplicates + sum(part.duplicates for part in self._read),
             "missing_fields": dict(missing),
             "unknown_fields": dict(unknown),
@@ -424,9 +426,7 @@ class ParallelRun:
 
     def _add_counts(self, pages: Any) -> None:
         with self._changed:
-            self._counts["requests"] += pages.requests
-            self._counts["retries"] += pages.retries
-            self._seconds_waited += pages.seconds_waited
+            add_counts(self._counts, pages)
 
 
 def _reuse(project: _Project, whole: Window, parts: Iterable[Part]) -> Iterator[Window]:

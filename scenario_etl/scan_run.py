@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -71,14 +72,17 @@ class Source:
         query, window = self.query, None
         if self._is_windowed and self.field == "createdAt":
             query, window = split_query(self.resource, self.query)
+        counts: Counter[str] = Counter()
+        projects = [None] if self.projects is None else self.projects.resolve(client, counts)
         return ParallelRun(
             client,
             self.resource,
             query,
             self.options,
-            projects=[None] if self.projects is None else self.projects.resolve(client),
+            projects=projects,
             window=self.window or window,
             field=self.field,
+            counts=counts,
             store=store,
             skip_forbidden=self.projects is not None and self.projects.skip_forbidden,
             project_text=self.projects.text if self.projects else query.get(PROJECT_ID.api_name),

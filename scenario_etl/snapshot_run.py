@@ -198,7 +198,9 @@ def publish(reader: Reader, tables: LakeTables, options: Options) -> Published:
 
 
 def _next_step(reader: Reader, last: LakeFile | None, full_every: int) -> Step:
-    now = reader.store.remember("watermark", lambda: server_time(reader.source, reader.client).isoformat())
+    now = reader.store.remember(
+        "watermark", lambda: server_time(reader.source, reader.client, reader.counts).isoformat()
+    )
     watermark = dt.datetime.fromisoformat(now)
     if last is None or not last.footer or not has_scope(last, reader.scope()):
         return Step(None, watermark, None, True)

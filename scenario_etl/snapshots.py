@@ -7,6 +7,7 @@ is only visible in a comparison of two complete lists.
 import datetime as dt
 import logging
 import os
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from glob import glob
@@ -206,12 +207,13 @@ def snapshot(
     lock_timeout = check_number("lock_timeout", lock_timeout, 0, MAX_LOCK_TIMEOUT)
     with client_or_default(client) as api, lock_lake(lake, resource, lock_timeout):
         tables = LakeTables.of(lake, described.resource, api.deadline)
-        source = described.source
+        source, counts = described.source, Counter[str]()
         if source.projects:  # requested once, for all reads of the run
-            source = replace(source, projects=replace(source.projects, listed=source.projects.resolve(api)))
+            listed = source.projects.resolve(api, counts)
+            source = replace(source, projects=replace(source.projects, listed=listed))
         folder = source.parts_folder(join_uri(lake, resource))
         with open_parts(folder, source.description(api, str(options.day)), resume_within) as store:
-            published = publish(Reader(source, api, store), tables, options)
+            published = publish(Reader(source, api, store, counts), tables, options)
         report = _finish(published, tables, options)
     return replace(report, scan=replace(report.scan, seconds=round(monotonic() - started, 3)))
 
