@@ -149,7 +149,8 @@ def add_snapshot(
             client=client,
             page_size=reading.page_size, max_pages=reading.max_pages, strict=reading.strict, signed_urls=signed_urls,
             progress=reading.shows_progress and not days, all_projects=reading.all_projects,
-            skip_forbidden=reading.skip_forbidden, workers=reading.workers, resume_within=reading.resume_within,
+            skip_forbidden=reading.skip_forbidden, workers=reading.workers, incremental=publishing.incremental,
+            full_every=publishing.full_every, resume_within=reading.resume_within,
             **filters,
         )  # fmt: skip
         if api and days:

@@ -17,6 +17,7 @@ from scenario_etl.client import Client
 from scenario_etl.errors import AuthError
 from scenario_etl.extract import Scan, scan
 from scenario_etl.filters import FLAG, PROJECT_ID
+from scenario_etl.incremental import FULL_EVERY, MAX_FULL_EVERY
 from scenario_etl.pages import MAX_PAGES
 from scenario_etl.parallel import MAX_WORKERS
 from scenario_etl.parts import MAX_RESUME, RESUME_WITHIN
@@ -89,6 +90,8 @@ class SnapshotOptions:
     lock_timeout: float
     thumbnails: bool | None
     days: int | None
+    incremental: bool
+    full_every: int
 
 
 def option_group(kind: type, argument: str, *options: Decorator) -> Decorator:
@@ -259,6 +262,14 @@ publishing_options = option_group(
     click.option(
         "--thumbnails/--no-thumbnails", default=None,
         help="Store small images of the most recently updated rows for `report`. Default: only with --demo.",
+    ),
+    click.option(
+        "--incremental", is_flag=True,
+        help="Read only the records that were updated since the last snapshot. [assets, jobs, public models]",
+    ),
+    click.option(
+        "--full-every", type=click.IntRange(1, MAX_FULL_EVERY), default=FULL_EVERY, show_default=True, metavar="N",
+        help="With --incremental: read the whole list in every Nth run, which also finds deletions.",
     ),
     click.option("--days", type=click.IntRange(1, 366), metavar="N", help="With --demo: simulate N days of history."),
 )  # fmt: skip

@@ -28,6 +28,15 @@ def date(footer: Mapping[str, str], name: str) -> dt.date | None:
     return parse_date(footer.get(name, ""))
 
 
+def moment(footer: Mapping[str, str], name: str) -> dt.datetime | None:
+    """Return the time with a name in a footer, in UTC."""
+    try:
+        value = dt.datetime.fromisoformat(footer.get(name, ""))
+    except ValueError:
+        return None
+    return value.astimezone(dt.UTC) if value.tzinfo else None
+
+
 def json_object(footer: Mapping[str, str], name: str) -> dict[str, Any]:
     """Return a JSON object, an empty one if the value is missing or not valid."""
     try:

@@ -25,6 +25,7 @@ from scenario_etl.errors import AuthError, PaginationError
 from scenario_etl.filters import PROJECT_ID
 from scenario_etl.parts import Part, PartStore
 from scenario_etl.progress import NoBar, ProjectsBar, progress_bar
+from scenario_etl.projects import add_counts
 from scenario_etl.run import BATCH_ROWS, PartOfRun, Run, RunOptions, ScanReport
 from scenario_etl.schema import Resource
 from scenario_etl.windows import Cursor, Window, WindowError, newest_date
@@ -89,6 +90,8 @@ class ParallelRun:
         projects: The ids of the projects, [None] for one without a column.
         window: The window to read, None to read by token.
         store: The store of the parts.
+        field: The name of the date of the window in the API.
+        counts: The requests, retries and seconds waited before the run.
         skip_forbidden: Whether projects that the key may not read are skipped.
         project_text: The value of `project_id` in the report.
 
@@ -104,11 +107,13 @@ class ParallelRun:
         projects: Sequence[str | None],
         window: Window | None,
         store: PartStore,
+        field: str = "createdAt",
+        counts: "Counter[str]",
         skip_forbidden: bool = False,
         project_text: str | None = None,
     ) -> None:
         self._client, self._resource, self._query, self._options = client, resource, query, options
-        self._store, self._window = store, window
+        self._store, self._window, self._field = store, window, field
         self._skip_forbidden = skip_forbidden
         self._project_text = project_text
         self._started = monotonic()
@@ -121,8 +126,7 @@ class ParallelRun:
         self._error: BaseException | None = None
         self._active: list[_Task] = []
         self._probes = 0
-        self._counts: Counter[str] = Counter()
-        self._seconds_waited = 0.0
+        self._counts = counts
         self._rows = self._duplicates = 0
         self._read: list[Part] = []
         self._warned: set[str] = set()
@@ -169,7 +173,7 @@ class ParallelRun:
             "pages": sum(part.pages for part in self._read),
             "requests": self._counts["requests"],
             "retries": self._counts["retries"],
-            "seconds_waited": round(self._seconds_waited, 3),
+            "seconds_waited": round(self._counts["seconds_waited"], 3),
             "duplicates": self._duplicates + sum(part.duplicates for part in self._read),
             "missing_fields": dict(missing),
             "unknown_fields": dict(unknown),
@@ -189,7 +193,7 @@ class ParallelRun:
             elif project.window is None:
                 yield _Task(project, None)
             else:
-                yield from (_Task(project, Cursor(gap)) for gap in _reuse(project, project.window, reused))
+                yield from (_Task(project, Cursor(gap, self._field)) for gap in _reuse(project, project.window, reused))
 
     def _rows_of(self, project: _Project) -> Iterator[pa.RecordBatch]:
         seen = SeenKeys()
@@ -283,7 +287,7 @@ class ParallelRun:
             if pages < MIN_PAGES_TO_SPLIT or not task.cursor:
                 return None
             if window := task.cursor.split(task.project.newest):
-                return _Task(task.project, Cursor(window))
+                return _Task(task.project, Cursor(window, self._field))
         return None
 
     def _newest(self, project: _Project) -> datetime | None:
@@ -292,13 +296,13 @@ class ParallelRun:
             self._resource.records_key,
             {
                 **self._resource.fixed_query, **self._query_of(project),
-                "sortBy": "createdAt", "sortDirection": "desc", "pageSize": 1,
+                "sortBy": self._field, "sortDirection": "desc", "pageSize": 1,
             },
             self.wait,
             sleep=self._sleep,
         )  # fmt: skip
         try:
-            return newest_date(pages, "createdAt")
+            return newest_date(pages, self._field)
         finally:
             self._add_counts(pages)
 
@@ -371,7 +375,7 @@ class ParallelRun:
             elif project.window is not None:
                 project.parts[part.window.start] = part
                 if rest:
-                    self._pending.appendleft(_Task(project, Cursor(rest)))
+                    self._pending.appendleft(_Task(project, Cursor(rest, self._field)))
             self._changed.notify_all()
 
     def _read_by_token(self, project: _Project, reason: WindowError) -> None:
@@ -422,9 +426,7 @@ class ParallelRun:
 
     def _add_counts(self, pages: Any) -> None:
         with self._changed:
-            self._counts["requests"] += pages.requests
-            self._counts["retries"] += pages.retries
-            self._seconds_waited += pages.seconds_waited
+            add_counts(self._counts, pages)
 
 
 def _reuse(project: _Project, whole: Window, parts: Iterable[Part]) -> Iterator[Window]:

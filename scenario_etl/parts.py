@@ -7,7 +7,7 @@ import shutil
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, datetime
@@ -62,16 +62,27 @@ class PartStore:
         folder: The folder, which exists.
         started: The start of the first run that wrote parts.
         reused: The parts of an earlier run.
-        is_kept: Whether a later run may use the parts.
+        facts: The facts that the first run remembered, for a store that a later run may use; None for another.
 
     """
 
-    def __init__(self, folder: Path, started: datetime, reused: Iterable[Part] = (), *, is_kept: bool = False) -> None:
-        self._is_kept = is_kept
+    def __init__(
+        self, folder: Path, started: datetime, reused: Iterable[Part] = (), facts: dict[str, str] | None = None
+    ) -> None:
         self.started = started
+        self._facts = facts
         self.reused = list(reused)
         self._folder = folder
         self._names = count(1 + max((int(part.file.partition(".")[0]) for part in self.reused), default=0))
+
+    def remember(self, name: str, make: Callable[[], str]) -> str:
+        """Return a fact of the first run that wrote parts; by default the result of `make`, which is stored."""
+        facts = {} if self._facts is None else self._facts
+        if name not in facts:
+            facts[name] = make()
+            if self._facts is not None:
+                _write_json(self._folder / RUN_FILE, facts)
+        return facts[name]
 
     @contextmanager
     def writing(self, schema: pa.Schema) -> Iterator["PartWriter"]:
@@ -92,7 +103,7 @@ class PartStore:
 
     def finish(self, part: Part) -> None:
         """Remove a part that has been used, unless a later run may need it."""
-        if not self._is_kept:
+        if self._facts is None:
             (self._folder / part.file).unlink(missing_ok=True)
 
 
@@ -135,12 +146,7 @@ class PartWriter:
         finished = replace(
             part, rows=found, file=self._path.name, digest=_digest(self._path), written=time.time()
         )  # fmt: skip
-        temporary = self._path.with_suffix(".tmp")
-        with open(temporary, "w", opener=_private) as file:
-            file.write(_facts_of(finished))
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, _facts_path(self._path.parent, self._path.name))
+        _write_json(_facts_path(self._path.parent, self._path.name), _facts_of(finished))
         return finished
 
 
@@ -182,10 +188,11 @@ def _lock(folder: Path, stack: ExitStack) -> bool:
 
 def _open(folder: Path, description: str, resume_within: float) -> PartStore:
     """Return the store of a folder with the parts that can be reused; remove all other files."""
+    facts: dict[str, str] = {}
     try:
-        run = json.loads((folder / RUN_FILE).read_text())
-        started = datetime.fromisoformat(run["started"])
-        is_same = run["description"] == description
+        facts = _read_json(folder / RUN_FILE)
+        started = datetime.fromisoformat(facts["started"])
+        is_same = facts["description"] == description
     except (OSError, ValueError, KeyError, TypeError):
         is_same = False
     parts = [part for part in map(_read, folder.glob("*.arrow")) if part and is_same and _is_young(part, resume_within)]
@@ -196,11 +203,29 @@ def _open(folder: Path, description: str, resume_within: float) -> PartStore:
                 path.unlink()
     if not parts:
         started = datetime.now(UTC)
-    with open(folder / RUN_FILE, "w", opener=_private) as file:
-        json.dump({"description": description, "started": started.isoformat()}, file)
+        facts = {"description": description, "started": started.isoformat()}
+    _write_json(folder / RUN_FILE, facts)
+    return PartStore(folder, started, parts, facts)
+
+
+def _write_json(path: Path, document: Any) -> None:
+    """Replace a file that only the current user can read, atomically; its first line is a digest of the rest."""
+    temporary = path.with_suffix(".tmp")
+    with open(temporary, "w", opener=_private) as file:
+        text = json.dumps(document, default=datetime.isoformat)
+        file.write(f"{_digest_of(text)}\n{text}")
         file.flush()
         os.fsync(file.fileno())
-    return PartStore(folder, started, parts, is_kept=True)
+    os.replace(temporary, path)
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    """Return the content of a file of `_write_json`; raise ValueError if it has changed."""
+    digest, _, text = path.read_text().partition("\n")
+    if digest != _digest_of(text):
+        raise ValueError(path.name)
+    document: dict[str, Any] = json.loads(text)
+    return document
 
 
 def _is_young(part: Part, resume_within: float) -> bool:
@@ -210,10 +235,7 @@ def _is_young(part: Part, resume_within: float) -> bool:
 def _read(path: Path) -> Part | None:
     """Return the part of an Arrow file, None if it is not complete or has changed."""
     try:
-        digest, _, text = _facts_path(path.parent, path.name).read_text().partition("\n")
-        if digest != _digest_of(text):
-            return None
-        facts: dict[str, Any] = json.loads(text)
+        facts = _read_json(_facts_path(path.parent, path.name))
         window = facts.pop("window")
         part = Part(**facts | {"window": window and _window(window), "is_reused": True})
         part = replace(
@@ -224,12 +246,9 @@ def _read(path: Path) -> Part | None:
         return None
 
 
-def _facts_of(part: Part) -> str:
-    """Return the attributes of a part as JSON, after a line with a digest of it."""
+def _facts_of(part: Part) -> dict[str, Any]:
     facts = {each.name: getattr(part, each.name) for each in fields(part)}  # asdict() breaks a Counter
-    facts["window"] = part.window and asdict(part.window)
-    text = json.dumps(facts, default=datetime.isoformat)
-    return f"{_digest_of(text)}\n{text}"
+    return facts | {"window": part.window and asdict(part.window)}
 
 
 def _digest_of(text: str) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 from scenario_etl.client import Client
 from scenario_etl.errors import APIError, ScenarioError, SchemaError
-from scenario_etl.pages import Page
+from scenario_etl.pages import Page, Pages
 from scenario_etl.redact import redact
 
 NAMES_SECONDS = 10.0  # time limit of the response
@@ -27,20 +27,23 @@ class Projects:
     Attributes:
         ids: Their ids, None for all projects that the key lists.
         skip_forbidden: Whether projects that the key may not read are skipped.
+        listed: The projects that the key lists, None if they have not been requested.
 
     """
 
     ids: tuple[str, ...] | None
     skip_forbidden: bool = False
+    listed: tuple[str, ...] | None = None
 
     @property
     def text(self) -> str:
         """The value of `project_id` in a scope or a report."""
         return "all" if self.ids is None else ",".join(sorted(self.ids))
 
-    def resolve(self, client: Client) -> tuple[str, ...]:
-        """Return the ids, which are requested from the API if they are not given."""
-        return tuple(project_ids(client)) if self.ids is None else self.ids
+    def resolve(self, client: Client, counts: "Counter[str] | None" = None) -> tuple[str, ...]:
+        """Return the ids, which are requested from the API if they are not given, and add these requests to counts."""
+        known = self.listed if self.ids is None else self.ids
+        return tuple(_list_projects(client, Counter() if counts is None else counts)) if known is None else known
 
 
 def project_ids(client: Client | None = None) -> list[str]:
@@ -62,10 +65,20 @@ def project_ids(client: Client | None = None) -> list[str]:
 
     """
     with nullcontext(client) if client else Client() as api:
-        found = set(_ids("projects", api.pages("/projects", "projects", {"pageSize": MAX_PROJECTS})))
-        for team in (team for page in api.pages("/teams", "teams", {}) for team in page.records):
-            projects = team.get("projects") if isinstance(team, dict) else None
-            found.update(_ids("teams", [Page(projects if isinstance(projects, list) else [], None, 0)]))
+        return _list_projects(api, Counter())
+
+
+def _list_projects(client: Client, counts: "Counter[str]") -> list[str]:
+    projects = client.pages("/projects", "projects", {"pageSize": MAX_PROJECTS})
+    teams = client.pages("/teams", "teams", {})
+    try:
+        found = set(_ids("projects", projects))
+        for team in (team for page in teams for team in page.records):
+            listed = team.get("projects") if isinstance(team, dict) else None
+            found.update(_ids("teams", [Page(listed if isinstance(listed, list) else [], None, 0)]))
+    finally:
+        add_counts(counts, projects)
+        add_counts(counts, teams)
     if not found:
         raise APIError("the API key can read no project; check its teams")
     return sorted(found)
@@ -92,10 +105,15 @@ def read_project_names(client: Client, counts: "Counter[str]") -> str:
         names = _names_by_id(next(iter(pages)).records[:MAX_PROJECTS])
     except ScenarioError as error:
         logger.info("cannot read the names of projects: %s", error)
+    add_counts(counts, pages)
+    return json.dumps(names)
+
+
+def add_counts(counts: "Counter[str]", pages: Pages) -> None:
+    """Add the requests, retries and seconds waited of pages to counts."""
     counts["requests"] += pages.requests
     counts["retries"] += pages.retries
     counts["seconds_waited"] += pages.seconds_waited  # type: ignore[assignment] # a Counter holds any number
-    return json.dumps(names)
 
 
 def _names_by_id(records: Iterable[Any]) -> dict[str, str]:

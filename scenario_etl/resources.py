@@ -228,6 +228,7 @@ JOBS = Resource(
     path="/jobs",
     records_key="jobs",
     record_key="job",
+    finished_statuses=("success", "failure", "canceled"),
     primary_key=("job_id",),
     page_sizes=(1, 100),
     columns=(

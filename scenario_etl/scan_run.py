@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -31,7 +32,8 @@ class Source:
         query: The filters, with their names in the API.
         options: The options of the scan.
         projects: The projects of a scan of several, None for one project.
-        window: The window of creation dates of a partition, None for all dates.
+        window: The window of dates of a partition, None for all dates.
+        field: The name of the date of a window in the API, "createdAt" or "updatedAt".
 
     """
 
@@ -40,6 +42,7 @@ class Source:
     options: RunOptions
     projects: Projects | None = None
     window: Window | None = None
+    field: str = "createdAt"
 
     @property
     def has_parts(self) -> bool:
@@ -48,6 +51,8 @@ class Source:
 
     @property
     def _is_windowed(self) -> bool:
+        if self.field != "createdAt":
+            return self.window is not None
         wants_windows = self.window is not None or self.options.workers is not None
         return wants_windows and split_query(self.resource, self.query)[1] is not None
 
@@ -64,14 +69,20 @@ class Source:
         """Return a new run, whose parts are in a store."""
         if not self.has_parts:
             return Run(client, self.resource, self.query, self.options)
-        query, window = split_query(self.resource, self.query) if self._is_windowed else (self.query, None)
+        query, window = self.query, None
+        if self._is_windowed and self.field == "createdAt":
+            query, window = split_query(self.resource, self.query)
+        counts: Counter[str] = Counter()
+        projects = [None] if self.projects is None else self.projects.resolve(client, counts)
         return ParallelRun(
             client,
             self.resource,
             query,
             self.options,
-            projects=[None] if self.projects is None else self.projects.resolve(client),
+            projects=projects,
             window=self.window or window,
+            field=self.field,
+            counts=counts,
             store=store,
             skip_forbidden=self.projects is not None and self.projects.skip_forbidden,
             project_text=self.projects.text if self.projects else query.get(PROJECT_ID.api_name),

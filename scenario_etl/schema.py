@@ -70,6 +70,7 @@ class Resource:
         ignored_fields: Dotted names of fields that the API declares but that have no column; they are not counted as
             unknown.
         required_objects: Dotted names of objects that every record has; if one is missing, its fields count as missing.
+        finished_statuses: Values of `status` after which a record does not change anymore; empty for resources without.
         exploded: Name of a STRINGS column of which each item becomes a row, "" for none. Other fields are ignored.
 
     Raises:
@@ -89,6 +90,7 @@ class Resource:
     ignored_fields: tuple[str, ...] = ()
     required_objects: tuple[str, ...] = ()
     exploded: str = ""
+    finished_statuses: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         _check_columns(self.name, self.columns)

@@ -10,18 +10,19 @@ from uuid import uuid4
 
 import pyarrow as pa
 
-from scenario_etl import parquet
+from scenario_etl import footers, parquet
 from scenario_etl.change_files import complete_changes, write_changes
 from scenario_etl.client import Client
 from scenario_etl.deletions import MissingRows
 from scenario_etl.diff import compare
 from scenario_etl.errors import ConfigError, SchemaError, TransientError
 from scenario_etl.guard import Baseline, Guard, reject
+from scenario_etl.incremental import Increment, count_unexplained, footer_values, is_full_due, merge, plan, server_time
 from scenario_etl.lake import FIRST_YEAR, LakeTable, LakeTables, date_before
 from scenario_etl.lake_file import LakeFile, open_snapshot
 from scenario_etl.lookups import Lookups, can_look_up
 from scenario_etl.parallel import ParallelRun
-from scenario_etl.parts import PartStore, open_parts
+from scenario_etl.parts import Part, PartStore, open_parts
 from scenario_etl.projects import read_project_names
 from scenario_etl.publish import atomic_write
 from scenario_etl.records import RecordReader
@@ -36,7 +37,7 @@ REQUEST_COUNTS = ("requests", "retries", "seconds_waited")
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """The validated arguments of `snapshot`, and the current date in UTC."""
+    """The validated arguments of `snapshot`, and the current date in UTC; `full_every` is None for a full run."""
 
     day: dt.date
     today: dt.date
@@ -46,6 +47,7 @@ class Options:
     max_lookups: int
     keep: int | None
     thumbnails: bool
+    full_every: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,11 @@ class Reader:
         """The resource."""
         return self.source.resource
 
+    @property
+    def projects(self) -> Sequence[str | None]:
+        """The ids of the projects, [None] for a list without a column for them."""
+        return [None] if self.source.projects is None else self.source.projects.resolve(self.client)
+
     def scope(self) -> dict[str, str]:
         """Return base_url, project_id and filters (JSON), as in the footer of a file."""
         return self.source.scope(self.client)
@@ -83,7 +90,10 @@ class Reader:
         with open_parts(None, "", 0) as store:
             run = self.source.run(self.client, store)
             yield from run.batches(BATCH_ROWS)
-        report = run.report()
+        self.add_counts(run.report())
+
+    def add_counts(self, report: ScanReport) -> None:
+        """Add the requests of another run."""
         for name in REQUEST_COUNTS:
             self.counts[name] += getattr(report, name)
 
@@ -97,6 +107,30 @@ class Reader:
 
 
 @dataclass(frozen=True, slots=True)
+class Step:
+    """How a snapshot follows the last one, if it is incremental or the next one may be.
+
+    Attributes:
+        last: The newest snapshot, None for the first.
+        watermark: The time of the server at the start of the run.
+        increment: What an incremental run reads, None if that is not possible.
+        is_full: Whether the whole list is read.
+
+    """
+
+    last: LakeFile | None
+    watermark: dt.datetime
+    increment: Increment | None
+    is_full: bool
+
+    def footer_values(self, report: ScanReport, projects: Sequence[str | None], *, is_full: bool) -> dict[str, str]:
+        """Return what the footer has for the next run."""
+        runs = 0 if is_full or self.last is None else 1 + (footers.integer(self.last.footer, "runs_since_full") or 0)
+        read = {project: project not in report.skipped_projects for project in projects if project is not None}
+        return footer_values(self.watermark, runs, report.seconds, read)
+
+
+@dataclass(frozen=True, slots=True)
 class Published:
     """A published snapshot.
 
@@ -106,6 +140,8 @@ class Published:
         previous: The date of the snapshot that it was compared with, None for the first.
         counts: The number of rows that are added, updated, deleted, recovered, unverified and carried over.
         thumbnails: The columns that thumbnails need, None without the option `thumbnails`.
+        is_incremental: Whether only the records that have changed were read.
+        unexplained: The number of rows that a full run has changed, but an incremental one would not have read.
 
     """
 
@@ -114,6 +150,8 @@ class Published:
     previous: dt.date | None
     counts: Mapping[str, int]
     thumbnails: pa.Table | None
+    is_incremental: bool
+    unexplained: int
 
 
 def publish(reader: Reader, tables: LakeTables, options: Options) -> Published:
@@ -141,18 +179,35 @@ def publish(reader: Reader, tables: LakeTables, options: Options) -> Published:
         replaced = stack.enter_context(tables.snapshots.open(day)) if day in dates else None
         baselines = _baselines(replaced, old, reader.scope())
         missing = _missing_rows(reader, baselines, options)
-        scan_report = _write_snapshot(path, reader, missing)
+        last = stack.enter_context(tables.snapshots.open(dates[-1])) if dates and options.full_every else None
+        step = _next_step(reader, last, options.full_every) if options.full_every else None
+        scan_report, is_incremental = _write_snapshot(path, reader, missing, step)
         new = stack.enter_context(open_snapshot(path, tables.resource))
         if problem := missing.guard.find_problem(tables.resource, baselines, new):
             reject(problem, path, tables.snapshots.rejected_uri(day), deadline)
         diff = compare(tables.resource, old, new)
         write_changes(changes_path, diff, previous)
+        unexplained = count_unexplained(diff, step.increment) if step and step.increment and not is_incremental else 0
         thumbnails = new.table(THUMBNAIL_COLUMNS) if options.thumbnails else None
         if tables.snapshots.dates() != dates:  # an object store has no locks
             raise TransientError(
                 f"another run has published a snapshot in {redact_uri(lake)} in the meantime; run again later"
             )
-    return Published(scan_report, dates, previous, diff.counts | _counts_of(missing), thumbnails)
+    counts = diff.counts | _counts_of(missing)
+    return Published(scan_report, dates, previous, counts, thumbnails, is_incremental, unexplained)
+
+
+def _next_step(reader: Reader, last: LakeFile | None, full_every: int) -> Step:
+    now = reader.store.remember(
+        "watermark", lambda: server_time(reader.source, reader.client, reader.counts).isoformat()
+    )
+    watermark = dt.datetime.fromisoformat(now)
+    if last is None or not last.footer or not has_scope(last, reader.scope()):
+        return Step(None, watermark, None, True)
+    increment = plan(reader.source, last, watermark)
+    return Step(
+        last, watermark, increment, increment is None or is_full_due(reader.source, last, full_every, reader.projects)
+    )
 
 
 def _baselines(replaced: LakeFile | None, old: LakeFile | None, scope: Mapping[str, str]) -> list[Baseline]:
@@ -174,18 +229,49 @@ def _missing_rows(reader: Reader, baselines: Sequence[Baseline], options: Option
     )
 
 
-def _write_snapshot(path: Path, reader: Reader, missing: MissingRows) -> ScanReport:
-    """Write the list and the rows that it skipped; return the report with the requests of the whole run."""
-    run = reader.run()
-    missing.skipped_projects = run.skipped_projects
-    with parquet.Writer(path, reader.resource.schema, reader.resource.dictionary_columns) as writer:
-        for batch in missing.complete(run.batches(BATCH_ROWS)):
+def _write_snapshot(path: Path, reader: Reader, missing: MissingRows, step: Step | None) -> tuple[ScanReport, bool]:
+    """Write the list and the rows that it skipped.
+
+    Returns:
+        The report with the requests of the whole run, and whether only the records that have changed were read.
+
+    """
+    with ExitStack() as stack:
+        run, batches, is_incremental = _read_list(reader, step, stack)
+        missing.skipped_projects = run.skipped_projects
+        writer = stack.enter_context(
+            parquet.Writer(path, reader.resource.schema, reader.resource.dictionary_columns)
+        )  # fmt: skip
+        for batch in missing.complete(batches):
             writer.write(batch)
         report = run.report(rows=writer.rows)
         more = {"run_id": uuid4().hex, "projects": read_project_names(reader.client, reader.counts)}
+        if step:
+            more |= step.footer_values(report, reader.projects, is_full=not is_incremental)
         writer.metadata = footer_of(report, reader.scope(), **more, **_counts_of(missing))
     requests = {name: round(getattr(report, name) + reader.counts[name], 3) for name in REQUEST_COUNTS}
-    return replace(report, bytes=path.stat().st_size, **requests)
+    return replace(report, bytes=path.stat().st_size, **requests), is_incremental
+
+
+def _read_list(
+    reader: Reader, step: Step | None, stack: ExitStack
+) -> tuple[Run | ParallelRun, Iterator[pa.RecordBatch], bool]:
+    """Return a run, the rows of the list, and whether the run only reads the records that have changed."""
+    if step and step.increment and step.last and not step.is_full:
+        store = stack.enter_context(open_parts(None, "", 0))
+        run = step.increment.source.run(reader.client, store)
+        with store.writing(reader.resource.schema) as writer:
+            for batch in run.batches(BATCH_ROWS):
+                writer.write(batch)
+            part = writer.finish(Part(project=None, window=None, is_last=True))
+        skipped_before = [
+            name for name, was in footers.json_object(step.last.footer, "read_projects").items() if not was
+        ]
+        if {*skipped_before} <= {*run.skipped_projects} | ({*skipped_before} - {*reader.projects}):
+            return run, merge(reader.resource, step.last, part, store), True
+        reader.add_counts(run.report())  # a project that was skipped can be read now, so all of it must be
+    run = reader.run()
+    return run, run.batches(BATCH_ROWS), False
 
 
 def _counts_of(missing: MissingRows) -> dict[str, int]:

@@ -7,6 +7,7 @@ is only visible in a comparison of two complete lists.
 import datetime as dt
 import logging
 import os
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from glob import glob
@@ -21,6 +22,7 @@ from scenario_etl.client import Client
 from scenario_etl.dates import as_date
 from scenario_etl.errors import ConfigError, ScenarioError
 from scenario_etl.extract import scan
+from scenario_etl.incremental import FULL_EVERY, MAX_FULL_EVERY, check_incremental
 from scenario_etl.lake import LakeTable, LakeTables, lock_lake
 from scenario_etl.lake_thumbnails import store_thumbnails
 from scenario_etl.pages import MAX_PAGES
@@ -28,6 +30,7 @@ from scenario_etl.parts import MAX_RESUME, RESUME_WITHIN, open_parts
 from scenario_etl.redact import redact
 from scenario_etl.resources import INCLUDE_ARGUMENTS
 from scenario_etl.run import ScanReport, client_or_default
+from scenario_etl.scan_run import Source
 from scenario_etl.schema import Resource
 from scenario_etl.signed_urls import SignedURLs
 from scenario_etl.snapshot_run import Options, Published, Reader, publish
@@ -58,6 +61,9 @@ class SnapshotReport:
         unverified: Number of missing rows that keep their last values, because it is unclear whether they are deleted,
             or because there are more than `max_lookups`.
         changes_path: Path or URI of the file with the rows that changed.
+        incremental: Whether only the records that have changed were read, so that no row is deleted.
+        unexplained: Number of rows of a full run that have changed, but whose date of the last update is so old that an
+            incremental run would not have read them.
         thumbnails: Number of thumbnails that were stored in the lake.
         removed_dates: Dates of the snapshots that retention removed.
         warnings: Failures after the snapshot was published, such as an old file that could not be removed or thumbnails
@@ -75,6 +81,8 @@ class SnapshotReport:
     unverified: int
     changes_path: str
     carried_over: int = 0
+    incremental: bool = False
+    unexplained: int = 0
     thumbnails: int = 0
     removed_dates: tuple[dt.date, ...] = ()
     warnings: tuple[str, ...] = ()
@@ -113,6 +121,8 @@ def snapshot(
     skip_forbidden: bool = False,
     workers: int | None = None,
     resume_within: float = RESUME_WITHIN,
+    incremental: bool = False,
+    full_every: int = FULL_EVERY,
     **filters: Any,
 ) -> SnapshotReport:
     """Add a snapshot of a resource to a lake, and the changes since the snapshot of an earlier date.
@@ -155,6 +165,11 @@ def snapshot(
         workers: Number of threads, as in `scan`.
         resume_within: Maximum age in seconds of the finished parts of an interrupted run for the same date, as in
             `Scan.to_parquet`.
+        incremental: Whether to read only the records that were updated since the last snapshot, and merge them into it.
+            The snapshot is a full one, but records that were deleted remain until the next full run. Jobs are read from
+            the oldest one that was not finished, at most 30 days back. Collections, private models and other lists
+            without a filter by the date of their last update are not supported.
+        full_every: With `incremental`: number of runs after which the whole list is read; 1 reads it each time.
         **filters: Filters of the resource, as in `scan`.
 
     Raises:
@@ -186,15 +201,19 @@ def snapshot(
         max_lookups=check_integer("max_lookups", max_lookups, 0),
         keep=None if keep is None else check_integer("keep", keep, 1),
         thumbnails=_check_thumbnails(thumbnails, signed_urls, described.resource),
+        full_every=_check_full_every(described.source, incremental, full_every),
     )
     _check_lake(lake)
     lock_timeout = check_number("lock_timeout", lock_timeout, 0, MAX_LOCK_TIMEOUT)
     with client_or_default(client) as api, lock_lake(lake, resource, lock_timeout):
         tables = LakeTables.of(lake, described.resource, api.deadline)
-        source = described.source
+        source, counts = described.source, Counter[str]()
+        if source.projects:  # requested once, for all reads of the run
+            listed = source.projects.resolve(api, counts)
+            source = replace(source, projects=replace(source.projects, listed=listed))
         folder = source.parts_folder(join_uri(lake, resource))
         with open_parts(folder, source.description(api, str(options.day)), resume_within) as store:
-            published = publish(Reader(source, api, store), tables, options)
+            published = publish(Reader(source, api, store, counts), tables, options)
         report = _finish(published, tables, options)
     return replace(report, scan=replace(report.scan, seconds=round(monotonic() - started, 3)))
 
@@ -204,6 +223,15 @@ def _check_lake(lake: str | os.PathLike[str]) -> None:
     store, folder = filesystem(lake)
     if isinstance(store, LocalFileSystem) and glob("snapshot_date=*", root_dir=folder):
         raise ConfigError(f"{redact_uri(lake)} is a table of a lake; use the folder of the lake, which contains it")
+
+
+def _check_full_every(source: Source, incremental: object, full_every: object) -> int | None:
+    """Return how often a full run is due, None without `incremental`."""
+    count = check_integer("full_every", full_every, 1, MAX_FULL_EVERY)
+    if not check_bool("incremental", incremental):
+        return None
+    check_incremental(source)
+    return count
 
 
 def _check_thumbnails(thumbnails: object, signed_urls: SignedURLs, resource: Resource) -> bool:
@@ -226,6 +254,12 @@ def _finish(published: Published, tables: LakeTables, options: Options) -> Snaps
     if published.thumbnails is not None:
         stored, problem = store_thumbnails(snapshots.lake, published.thumbnails)
         warnings += [problem] if problem else []
+    if published.unexplained:
+        rows = f"{published.unexplained:,} row{'s have' if published.unexplained > 1 else ' has'}"
+        warnings.append(
+            f"{tables.resource.name}: {rows} changed without a new date of update, which incremental runs do not "
+            "notice; consider a lower --full-every (full_every=)"
+        )
     for warning in warnings:
         logger.warning(warning)
     return SnapshotReport(
@@ -235,6 +269,8 @@ def _finish(published: Published, tables: LakeTables, options: Options) -> Snaps
         **published.counts,
         changes_path=redact_uri(tables.changes.uri(day)),
         thumbnails=stored,
+        incremental=published.is_incremental,
+        unexplained=published.unexplained,
         removed_dates=tuple(removed),
         warnings=tuple(warnings),
     )

@@ -7,7 +7,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from scenario_etl.emulator import collection, history, images, links
+from scenario_etl.emulator import collection, history, images, links, team
 from scenario_etl.emulator.index import Index
 from scenario_etl.emulator.messages import HTTPError
 from scenario_etl.emulator.queries import Queries
@@ -21,7 +21,7 @@ class Account:
     Reads of collections do not lock, and use the list as it is at one moment. Changes are serialized.
 
     Args:
-        seed: Seed of the generated records.
+        projects: The projects of the team, and the seed of all generated records.
         collections: The collections: records, or integers for generated ones.
         origin: Origin of the URLs of images.
         clock: Function that returns the time at which URLs are signed and records change.
@@ -32,7 +32,7 @@ class Account:
 
     def __init__(
         self,
-        seed: str,
+        projects: team.Projects,
         collections: list[Any],
         origin: str,
         clock: Callable[[], datetime],
@@ -40,11 +40,12 @@ class Account:
         *,
         assets: int | None = None,
     ) -> None:
-        self.seed = seed
+        self.projects = projects
+        self.seed = projects.seed
         self.accepted = accepted
         self.collections = collections
         self.origin, self.clock = origin, clock
-        self._make = partial(collection.make, seed)
+        self._make = partial(collection.make, projects)
         self._owners = Index(self._make, "ownerId")
         self._created = 0
         self._lock = threading.Lock()
@@ -63,7 +64,7 @@ class Account:
             if self._studio is None:
                 rows = self.collections if self._first_rows is None else self._first_rows
                 counts = links.collection_counts(list(rows), self._make)
-                self._studio = history.generate(self.seed, counts, self._assets)
+                self._studio = history.generate(self.projects, counts, self._assets)
             while self._pending_changes:
                 self._pending_changes.pop(0)(self._studio)
                 self._studio.version += 1

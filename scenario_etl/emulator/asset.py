@@ -31,6 +31,8 @@ class Asset:
     root_id: str | None = None
     deleted: datetime | None = None
     description: str | None = None
+    name: str | None = None
+    is_hidden: bool | None = None
     is_foreign: bool = False
 
     @property
@@ -73,7 +75,8 @@ def _metadata(
 ) -> dict[str, Any]:
     made: dict[str, Any] = {"kind": asset.work.kind, "type": asset.work.type}
     if asset.job_id is None:
-        return made | {"name": f"{prompt.partition(',')[0]} {rng.randrange(1000):03d}"}
+        made["name"] = asset.name or f"{prompt.partition(',')[0]} {rng.randrange(1000):03d}"
+        return made | ({"parentId": asset.parent_id, "rootParentId": asset.root_id} if asset.parent_id else {})
     made |= {
         "inferenceId": asset.job_id,
         "modelId": asset.model_id,
@@ -134,7 +137,8 @@ def _optional(asset: Asset, rng: random.Random, prompt: str, sign: Callable[[str
         made["description"] = made["automaticCaptioning"]
     if asset.description is not None:
         made["description"] = asset.description
-    if rng.random() < 0.02:
+    is_hidden = rng.random() < 0.02
+    if is_hidden if asset.is_hidden is None else asset.is_hidden:
         made["isHidden"] = True
     if kind in words.ORIGINAL_MIME_TYPES and rng.random() < 0.5:
         made |= {"originalFileUrl": sign(asset.id), "originalMimeType": words.ORIGINAL_MIME_TYPES[kind]}

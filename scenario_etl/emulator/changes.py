@@ -21,7 +21,7 @@ def delete(table: Table, account: Account, _: Request, identifier: str) -> Respo
         getattr(studio, table.name)[identifier] = replace(row, deleted=account.clock())
     for collection in row.collection_ids:
         with contextlib.suppress(HTTPError):  # 404: it was deleted meanwhile
-            _add_to_count(account, table, collection, -1, is_update=False)
+            add_to_count(account, table, collection, -1, is_update=False)
     return Response(200, {})
 
 
@@ -41,7 +41,7 @@ def update_asset(account: Account, request: Request, identifier: str) -> Respons
             raise HTTPError(400, "description must be a string")
         changes["description"] = document["description"]
     if "tags" in document:
-        changes["tags"] = tuple(dict.fromkeys(_texts(document["tags"], "tags")))
+        changes["tags"] = tuple(dict.fromkeys(texts(document["tags"], "tags")))
     with account.changing() as studio:
         row = replace(account.find_row(ASSETS, identifier), updated=account.clock(), **changes)
         studio.assets[identifier] = row
@@ -50,7 +50,7 @@ def update_asset(account: Account, request: Request, identifier: str) -> Respons
 
 def update_tags(account: Account, request: Request, identifier: str) -> Response:
     """Add and delete tags of an asset, and return those that changed."""
-    added, deleted = (_texts(request.document.get(name, []), name) for name in ("add", "delete"))
+    added, deleted = (texts(request.document.get(name, []), name) for name in ("add", "delete"))
     with account.changing() as studio:
         row = account.find_row(ASSETS, identifier)
         kept = [each for each in row.tags if each not in deleted]
@@ -101,11 +101,11 @@ def _link(
             linked = change(row.collection_ids)
             changed += len(linked) - len(row.collection_ids)
             getattr(studio, name)[row.id] = replace(row, collection_ids=linked)
-        record = _add_to_count(account, table, collection, changed)
+        record = add_to_count(account, table, collection, changed)
     return Response(200, {"collection": account.record(record)})
 
 
-def _add_to_count(
+def add_to_count(
     account: Account, table: Table, collection: str, difference: int, *, is_update: bool = True
 ) -> dict[str, Any]:
     """Change how many assets or models a collection has, and return its record."""
@@ -119,10 +119,11 @@ def _add_to_count(
 
 
 def _ids(request: Request, name: str) -> list[str]:
-    return _texts(request.document.get(name), name)
+    return texts(request.document.get(name), name)
 
 
-def _texts(value: object, name: str) -> list[str]:
+def texts(value: object, name: str) -> list[str]:
+    """Return a list of strings in the body of a request, or raise HTTPError 400."""
     if not isinstance(value, list | tuple) or not all(isinstance(each, str) and each for each in value):
         raise HTTPError(400, f"{name} must be a list of strings")
     return list(value)

@@ -17,12 +17,7 @@ def moment(share: float) -> datetime:
         if work <= share <= next_work:
             time = since + (until - since) * (share - work) / (next_work - work)
             break
-    return milliseconds(team.SINCE + (team.UNTIL - team.SINCE) * time)
-
-
-def milliseconds(time: datetime) -> datetime:
-    """Return a time rounded down to milliseconds, as in the API."""
-    return time.replace(microsecond=time.microsecond // 1000 * 1000)
+    return team.milliseconds(team.SINCE + (team.UNTIL - team.SINCE) * time)
 
 
 class Choices:
@@ -34,13 +29,13 @@ class Choices:
 
     """
 
-    def __init__(self, seed: str) -> None:
-        self.seed = seed
+    def __init__(self, projects: team.Projects) -> None:
+        self.seed = seed = projects.seed
         self.rng = random.Random(f"{seed} studio")  # noqa: S311 - test data, not a secret
         self._anybody: list[str] = [each["id"] for each in project.people(seed)]
         self._authors: dict[str, list[str]] = {
             each: [user["id"] for user in project.members(seed, number)] + [project.api_key(seed, number)]
-            for number, each in enumerate(team.project_ids(seed))
+            for number, each in enumerate(projects.ids)
         }
         self._numbers = {"asset": 0, "job": 0}
 
@@ -65,4 +60,4 @@ class Choices:
         """Return the time of the last update of a record, in most cases soon after its creation."""
         if self.rng.random() < 0.7 or created >= team.UNTIL:
             return created + timedelta(milliseconds=self.rng.randrange(20_000))
-        return milliseconds(created + (team.UNTIL - created) * self.rng.random() ** 3)
+        return team.milliseconds(created + (team.UNTIL - created) * self.rng.random() ** 3)

@@ -24,17 +24,20 @@ def make_id(seed: str, number: object) -> str:
     return f"collection_{team.identifier(seed, 'collection', number)}"
 
 
-def make(seed: str, number: int) -> dict[str, Any]:
+def make(projects: team.Projects, number: int) -> dict[str, Any]:
     """Return a generated collection as in the API, without the URL of its thumbnail."""
+    seed = projects.seed
     rng = random.Random(f"{seed} {number}")  # noqa: S311 - test data, not a secret
     created = team.SINCE + (team.UNTIL - team.SINCE) * rng.random()
     updated = created + (team.UNTIL - created) * rng.random() ** 2
-    assets = 0 if rng.random() < 0.06 else int(rng.paretovariate(0.9) * 6) % 5000
+    assets = 0 if rng.random() < 0.06 else int(rng.paretovariate(0.9) * 6) % projects.max_assets
     models = rng.choice((0, 0, 0, 1, 1, 2, 3, 5))
+    name, chosen = _name(rng), rng.choices(projects.ids, projects.weights)[0]
+    owner = projects.ids[number % projects.count] if projects.are_equal else chosen
     record: dict[str, Any] = {
         "id": make_id(seed, number),
-        "name": _name(rng),
-        "ownerId": rng.choices(team.project_ids(seed), team.PROJECT_WEIGHTS)[0],
+        "name": name,
+        "ownerId": owner,
         "assetCount": assets,
         "modelCount": models,
         "itemCount": assets + models,
@@ -46,13 +49,13 @@ def make(seed: str, number: int) -> dict[str, Any]:
     return record
 
 
-def new(seed: str, rng: random.Random, number: str, created: str) -> dict[str, Any]:
+def new(projects: team.Projects, rng: random.Random, number: str, created: str) -> dict[str, Any]:
     """Return a collection that is created on a simulated day, at the time `created`."""
-    assets = rng.randint(1, 60)
+    seed, assets = projects.seed, rng.randint(1, 60)
     return {
         "id": make_id(seed, number),
         "name": _name(rng),
-        "ownerId": rng.choices(team.project_ids(seed), team.PROJECT_WEIGHTS)[0],
+        "ownerId": rng.choices(projects.ids, projects.weights)[0],
         "assetCount": assets,
         "modelCount": 0,
         "itemCount": assets,

@@ -11,14 +11,14 @@ MIN_DAYS = 5  # with bad nights
 SATURDAY = 5  # as `date.weekday` counts
 
 
-def simulate_day(seed: str, records: list[dict[str, Any]], day: date) -> None:
+def simulate_day(projects: team.Projects, records: list[dict[str, Any]], day: date) -> None:
     """Simulate a day of work: fill, rename, create and delete some collections, in place.
 
     Nothing changes on Saturdays and Sundays.
     """
     if day.weekday() >= SATURDAY:
         return
-    rng = random.Random(f"{seed} {day}")  # noqa: S311 - test data, not a secret
+    rng = random.Random(f"{projects.seed} {day}")  # noqa: S311 - test data, not a secret
 
     def now() -> str:
         return team.iso(datetime.combine(day, time(8, tzinfo=UTC)) + timedelta(hours=11) * rng.random())
@@ -31,7 +31,7 @@ def simulate_day(seed: str, records: list[dict[str, Any]], day: date) -> None:
         record["name"] = f"{str(record.get('name')).split(' - ')[0]} - {rng.choice(('approved', 'refs', 'shipped'))}"
         record["updatedAt"] = now()
     created = range(rng.choice((0, 1, 2, 2, 4, 7)))
-    records.extend([collection.new(seed, rng, f"{day} {number}", now()) for number in created])
+    records.extend([collection.new(projects, rng, f"{day} {number}", now()) for number in created])
     for record in rng.sample(records, min(len(records), rng.choice((0, 0, 0, 1, 2)))):
         records.remove(record)
 

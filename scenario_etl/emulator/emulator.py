@@ -1,29 +1,30 @@
 """The Emulator class: arguments, start and close."""
 
 import base64
-from collections import deque
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
-from typing import Any, Self
+from typing import Any
 
-from scenario_etl.emulator import checks, days, images, routes, team
+from scenario_etl.emulator import checks, days, images, routes, team, uploads
 from scenario_etl.emulator.account import Account
 from scenario_etl.emulator.messages import Request, Response
-from scenario_etl.emulator.server import Fault, Server
+from scenario_etl.emulator.server import Fault
+from scenario_etl.emulator.service import Service
 
-MAX_PORT = 65_535
 
-
-class Emulator:
+class Emulator(Service):
     """A Scenario API with a fictional team, served on loopback inside a `with` block.
 
     The team is a game studio with four projects. Its assets, models, jobs, tags and workflows agree with the counts of
     its collections, and are the same for the same arguments. Signed URLs point to a small PNG for each asset.
 
+    With any other number of projects, they have about equally many collections and assets: with `projects=40,
+    assets=40_000`, each has 1,000 assets, and its collections have fewer.
+
     Args:
         collections: Number of collections, or their records as the API would return them.
         assets: Minimum number of assets; more are generated if the counts of the collections require them.
+        projects: Number of projects, from 1 to 100.
         api_key: API key to accept.
         api_secret: Secret of the API key.
         bearer_token: Bearer token to accept as well; by default, no bearer token is accepted.
@@ -31,7 +32,8 @@ class Emulator:
         late_filters: Whether date filters are applied after a page has been read, so that pages may be short or empty.
         faults: Faults of the next requests, in order; None for a normal response. More can be added to `faults`.
         latency: Seconds before each response.
-        now: Time at which URLs are signed and records change; None for the current time. It can be set later.
+        now: Time at which URLs are signed and records change, and of the header `Date`; None for the current time. It
+            can be set later.
         port: Port to serve on; 0 chooses a free port.
 
     Raises:
@@ -42,6 +44,10 @@ class Emulator:
         url: Base URL, such as "http://127.0.0.1:40123/v1".
         collections: Collections to serve, as records or as integers for generated ones; may be changed at any time.
         requests: Method and path (with query) of every request to the API so far.
+        on_request: Function that is called with the method and path of each request to the API, before the response. It
+            returns a Fault, which applies unless `faults` has one, or None. It is called by several threads.
+        forbidden_projects: Ids of projects that the key must not read: a request with such a `projectId` gets a 403.
+            The projects are listed nevertheless. May be changed at any time.
 
     >>> with Emulator(collections=1) as api:
     ...     api.url.startswith("http://127.0.0.1:")
@@ -54,6 +60,7 @@ class Emulator:
         collections: int | Iterable[dict[str, Any]] = 250,
         *,
         assets: int | None = None,
+        projects: int = len(team.PROJECTS),
         api_key: str = "demo",
         api_secret: str = "demo",  # noqa: S107 - of a fictional team
         bearer_token: str | None = None,
@@ -64,28 +71,16 @@ class Emulator:
         now: datetime | None = None,
         port: int = 0,
     ) -> None:
-        self.faults: deque[Fault | None] = deque(checks.instances("faults", faults, Fault))
-        self.latency = checks.seconds("latency", latency)
-        self.now = None if now is None else checks.time("now", now)
-        self.requests: list[tuple[str, str]] = []
         rows = checks.rows("collections", collections)
         accepted = _authorizations(api_key, api_secret, bearer_token)
-        seed, late = checks.whole_number("seed", seed), checks.flag("late_filters", late_filters)
+        late = checks.flag("late_filters", late_filters)
         assets = None if assets is None else checks.whole_number("assets", assets)
-        self._server = Server(checks.whole_number("port", port, 0, MAX_PORT), self._respond, self._fault)
-        self.origin = self._server.origin
-        self.url = f"{self.origin}/v1"
-        self._account = Account(str(seed), rows, self.origin, self._clock, accepted, assets=assets)
+        count = checks.whole_number("projects", projects, 1, team.MAX_PROJECTS)
+        of_team = team.projects(str(checks.whole_number("seed", seed)), count, assets)
+        super().__init__(faults, latency, now, port)
+        self.forbidden_projects: set[str] = set()
+        self._account = Account(of_team, rows, self.origin, self._clock, accepted, assets=assets)
         self._account.filters_dates_late = late
-
-    def __repr__(self) -> str:
-        return f"<scenario_etl.Emulator {self.url}{'' if self._server.is_started else ', not started'}>"
-
-    def __enter__(self) -> Self:
-        return self.start()
-
-    def __exit__(self, *exception: object) -> None:
-        self.close()
 
     @property
     def collections(self) -> list[Any]:
@@ -99,25 +94,32 @@ class Emulator:
     @property
     def project_ids(self) -> list[str]:
         """The ids of the projects; each collection is owned by one of them."""
-        return list(team.project_ids(self._account.seed))
-
-    def start(self) -> Self:
-        """Serve in a separate thread until `close` or the end of the program, and return the emulator."""
-        self._server.start()
-        return self
-
-    def serve_forever(self) -> None:
-        """Serve in the current thread until it is interrupted."""
-        self._server.server_activate()
-        self._server.serve_forever()
-
-    def close(self) -> None:
-        """Stop serving, close open connections, and free the port."""
-        self._server.close()
+        return list(self._account.projects.ids)
 
     def record(self, row: Any, *, signed: bool = True) -> Any:
         """Return the API representation of an item of `collections`; with `signed=False`, without signed URLs."""
         return self._account.record(row, signed=signed)
+
+    def create_assets(
+        self, count: int, *, project_id: str | None = None, created_at: datetime | None = None
+    ) -> list[str]:
+        """Create uploaded assets, and return their ids.
+
+        Args:
+            count: Number of assets.
+            project_id: Project that owns them; the first by default.
+            created_at: Time of creation and last update of all of them, to the millisecond; by default, the time now.
+
+        Raises:
+            ValueError: An argument is not valid.
+
+        """
+        count = checks.whole_number("count", count)
+        owner = self.project_ids[0] if project_id is None else project_id
+        created = self._clock() if created_at is None else team.to_utc(checks.time("created_at", created_at))
+        if owner not in self.project_ids:
+            raise ValueError(f"project_id must be one of project_ids, got {owner!r}")
+        return [each.id for each in uploads.create_assets(self._account, count, owner, created)]
 
     def days(self, count: int, last: date) -> Iterator[date]:
         """Simulate days of work, and yield each date, with `now` at 03:17 UTC and `collections` as they are then.
@@ -145,10 +147,8 @@ class Emulator:
 
     def respond(self, method: str, target: str, authorization: str | None, body: bytes) -> Response:
         """Return the response to a request, ignoring `faults`."""
-        return routes.respond(self._account, Request(method, target, authorization, body))
-
-    def _clock(self) -> datetime:
-        return self.now or datetime.now(UTC)
+        request = Request(method, target, authorization, body)
+        return routes.respond(self._account, request, self.forbidden_projects)
 
     def _respond(self, request: Request) -> Response:
         if asset := images.asset_in(request.path):
@@ -156,15 +156,7 @@ class Emulator:
         return self.respond(request.method, request.target, request.authorization, request.body)
 
     def _fault(self, request: Request) -> Fault:
-        """Record a request to the API, and return its fault; requests for images have none."""
-        if images.asset_in(request.path):
-            return Fault()
-        self.requests.append((request.method, request.target))
-        try:
-            fault = self.faults.popleft() or Fault()
-        except IndexError:
-            fault = Fault()
-        return replace(fault, latency=self.latency + fault.latency)
+        return Fault() if images.asset_in(request.path) else super()._fault(request)
 
 
 def _simulate(emulator: Emulator, account: Account, count: int, last: date) -> Iterator[date]:
@@ -173,7 +165,7 @@ def _simulate(emulator: Emulator, account: Account, count: int, last: date) -> I
     for number in range(count):
         day = last - timedelta(days=count - 1 - number)
         if number:
-            days.simulate_day(account.seed, emulator.collections, day - timedelta(days=1))
+            days.simulate_day(account.projects, emulator.collections, day - timedelta(days=1))
             account.update_assets()
         emulator.now = datetime(day.year, day.month, day.day, 3, 17, tzinfo=UTC)
         everything, share = emulator.collections, days.listed_share(number, count)

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from scenario_etl.emulator import job, links, team, words
 from scenario_etl.emulator.asset import Asset
-from scenario_etl.emulator.choices import milliseconds, moment
+from scenario_etl.emulator.choices import moment
 from scenario_etl.emulator.job import Job
 from scenario_etl.emulator.links import CollectionCounts, Pool
 from scenario_etl.emulator.model import Model
@@ -19,38 +19,52 @@ MIN_BULK_ASSETS = 600  # of a project that has one upload larger than a page
 UPLOAD = next(each for each in words.WORKS if not each.job_type)
 
 
-def generate(seed: str, collections: Sequence[CollectionCounts], assets: int | None) -> Studio:
+def generate(projects: team.Projects, collections: Sequence[CollectionCounts], assets: int | None) -> Studio:
     """Return a team with these collections and at least `assets` assets; it only depends on the arguments."""
-    studio, projects = Studio(seed), team.project_ids(seed)
-    of: dict[str, list[CollectionCounts]] = {owner: [] for owner in projects}
+    studio = Studio(projects)
+    of: dict[str, list[CollectionCounts]] = {owner: [] for owner in projects.ids}
     for each in collections:
         of.setdefault(each.owner_id, []).append(each)
     _add_foreign(studio)
     scale = min(len(collections), MAX_SCALE) / PER_COLLECTIONS
-    for owner, share in zip(of, [*_shares(), *[0.0] * len(of)], strict=False):
+    for owner, share in zip(of, [*_shares(projects), *[0.0] * len(of)], strict=False):
         _add_models(studio, owner, links.model_pool(of[owner], round(MODELS * scale * share)))
     for number in range(round(WORKFLOWS * scale)):
-        _add_workflow(studio, number, number / round(WORKFLOWS * scale))
-    _work(studio, _pools(of, assets))
+        _add_workflow(studio, projects, number, number / round(WORKFLOWS * scale))
+    _work(studio, _pools(projects, of, assets))
     if collections:
-        _add_deleted(studio, projects)
+        _add_deleted(studio, projects.ids)
     _choose_images(studio)
     return studio
 
 
-def _shares() -> list[float]:
-    return [weight / sum(team.PROJECT_WEIGHTS) for weight in team.PROJECT_WEIGHTS]
+def _shares(projects: team.Projects) -> list[float]:
+    return [weight / sum(projects.weights) for weight in projects.weights]
 
 
-def _pools(of: dict[str, list[CollectionCounts]], assets: int | None) -> dict[str, Pool]:
+def _pools(projects: team.Projects, of: dict[str, list[CollectionCounts]], assets: int | None) -> dict[str, Pool]:
     """Return the assets of each project: as many as its collections need, and its share of those that are missing."""
     pools = {owner: links.asset_pool(collections) for owner, collections in of.items()}
+    sizes = [pools[owner].size for owner in projects.ids]
     missing = max(0, (assets or 0) - sum(pool.size for pool in pools.values()))
-    given = [int(missing * share) for share in _shares()]
+    given = _level(sizes, missing) if projects.are_equal else [int(missing * share) for share in _shares(projects)]
     given[0] += missing - sum(given)
     for owner, more in zip(of, given, strict=False):
         pools[owner] = links.asset_pool(of[owner], more)
     return pools
+
+
+def _level(sizes: Sequence[int], missing: int) -> list[int]:
+    """Return how many of the missing assets each project gets, so that the smallest are as large as possible."""
+    given = [0] * len(sizes)
+    ranked = sorted(range(len(sizes)), key=sizes.__getitem__)
+    for filled in range(len(ranked), 0, -1):  # the number of projects that get some
+        level = (missing + sum(sizes[each] for each in ranked[:filled])) // filled
+        if level >= sizes[ranked[filled - 1]]:
+            for each in ranked[:filled]:
+                given[each] = level - sizes[each]
+            break
+    return given
 
 
 def _add_foreign(studio: Studio) -> None:
@@ -74,7 +88,7 @@ def _add_models(studio: Studio, owner: str, pool: Pool) -> None:
     choices, rng, before = studio.choices, studio.choices.rng, None
     for number in range(pool.size):
         created = moment((number + 0.9 * rng.random()) / pool.size * 0.95)
-        updated = milliseconds(created + timedelta(minutes=20 + 200 * rng.random()))
+        updated = team.milliseconds(created + timedelta(minutes=20 + 200 * rng.random()))
         model = Model(
             id=f"model_{team.identifier(studio.choices.seed, 'model', owner, number)}",
             name=f"{rng.choice(words.TAGS).title()} {rng.choice(('Style', 'Pack', 'LoRA'))} {number + 1}",
@@ -97,9 +111,9 @@ def _add_models(studio: Studio, owner: str, pool: Pool) -> None:
         studio.add_model(model)
 
 
-def _add_workflow(studio: Studio, number: int, share: float) -> None:
+def _add_workflow(studio: Studio, projects: team.Projects, number: int, share: float) -> None:
     choices, rng = studio.choices, studio.choices.rng
-    owner = rng.choices(team.project_ids(choices.seed), team.PROJECT_WEIGHTS)[0]
+    owner = rng.choices(projects.ids, projects.weights)[0]
     models = [f"model_{name}" for name, *_ in words.PLATFORM_MODELS]
     created = moment(share * 0.8)
     studio.add_workflow(
@@ -160,9 +174,9 @@ def _add_deleted(studio: Studio, projects: Sequence[str]) -> None:
         owner = projects[number % len(projects)]
         (asset,) = studio.run(owner, UPLOAD, moment(0.5 + number / 100), [()], [None])
         studio.images[owner].pop()
-        asset.updated = asset.deleted = milliseconds(team.UNTIL - timedelta(days=29) * choices.rng.random())
+        asset.updated = asset.deleted = team.milliseconds(team.UNTIL - timedelta(days=29) * choices.rng.random())
     for number in range(DELETED_MODELS):
-        gone = milliseconds(team.UNTIL - timedelta(days=3 + number))
+        gone = team.milliseconds(team.UNTIL - timedelta(days=3 + number))
         identifier = f"model_{team.identifier(choices.seed, 'deleted model', number)}"
         studio.models[identifier] = Model(
             identifier, f"Discarded {number + 1}", "flux.1-lora", projects[0], choices.author(projects[0]),

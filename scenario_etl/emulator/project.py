@@ -23,7 +23,7 @@ def people(seed: str) -> list[dict[str, Any]]:
 
 def members(seed: str, number: int) -> list[dict[str, Any]]:
     """Return the users of a project: the admin, and some of the others."""
-    return [each for place, each in enumerate(people(seed)) if place == 0 or place % 4 != number]
+    return [each for place, each in enumerate(people(seed)) if place == 0 or place % 4 != number % 4]
 
 
 def api_key(seed: str, number: int) -> str:
@@ -31,11 +31,12 @@ def api_key(seed: str, number: int) -> str:
     return f"api_{team.identifier(seed, 'key', number)}"
 
 
-def record(seed: str, number: int) -> dict[str, Any]:
+def record(projects: team.Projects, number: int) -> dict[str, Any]:
     """Return a project as the API returns it."""
-    return team.project(seed, number) | {
-        "description": f"Art of {team.PROJECTS[number]}",
-        "consumption": 1250.75 * (number + 1),
+    seed = projects.seed
+    return projects.record(number) | {
+        "description": f"Art of {team.NAMES[number]}",
+        "consumption": 1250.75 * (number % 4 + 1),
         "maxConsumption": 25_000,
         "avatar": {},
         "keys": [
@@ -54,9 +55,9 @@ def record(seed: str, number: int) -> dict[str, Any]:
     }
 
 
-def team_record(seed: str) -> dict[str, Any]:
+def team_record(projects: team.Projects) -> dict[str, Any]:
     """Return the team as the API returns it, with its projects."""
-    projects = [team.project(seed, number) for number in range(len(team.PROJECTS))]
+    records = [projects.record(number) for number in range(projects.count)]
     names = ("id", "name", "createdAt", "updatedAt")
     return {
         "id": team.TEAM_ID,
@@ -67,9 +68,9 @@ def team_record(seed: str) -> dict[str, Any]:
         "updatedAt": team.iso(team.UNTIL),
         "context": {
             "userRole": "key",
-            "usersCount": len(people(seed)),
-            "keysCount": len(projects),
+            "usersCount": len(people(projects.seed)),
+            "keysCount": len(records),
             "invitationsCount": 0,
         },
-        "projects": [{name: each[name] for name in names} for each in projects],
+        "projects": [{name: each[name] for name in names} for each in records],
     }

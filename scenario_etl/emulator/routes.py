@@ -1,12 +1,12 @@
 """Routes of the API: method, path pattern and handler, as data."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import partial
 from typing import Any
 from urllib.parse import unquote
 
-from scenario_etl.emulator import changes, project, team, workflow
+from scenario_etl.emulator import changes, project, team, uploads, workflow
 from scenario_etl.emulator.account import Account
 from scenario_etl.emulator.messages import HTTPError, Request, Response
 from scenario_etl.emulator.paging import PageSizes, page
@@ -15,13 +15,13 @@ from scenario_etl.emulator.tables import ASSETS, MODELS, TABLES, TAGS, WORKFLOWS
 PAGE_SIZES = PageSizes(10, 1, 100)  # of the lists of collections and projects
 
 
-def respond(account: Account, request: Request) -> Response:
-    """Return the response to a request to the API."""
+def respond(account: Account, request: Request, forbidden: Collection[str] = ()) -> Response:
+    """Return the response to a request to the API; `forbidden` has the ids of projects that the key must not read."""
     try:
         if request.authorization not in account.accepted:
             raise HTTPError(401, "Unauthorized")
         project = request.query.get("projectId")
-        if project is not None and project not in team.project_ids(account.seed):
+        if project is not None and (project not in account.projects.ids or project in forbidden):
             raise HTTPError(403, "You are not a member of this project", name="ForbiddenError", details={})
         for method, pattern, handler in ROUTES:
             match = re.fullmatch(pattern, request.path)
@@ -80,7 +80,7 @@ def read_row(table: Table, account: Account, _: Request, identifier: str) -> Res
 
 def read_teams(account: Account, _: Request) -> Response:
     """Return the only team."""
-    return Response(200, {"teams": [project.team_record(account.seed)]})
+    return Response(200, {"teams": [project.team_record(account.projects)]})
 
 
 def create_collection(account: Account, request: Request) -> Response:
@@ -94,7 +94,7 @@ def create_collection(account: Account, request: Request) -> Response:
         return {
             "id": f"collection_{team.identifier(account.seed, 'created', number)}",
             "name": name,
-            "ownerId": request.query.get("projectId") or team.project_ids(account.seed)[0],
+            "ownerId": request.query.get("projectId") or account.projects.ids[0],
             "assetCount": 0,
             "modelCount": 0,
             "itemCount": 0,
@@ -138,7 +138,7 @@ def _page_response(name: str, records: list[Any], token: str | None) -> Response
 
 
 def _projects(account: Account) -> list[dict[str, Any]]:
-    return [project.record(account.seed, number) for number in range(len(team.PROJECTS))]
+    return [project.record(account.projects, number) for number in range(account.projects.count)]
 
 
 _ID = "/([^/]+)"
@@ -153,6 +153,7 @@ ROUTES: tuple[tuple[str, str, Callable[..., Response]], ...] = (
     ("POST", "/v1/collections", create_collection),
     ("PUT", f"/v1/collections{_ID}", update_collection),
     ("DELETE", f"/v1/collections{_ID}", delete_collection),
+    ("POST", "/v1/assets", uploads.upload_asset),
     ("PUT", f"/v1/assets{_ID}", changes.update_asset),
     ("PUT", f"/v1/assets{_ID}/tags", changes.update_tags),
     ("DELETE", "/v1/assets", changes.delete_assets),

@@ -10,11 +10,12 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from scenario_etl.emulator.messages import Request, Response
 
-MAX_BODY_BYTES = 2**20  # of a request
+MAX_BODY_BYTES = 6 * 2**20  # of a request
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,7 @@ class Server(http.server.ThreadingHTTPServer):
         port: Port on loopback; 0 chooses a free port.
         respond: Function that returns the response to a request; called by several threads at once.
         fault: Function that returns the fault of a request; called once per request, before `respond`.
+        clock: Function that returns the time for the header `Date`.
 
     """
 
@@ -60,9 +62,16 @@ class Server(http.server.ThreadingHTTPServer):
     block_on_close = False
     request_queue_size = 128
 
-    def __init__(self, port: int, respond: Callable[[Request], Response], fault: Callable[[Request], Fault]) -> None:
+    def __init__(
+        self,
+        port: int,
+        respond: Callable[[Request], Response],
+        fault: Callable[[Request], Fault],
+        clock: Callable[[], datetime],
+    ) -> None:
         self.respond = respond
         self.fault = fault
+        self.clock = clock
         self._open: set[socket.socket] = set()
         super().__init__(("127.0.0.1", port), _Handler, bind_and_activate=False)
         self.server_bind()
@@ -135,6 +144,10 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self._send(response, fault)
 
     do_GET = do_POST = do_PUT = do_DELETE = _handle
+
+    def date_time_string(self, timestamp: float | None = None) -> str:
+        """Return a time as a header has it, by default that of the server's clock."""
+        return super().date_time_string(self.server.clock().timestamp() if timestamp is None else timestamp)
 
     def _send(self, response: Response, fault: Fault) -> None:
         body = response.body.encode() if isinstance(response.body, str) else response.body

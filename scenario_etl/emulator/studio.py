@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from scenario_etl.emulator import job, team, words
 from scenario_etl.emulator.asset import Asset
-from scenario_etl.emulator.choices import Choices, milliseconds
+from scenario_etl.emulator.choices import Choices
 from scenario_etl.emulator.job import Job
 from scenario_etl.emulator.model import Model
 from scenario_etl.emulator.workflow import Workflow
@@ -21,17 +21,18 @@ class Studio:
         images: Ids of the images of each project.
         choices: Random choices.
         version: Number of changes since the history was generated.
+        uploads: Number of assets that were uploaded since then.
 
     """
 
-    def __init__(self, seed: str) -> None:
-        self.version = 0
+    def __init__(self, projects: team.Projects) -> None:
+        self.version = self.uploads = 0
         self.assets: dict[str, Asset] = {}
         self.models: dict[str, Model] = {}
         self.jobs: dict[str, Job] = {}
         self.workflows: dict[str, Workflow] = {}
         self.images: dict[str, list[str]] = {}
-        self.choices = Choices(seed)
+        self.choices = Choices(projects)
         self._models: dict[str, list[Model]] = {}
         self._workflows: dict[str, list[Workflow]] = {}
 
@@ -58,7 +59,7 @@ class Studio:
             ids: Id of each asset; None to generate one.
 
         """
-        began = milliseconds(end - job.duration(work, self.choices.rng))
+        began = team.milliseconds(end - job.duration(work, self.choices.rng))
         parent = self._parent(owner, began) if work.has_parent else None
         flow = self._workflow(owner, began) if work.job_type == "workflow" else None
         if (work.has_parent and parent is None) or (work.job_type == "workflow" and flow is None):
@@ -85,13 +86,13 @@ class Studio:
     def fail(self, owner: str, work: words.Work, end: datetime) -> None:
         """Add a job that failed or was canceled."""
         status = "canceled" if self.choices.rng.random() < 0.2 else "failure"
-        self._job(owner, work, status, milliseconds(end - job.duration(work, self.choices.rng) / 2), end)
+        self._job(owner, work, status, team.milliseconds(end - job.duration(work, self.choices.rng) / 2), end)
 
     def start(self, owner: str, status: str) -> None:
         """Add a job that started in the last minutes and has not ended."""
         rng = self.choices.rng
-        began = milliseconds(team.UNTIL - timedelta(minutes=1 + 14 * rng.random()))
-        updated = milliseconds(began + timedelta(seconds=30 * rng.random()))
+        began = team.milliseconds(team.UNTIL - timedelta(minutes=1 + 14 * rng.random()))
+        updated = team.milliseconds(began + timedelta(seconds=30 * rng.random()))
         self._job(owner, words.WORKS[0], status, began, began if status == job.UNFINISHED[0] else updated)
 
     def remove_collection(self, collection: str) -> None:

@@ -26,6 +26,8 @@ DAY = dt.date(2026, 11, 23)
         ({"seed": "1"}, "seed must be an integer of at least 0, got '1'"),
         ({"assets": -1}, "assets must be an integer of at least 0, got -1"),
         ({"assets": "many"}, "assets must be an integer of at least 0, got 'many'"),
+        ({"projects": 0}, "projects must be an integer between 1 and 100, got 0"),
+        ({"projects": 101}, "projects must be an integer between 1 and 100, got 101"),
         ({"late_filters": "yes"}, "late_filters must be True or False, got 'yes'"),
         ({"port": 65_536}, "port must be an integer between 0 and 65,535, got 65536"),
         ({"port": "8080"}, "port must be an integer between 0 and 65,535, got '8080'"),

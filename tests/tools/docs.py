@@ -108,9 +108,16 @@ def _described(name: str, value: Any, heading: str) -> Iterator[str]:
         yield f"```python signature\n{signature}\n```"
     yield from _docstring(inspect.getdoc(value) or "")
     if inspect.isclass(value):
-        for member_name, member in vars(value).items():
+        for member_name, member in _members(value).items():
             if not member_name.startswith("_") and (inspect.isfunction(member) or isinstance(member, property)):
                 yield from _described(f"{name}.{member_name}", member, f"{heading}#")
+
+
+def _members(value: type) -> dict[str, Any]:
+    """Return the members of a class, and of its bases that are not public themselves."""
+    public = {getattr(scenario_etl, name) for name in scenario_etl.__all__} - {value}
+    bases = [each for each in reversed(value.__mro__) if each.__module__.startswith("scenario_etl.")]
+    return {name: member for each in bases if each not in public for name, member in vars(each).items()}
 
 
 def _signature(name: str, value: Any) -> str:

@@ -19,9 +19,10 @@ from urllib.parse import parse_qsl
 
 import numpy as np
 
-from scenario_etl.emulator import project
+from scenario_etl.emulator import project, team
 from tests.tools.benchmarks.server import BLOCK, DEFAULT_PAGE_SIZE, listen, records_of, response, split
 
+TEAM = team.Projects("")
 EPOCH, MILLISECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(milliseconds=1)
 SINCE = datetime(2023, 1, 1, tzinfo=UTC)
 DAYS = 1000
@@ -178,11 +179,11 @@ class Service:
         if path == "assets" and name in self._places:
             return response("200 OK", self._assets.page(self._places[name], query))
         if path == "teams":
-            return as_json({"teams": [project.team_record("") | {"projects": [*map(listed, self._assets.projects)]}]})
+            return as_json({"teams": [project.team_record(TEAM) | {"projects": [*map(listed, self._assets.projects)]}]})
         if path == "projects":
             offset, size = int(query.get("paginationToken") or 0), int(query.get("pageSize", DEFAULT_PAGE_SIZE))
             found = self._assets.projects[offset : offset + size]
-            page: dict[str, Any] = {"projects": [project.record("", 0) | listed(each) for each in found]}
+            page: dict[str, Any] = {"projects": [project.record(TEAM, 0) | listed(each) for each in found]}
             is_last = offset + size >= len(self._assets.projects)
             return as_json(page if is_last else page | {"nextPaginationToken": str(offset + size)})
         record = self._assets.find(path.removeprefix("assets/"))
@@ -193,7 +194,7 @@ class Service:
 
 def listed(name: str) -> dict[str, str]:
     """Return a project as its team lists it."""
-    dates = {key: project.record("", 0)[key] for key in ("createdAt", "updatedAt")}
+    dates = {key: project.record(TEAM, 0)[key] for key in ("createdAt", "updatedAt")}
     return {"id": name, "name": f"Project {name.removeprefix('proj_')}"} | dates
 
 
