@@ -112,7 +112,7 @@ class ParallelRun:
         skip_forbidden: bool = False,
         project_text: str | None = None,
     ) -> None:
-        self._client, self._resource, self._query, self._options = client, resource, query, options
+        self._client, self._resource, self._query, self._options = client, resource, dict(query), options
         self._store, self._window, self._field = store, window, field
         self._skip_forbidden = skip_forbidden
         self._project_text = project_text
@@ -314,7 +314,8 @@ class ParallelRun:
         project, cursor = task.project, task.cursor
         start = cursor.position if cursor else None
         part = PartOfRun(cursor, PART_PAGES if cursor else None, self, self._sleep, self._warned)
-        run = Run(self._client, self._resource, self._query, self._options, project=project.id, part=part)
+        query = self._query if cursor or not self._window else self._query | self._bounds_of(self._window)
+        run = Run(self._client, self._resource, query, self._options, project=project.id, part=part)
         try:
             with self._store.writing(self._resource.schema) as writer:
                 for batch in run.batches(BATCH_ROWS):
@@ -336,6 +337,11 @@ class ParallelRun:
             self._finish(project, finished, rest)
         finally:
             self._add_counts(run.pages)
+
+    def _bounds_of(self, window: Window) -> dict[str, str]:
+        """Return the query parameters for a window that is read by token."""
+        bounds = window.parameters(self._field)
+        return bounds | {"sortBy": self._field} if bounds else {}
 
     def _name_last(self) -> None:
         """Show the part that the run waits for, if it is the only one."""
