@@ -202,10 +202,13 @@ class Scan:
         started = monotonic()
         parquet.check_suffix(destination)
         check_number("resume_within", resume_within, 0, MAX_RESUME)
-        with client_or_default(self.client) as client, atomic_write(destination, deadline=client.deadline) as path:
-            folder, description = self.source.parts_folder(destination), self.source.description(client)
-            with open_parts(folder, description, resume_within) as store:
-                report = self._write(path, client, store)
+        folder = self.source.parts_folder(destination)
+        with (
+            client_or_default(self.client) as client,
+            open_parts(folder, self.source.description(client), resume_within) as store,  # until the file is published
+            atomic_write(destination, deadline=client.deadline) as path,
+        ):
+            report = self._write(path, client, store)
         report = replace(report, path=redact_uri(expand_user(destination)), seconds=round(monotonic() - started, 3))
         return self._store_report(report)
 

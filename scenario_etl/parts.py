@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, datetime
-from itertools import count
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pyarrow as pa
 
@@ -73,7 +73,6 @@ class PartStore:
         self._facts = facts
         self.reused = list(reused)
         self._folder = folder
-        self._names = count(1 + max((int(part.file.partition(".")[0]) for part in self.reused), default=0))
 
     def remember(self, name: str, make: Callable[[], str]) -> str:
         """Return a fact of the first run that wrote parts; by default the result of `make`, which is stored."""
@@ -87,7 +86,7 @@ class PartStore:
     @contextmanager
     def writing(self, schema: pa.Schema) -> Iterator["PartWriter"]:
         """Yield a writer of a new part; its file is removed if the block fails."""
-        path = self._folder / f"{next(self._names)}.arrow"
+        path = self._folder / f"{uuid4().hex}.arrow"  # a thread of an earlier run may still remove its own file
         try:
             with PartWriter(path, schema) as writer:
                 yield writer
@@ -168,7 +167,7 @@ def open_parts(folder: Path | None, description: str, resume_within: float) -> I
         try:
             yield store
         except BaseException:
-            if not any(folder.glob("*.arrow")):
+            if not any(path.name != RUN_FILE for path in folder.glob("*.json")):
                 shutil.rmtree(folder, ignore_errors=True)
             raise
         shutil.rmtree(folder, ignore_errors=True)
@@ -178,8 +177,8 @@ def _lock(folder: Path, stack: ExitStack) -> bool:
     """Create and lock a folder until the end of a stack; return False if another run uses it, or it has no locks."""
     from filelock import FileLock, Timeout  # noqa: PLC0415 - it imports asyncio, which most uses do not need
 
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     try:
+        folder.mkdir(mode=0o700, exist_ok=True)
         stack.enter_context(FileLock(folder / ".lock", timeout=0, mode=0o600))
     except (Timeout, NotImplementedError, OSError):
         return False

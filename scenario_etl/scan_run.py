@@ -5,6 +5,7 @@ import json
 import os
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -92,7 +93,7 @@ class Source:
         """Return a digest of everything that the rows depend on, so that a run only resumes one of the same scan."""
         facts = [
             version("scenario-etl"), self.resource.name, self.resource.path, str(self.resource.schema),
-            self.scope(client), self.options.page_size, self.options.strict, self.options.signed_urls,
+            self.scope(client), client.account, self.options.page_size, self.options.strict, self.options.signed_urls,
             self._is_windowed, str(self.window), *more,
         ]  # fmt: skip
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
@@ -110,4 +111,7 @@ class Source:
             final = Path(path)
             return final.parent / f".{final.name}.parts"
         state = os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")
-        return Path(state) / "scenario-etl" / hashlib.sha256(f"{store.type_name}:{path}".encode()).hexdigest()[:32]
+        folder = Path(state) / "scenario-etl"
+        with suppress(OSError):  # without it, no parts are kept
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return folder / hashlib.sha256(f"{store.type_name}:{path}".encode()).hexdigest()[:32]

@@ -5,7 +5,6 @@ list that is sorted by a date, each request can instead ask for the records from
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -149,8 +148,7 @@ class WindowPages:
         while not self._cursor.is_complete:
             position = self._cursor.position
             self._forget_before(position)
-            with closing(self._pages.follow(self._url(Window(position, self._cursor.end)))) as pages:
-                yield self._advance(next(pages))
+            yield self._advance(next(self._pages.follow(self._url(Window(position, self._cursor.end)))))
             if position is not None and self._cursor.position == position and not self._cursor.is_complete:
                 yield from self._read_millisecond(position)
             if self._can_end:
