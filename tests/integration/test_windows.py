@@ -168,5 +168,5 @@ def test_a_list_of_one_page_needs_one_request() -> None:
 def test_a_list_that_is_longer_than_max_pages_is_a_pagination_error() -> None:
     api = DatedAPI(assets(*range(40)))
     for workers in (1, 3):
-        with pytest.raises(PaginationError, match="more than 3 pages.*--max-pages"):
+        with pytest.raises(PaginationError, match=r"more than 3 pages.*--max-pages"):
             api.scan(workers=workers, page_size=5, max_pages=3).to_arrow()
