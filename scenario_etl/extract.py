@@ -165,13 +165,17 @@ class Scan:
         with client_or_default(self.client) as client:
             ids: Sequence[str | None] = [None] if self.projects is None else self.projects.resolve(client)
             page_size = self.options.page_size
-            found = plan(client, self.resource, self.query, page_size, projects=ids, count=count)
+            skips = self.projects is not None and self.projects.skip_forbidden
+            found = plan(
+                client, self.resource, self.query, page_size, projects=ids, count=count, skip_forbidden=skips
+            )  # fmt: skip
         options = replace(self.options, progress=False)
         query = split_query(self.resource, self.query)[0]
         return [
             Scan(
                 self.resource, self.query if window is None else query, options, None,
-                self.projects and replace(self.projects, ids=tuple(each for each in group if each)), window,
+                self.projects and replace(self.projects, ids=tuple(each for each in group if each), is_partition=True),
+                window,
             )
             for group, window in found
         ]  # fmt: skip

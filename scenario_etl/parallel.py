@@ -93,6 +93,7 @@ class ParallelRun:
         field: The name of the date of the window in the API.
         counts: The requests, retries and seconds waited before the run.
         skip_forbidden: Whether projects that the key may not read are skipped.
+        may_skip_all: Whether it is no error if all are skipped.
         project_text: The value of `project_id` in the report.
 
     """
@@ -110,11 +111,12 @@ class ParallelRun:
         field: str = "createdAt",
         counts: "Counter[str]",
         skip_forbidden: bool = False,
+        may_skip_all: bool = False,
         project_text: str | None = None,
     ) -> None:
         self._client, self._resource, self._query, self._options = client, resource, dict(query), options
         self._store, self._window, self._field = store, window, field
-        self._skip_forbidden = skip_forbidden
+        self._skip_forbidden, self._may_skip_all = skip_forbidden, may_skip_all
         self._project_text = project_text
         self._started = monotonic()
         self._projects = [
@@ -180,7 +182,7 @@ class ParallelRun:
             "tokens_sha256": hashlib.sha256("".join(part.tokens_sha256 for part in self._read).encode()).hexdigest(),
             "partitions": len(self._read),
             "reused_partitions": sum(part.is_reused for part in self._read),
-            "skipped_projects": tuple(self._skipped),
+            "skipped_projects": tuple(str(each.id) for each in self._projects if each.is_skipped),
         }
         return ScanReport(**values | overrides)
 
@@ -401,9 +403,11 @@ class ParallelRun:
 
     def _skip(self, project: _Project, error: AuthError) -> None:
         with self._changed:
+            if project.is_skipped:  # another window of it
+                return
             project.is_skipped = True
             self._skipped.append(str(project.id))
-            if len(self._skipped) == len(self._projects):
+            if len(self._skipped) == len(self._projects) and not self._may_skip_all:
                 raise error
             self._changed.notify_all()
         logger.warning("%s: skipping %s: %s", self._resource.name, project.id, error)

@@ -27,12 +27,14 @@ class Projects:
     Attributes:
         ids: Their ids, None for all projects that the key lists.
         skip_forbidden: Whether projects that the key may not read are skipped.
+        is_partition: Whether these are some of the projects of a scan, of which all may be skipped.
         listed: The projects that the key lists, None if they have not been requested.
 
     """
 
     ids: tuple[str, ...] | None
     skip_forbidden: bool = False
+    is_partition: bool = False
     listed: tuple[str, ...] | None = None
 
     @property

@@ -86,6 +86,7 @@ class Source:
             counts=counts,
             store=store,
             skip_forbidden=self.projects is not None and self.projects.skip_forbidden,
+            may_skip_all=self.projects is not None and self.projects.is_partition,
             project_text=self.projects.text if self.projects else query.get(PROJECT_ID.api_name),
         )
 
