@@ -82,10 +82,10 @@ class DatedAPI(BaseAdapter):
             answer = self.answer(query)  # without the lock, as it may wait for another request
             with self.lock:
                 self.queries.append(query)
-                return _response(request, answer or self.page(query))
+                return respond(request, answer or self.page(query))
         if name == "teams":
-            return _response(request, {"teams": []})
-        return _response(request, {"projects": [{"id": each, "name": each} for each in self.projects]})
+            return respond(request, {"teams": []})
+        return respond(request, {"projects": [{"id": each, "name": each} for each in self.projects]})
 
     def page(self, query: Query) -> Any:
         """The page that a query requests, or the status of a refusal."""
@@ -106,7 +106,8 @@ class DatedAPI(BaseAdapter):
         pass
 
 
-def _response(request: requests.PreparedRequest, answer: Any) -> requests.Response:
+def respond(request: requests.PreparedRequest, answer: Any) -> requests.Response:
+    """The response to a request: a body, or a status and a body."""
     status, body = answer if isinstance(answer, tuple) else (200, answer)
     headers = {"Content-Type": "application/json", "Date": NOW.strftime("%a, %d %b %Y %H:%M:%S GMT")}
     raw = urllib3.HTTPResponse(io.BytesIO(json.dumps(body).encode()), headers, status, preload_content=False)
