@@ -13,7 +13,8 @@ from tests.system.faults.server import Exchange, FaultServer
 
 @pytest.fixture(scope="module")
 def projects() -> list[str]:
-    return Emulator(0).project_ids
+    with Emulator(0) as api:
+        return api.project_ids
 
 
 def test_two_projects_have_a_column_and_one_has_none(run, projects: list[str], tmp_path: Path) -> None:
