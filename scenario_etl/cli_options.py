@@ -15,7 +15,7 @@ from scenario_etl.cli_output import OutputOptions, logger
 from scenario_etl.cli_resources import option_name, page_sizes, resources_with
 from scenario_etl.client import Client
 from scenario_etl.errors import AuthError
-from scenario_etl.extract import Scan, scan
+from scenario_etl.extract import scan
 from scenario_etl.filters import FLAG, PROJECT_ID
 from scenario_etl.incremental import FULL_EVERY, MAX_FULL_EVERY
 from scenario_etl.pages import MAX_PAGES
@@ -23,6 +23,7 @@ from scenario_etl.parallel import MAX_WORKERS
 from scenario_etl.parts import MAX_RESUME, RESUME_WITHIN
 from scenario_etl.redact import redact
 from scenario_etl.resources import INCLUDE_ARGUMENTS, RESOURCES, resource_of
+from scenario_etl.scans import Scan
 from scenario_etl.signed_urls import SignedURLs
 
 if TYPE_CHECKING:

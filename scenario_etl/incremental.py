@@ -19,8 +19,8 @@ from scenario_etl.filters import DATE, can_add
 from scenario_etl.lake_file import LakeFile
 from scenario_etl.parts import Part, PartStore
 from scenario_etl.projects import add_counts
-from scenario_etl.scan_run import Source
 from scenario_etl.schema import Resource
+from scenario_etl.source import Source
 from scenario_etl.windows import Window, floor
 
 FULL_EVERY = 7
@@ -100,7 +100,7 @@ def plan(source: Source, last: LakeFile, now: dt.datetime) -> Increment | None:
     options = replace(source.options, workers=source.options.workers or 1)
     if not _is_by_creation(source):
         window = Window(start, now)
-        return Increment(replace(source, options=options, window=window, field="updatedAt"), "updated_at", start)
+        return Increment(replace(source, options=options, window=window, date_field="updatedAt"), "updated_at", start)
     start = max(min(start, _oldest_unfinished(source.resource, last, now) or start), floor(now - MAX_AGE))
     query = {**source.query, "createdAfter": DATE.encode("created_after", start - dt.timedelta(milliseconds=1))}
     return Increment(replace(source, query=query), "created_at", start)

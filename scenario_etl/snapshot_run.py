@@ -27,9 +27,9 @@ from scenario_etl.projects import read_project_names
 from scenario_etl.publish import atomic_write
 from scenario_etl.records import RecordReader
 from scenario_etl.run import BATCH_ROWS, Run, ScanReport, footer_of
-from scenario_etl.scan_run import Source
 from scenario_etl.schema import THUMBNAIL_COLUMNS, Resource
 from scenario_etl.scope import check_scope, has_scope
+from scenario_etl.source import Source
 from scenario_etl.stores import redact_uri
 
 REQUEST_COUNTS = ("requests", "retries", "seconds_waited")

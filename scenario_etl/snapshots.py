@@ -30,10 +30,10 @@ from scenario_etl.parts import MAX_RESUME, RESUME_WITHIN, open_parts
 from scenario_etl.redact import redact
 from scenario_etl.resources import INCLUDE_ARGUMENTS
 from scenario_etl.run import ScanReport, client_or_default
-from scenario_etl.scan_run import Source
 from scenario_etl.schema import Resource
 from scenario_etl.signed_urls import SignedURLs
 from scenario_etl.snapshot_run import Options, Published, Reader, publish
+from scenario_etl.source import Source
 from scenario_etl.stores import filesystem, join_uri, redact_uri
 from scenario_etl.thumbnails import check_pillow
 
@@ -200,13 +200,13 @@ def snapshot(
         accept_scope=check_bool("accept_scope", accept_scope),
         max_lookups=check_integer("max_lookups", max_lookups, 0),
         keep=None if keep is None else check_integer("keep", keep, 1),
-        thumbnails=_check_thumbnails(thumbnails, signed_urls, described.resource),
+        thumbnails=_check_thumbnails(thumbnails, signed_urls, described.source.resource),
         full_every=_check_full_every(described.source, incremental, full_every),
     )
     _check_lake(lake)
     lock_timeout = check_number("lock_timeout", lock_timeout, 0, MAX_LOCK_TIMEOUT)
     with client_or_default(client) as api, lock_lake(lake, resource, lock_timeout):
-        tables = LakeTables.of(lake, described.resource, api.deadline)
+        tables = LakeTables.of(lake, described.source.resource, api.deadline)
         source, counts = described.source, Counter[str]()
         if source.projects:  # requested once, for all reads of the run
             listed = source.projects.resolve(api, counts)

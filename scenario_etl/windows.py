@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from threading import Lock
 from typing import Any
+from urllib.parse import quote
 
 from scenario_etl.pages import Page, Pages
 
@@ -152,13 +153,8 @@ class WindowPages:
             self._pages.check_count()
 
     def _url(self, window: Window) -> str:
-        name = self._field.removesuffix("At")
-        bounds = [
-            (f"{name}After", window.start and window.start - MILLISECOND),
-            (f"{name}Before", window.end),
-        ]
-        texts = [f"&{parameter}={_text(bound)}" for parameter, bound in bounds if bound]
-        return self._pages.url + "".join(texts)
+        bounds = window_parameters(window, self._field)
+        return self._pages.url + "".join(f"&{name}={quote(text)}" for name, text in bounds.items())
 
     def _advance(self, page: Page) -> Page:
         """Check a page, move the cursor to its last date, and return its records that are new and in the window."""
@@ -209,6 +205,14 @@ class WindowPages:
                 yield replace(page, records=found)
             if not is_new:
                 return
+
+
+def window_parameters(window: Window, field: str) -> dict[str, str]:
+    """Return the query parameters for the bounds of a window of a date, "createdAt" or "updatedAt"."""
+    name = field.removesuffix("At")
+    start = window.start and window.start - MILLISECOND
+    bounds = {f"{name}After": start, f"{name}Before": window.end}
+    return {parameter: _text(bound) for parameter, bound in bounds.items() if bound}
 
 
 def newest_date(pages: Iterable[Page], field: str) -> datetime | None:
