@@ -59,23 +59,43 @@ class ReadOptions:
     deadline: float
     strict: bool
     progress: bool | None
-    all_projects: bool = False
-    skip_forbidden: bool = False
-    workers: int | None = None
-    resume_within: float = RESUME_WITHIN
 
     @property
     def shows_progress(self) -> bool:
         """Whether to show a progress bar: by the option, or because stderr is a terminal."""
         return bool(sys.stderr and sys.stderr.isatty()) if self.progress is None else self.progress
 
-    def scan(self, resource: str, client: Client, filters: dict[str, Any], signed_urls: SignedURLs = "keep") -> Scan:
+    def scan(
+        self,
+        resource: str,
+        client: Client,
+        filters: dict[str, Any],
+        signed_urls: SignedURLs = "keep",
+        projects: "ProjectsOptions | None" = None,
+    ) -> Scan:
         """Return a Scan of a resource."""
+        several = projects.arguments if projects else {}
         return scan(
             resource, client=client, page_size=self.page_size, max_pages=self.max_pages, strict=self.strict,
-            progress=self.shows_progress, signed_urls=signed_urls, all_projects=self.all_projects,
-            skip_forbidden=self.skip_forbidden, workers=self.workers, **filters,
+            progress=self.shows_progress, signed_urls=signed_urls, **several, **filters,
         )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectsOptions:
+    """Options for reading several projects or windows side by side."""
+
+    all_projects: bool
+    skip_forbidden: bool
+    workers: int | None
+    resume_within: float
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """The arguments of `scan`."""
+        return {
+            "all_projects": self.all_projects, "skip_forbidden": self.skip_forbidden, "workers": self.workers,
+        }  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,6 +231,14 @@ reading_options = option_group(
         "--deadline", type=click.FloatRange(0, min_open=True), default=300.0, show_default=True, metavar="SECONDS",
         help="Time limit in seconds for retries, counted from the start of the first attempt of a request or upload.",
     ),
+    click.option("--strict", is_flag=True, help="Fail if a field is missing or unknown, instead of logging a warning."),
+    click.option(
+        "--progress/--no-progress", default=None, help="Show a progress bar. Default: only if stderr is a terminal."
+    ),
+)  # fmt: skip
+projects_options = option_group(
+    ProjectsOptions,
+    "projects",
     click.option("--all-projects", is_flag=True, help="Read all projects of the teams of the API key."),
     click.option(
         "--skip-forbidden", is_flag=True,
@@ -225,10 +253,6 @@ reading_options = option_group(
         "--resume-within", type=click.FloatRange(0, MAX_RESUME), default=RESUME_WITHIN, show_default=True,
         metavar="SECONDS",
         help="Maximum age of the finished parts of an interrupted run that are not read again; 0 to keep none.",
-    ),
-    click.option("--strict", is_flag=True, help="Fail if a field is missing or unknown, instead of logging a warning."),
-    click.option(
-        "--progress/--no-progress", default=None, help="Show a progress bar. Default: only if stderr is a terminal."
     ),
 )  # fmt: skip
 output_options = option_group(

@@ -94,7 +94,11 @@ def _projects_of(
     if ids is not None and not ids:
         raise ConfigError(f"project_id must be a project or a non-empty list of projects, got {redact(repr(value))}")
     rest = {name: each for name, each in filters.items() if name != PROJECT_ID.name}
-    query_for(resource.name, resource.filters, rest | {PROJECT_ID.name: "x"})  # raises ConfigError without that filter
+    if PROJECT_ID not in resource.filters:
+        raise ConfigError(
+            f"{resource.name} cannot be limited to projects; omit project_id and all_projects (--project-id, "
+            "--all-projects)"
+        )
     if rest.get("privacy") == "public":
         raise ConfigError("privacy=public cannot be used with several projects, because it ignores the project")
     return Projects(ids, check_bool("skip_forbidden", skip_forbidden)), rest
