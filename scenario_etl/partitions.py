@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
 from scenario_etl.client import Client
@@ -12,6 +12,7 @@ from scenario_etl.pages import Pages
 from scenario_etl.schema import Resource
 from scenario_etl.windows import MILLISECOND, Cursor, Window, WindowError, WindowPages, floor, newest_date
 
+MICROSECOND = timedelta(microseconds=1)
 PROBES_PER_PARTITION = 4
 WINDOW_FILTERS = ("created_after", "created_before", "sort_direction")
 
@@ -26,7 +27,7 @@ def split_query(resource: Resource, query: Mapping[str, str]) -> tuple[dict[str,
         return dict(query), None
     rest = dict(query)
     after, before = (_date(rest.pop(name, None)) for name in ("createdAfter", "createdBefore"))
-    return rest, Window(after and after + MILLISECOND, before)
+    return rest, Window(after and after + MICROSECOND, before)  # the bounds are exclusive
 
 
 @dataclass

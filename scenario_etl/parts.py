@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import logging
 import os
 import shutil
 import tempfile
@@ -11,9 +12,9 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
-from itertools import count
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pyarrow as pa
 
@@ -22,6 +23,8 @@ from scenario_etl.windows import Window
 RUN_FILE = "run.json"
 MAX_RESUME = 7 * 24 * 3600.0  # seconds
 RESUME_WITHIN = 2 * 3600.0  # seconds
+
+logger = logging.getLogger("scenario_etl")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +76,6 @@ class PartStore:
         self._facts = facts
         self.reused = list(reused)
         self._folder = folder
-        self._names = count(1 + max((int(part.file.partition(".")[0]) for part in self.reused), default=0))
 
     def remember(self, name: str, make: Callable[[], str]) -> str:
         """Return a fact of the first run that wrote parts; by default the result of `make`, which is stored."""
@@ -87,7 +89,7 @@ class PartStore:
     @contextmanager
     def writing(self, schema: pa.Schema) -> Iterator["PartWriter"]:
         """Yield a writer of a new part; its file is removed if the block fails."""
-        path = self._folder / f"{next(self._names)}.arrow"
+        path = self._folder / f"{uuid4().hex}.arrow"
         try:
             with PartWriter(path, schema) as writer:
                 yield writer
@@ -162,7 +164,9 @@ def open_parts(folder: Path | None, description: str, resume_within: float) -> I
     """
     with ExitStack() as stack:
         if folder is None or not resume_within or not _lock(folder, stack):
-            yield PartStore(Path(stack.enter_context(tempfile.TemporaryDirectory())), datetime.now(UTC))
+            yield PartStore(
+                Path(stack.enter_context(tempfile.TemporaryDirectory(ignore_cleanup_errors=True))), datetime.now(UTC)
+            )
             return
         store = _open(folder, description, resume_within)
         try:
@@ -174,14 +178,22 @@ def open_parts(folder: Path | None, description: str, resume_within: float) -> I
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def remove_parts(folder: Path) -> None:
+    """Remove the parts that an interrupted run has left, unless another run uses them."""
+    with ExitStack() as stack:
+        if folder.is_dir() and _lock(folder, stack):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
 def _lock(folder: Path, stack: ExitStack) -> bool:
     """Create and lock a folder until the end of a stack; return False if another run uses it, or it has no locks."""
     from filelock import FileLock, Timeout  # noqa: PLC0415 - it imports asyncio, which most uses do not need
 
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         stack.enter_context(FileLock(folder / ".lock", timeout=0, mode=0o600))
-    except (Timeout, NotImplementedError, OSError):
+    except (Timeout, NotImplementedError, OSError) as error:
+        logger.warning("%s cannot be used (%s); if this run is interrupted, the next one starts again", folder, error)
         return False
     return True
 

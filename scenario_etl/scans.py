@@ -150,10 +150,12 @@ class Scan:
         started = monotonic()
         parquet.check_suffix(destination)
         check_number("resume_within", resume_within, 0, MAX_RESUME)
-        with client_or_default(self.client) as client, atomic_write(destination, deadline=client.deadline) as path:
-            folder, description = self.source.parts_folder(destination), self.source.description(client)
-            with open_parts(folder, description, resume_within) as store:
-                report = write_parquet(path, self.source, client, store)
+        with (
+            client_or_default(self.client) as client,
+            atomic_write(destination, deadline=client.deadline) as path,
+            self.source.parts(client, destination, resume_within) as store,
+        ):
+            report = write_parquet(path, self.source, client, store)
         report = replace(report, path=redact_uri(expand_user(destination)), seconds=round(monotonic() - started, 3))
         return self._store_report(report)
 

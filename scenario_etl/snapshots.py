@@ -26,7 +26,7 @@ from scenario_etl.incremental import FULL_EVERY, MAX_FULL_EVERY, check_increment
 from scenario_etl.lake import LakeTable, LakeTables, lock_lake
 from scenario_etl.lake_thumbnails import store_thumbnails
 from scenario_etl.pages import MAX_PAGES
-from scenario_etl.parts import MAX_RESUME, RESUME_WITHIN, open_parts
+from scenario_etl.parts import MAX_RESUME, RESUME_WITHIN
 from scenario_etl.redact import redact
 from scenario_etl.resources import INCLUDE_ARGUMENTS
 from scenario_etl.run import ScanReport, client_or_default
@@ -211,8 +211,7 @@ def snapshot(
         if source.projects:  # requested once, for all reads of the run
             listed = source.projects.resolve(api, counts)
             source = replace(source, projects=replace(source.projects, listed=listed))
-        folder = source.parts_folder(join_uri(lake, resource))
-        with open_parts(folder, source.description(api, str(options.day)), resume_within) as store:
+        with source.parts(api, join_uri(lake, resource), resume_within, str(options.day)) as store:
             published = publish(Reader(source, api, store, counts), tables, options)
         report = _finish(published, tables, options)
     return replace(report, scan=replace(report.scan, seconds=round(monotonic() - started, 3)))

@@ -4,8 +4,8 @@ import hashlib
 import json
 import os
 from collections import Counter
-from collections.abc import Generator, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -21,7 +21,7 @@ from scenario_etl.errors import AuthError, ConfigError
 from scenario_etl.filters import PROJECT_ID, is_filtered
 from scenario_etl.parallel import ParallelRun
 from scenario_etl.partitions import plan, split_query
-from scenario_etl.parts import PartStore, open_parts
+from scenario_etl.parts import PartStore, open_parts, remove_parts
 from scenario_etl.projects import Projects
 from scenario_etl.run import BATCH_ROWS, Run, RunOptions, ScanReport, footer_of
 from scenario_etl.schema import Resource
@@ -132,20 +132,39 @@ class Source:
         ]  # fmt: skip
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
-    def parts_folder(self, destination: str | os.PathLike[str]) -> Path | None:
-        """Return the folder of the parts of a run that writes to a destination, None for a run without parts.
+    @contextmanager
+    def parts(
+        self, client: Client, destination: str | os.PathLike[str], resume_within: float, *more: str
+    ) -> Iterator[PartStore]:
+        """Yield the store of the parts of a run that writes to a destination; see `open_parts`.
 
-        It is beside a local destination, under a name that no glob matches, or for an object store in the folder of the
-        user for state (XDG Base Directory Specification).
+        Args:
+            client: The client.
+            destination: The path or URI that the run writes to.
+            resume_within: The maximum age of parts in seconds.
+            more: Other texts that must be equal to reuse parts.
+
         """
+        folder = parts_folder(destination)
         if not self.has_parts:
-            return None
-        store, path = filesystem(destination)
-        if isinstance(store, fs.LocalFileSystem):
-            final = Path(path)
-            return final.parent / f".{final.name}.parts"
-        state = os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")
-        return Path(state) / "scenario-etl" / hashlib.sha256(f"{store.type_name}:{path}".encode()).hexdigest()[:32]
+            remove_parts(folder)
+        description = self.description(client, *more)
+        with open_parts(folder if self.has_parts else None, description, resume_within) as store:
+            yield store
+
+
+def parts_folder(destination: str | os.PathLike[str]) -> Path:
+    """Return the folder for the parts of runs that write to a destination.
+
+    It is beside a local destination, under a name that no glob matches, or for an object store in the folder of the
+    user for state (XDG Base Directory Specification).
+    """
+    store, path = filesystem(destination)
+    if isinstance(store, fs.LocalFileSystem):
+        final = Path(path)
+        return final.parent / f".{final.name}.parts"
+    state = os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")
+    return Path(state) / "scenario-etl" / hashlib.sha256(f"{store.type_name}:{path}".encode()).hexdigest()[:32]
 
 
 def write_parquet(path: Path, source: Source, client: Client, store: PartStore) -> ScanReport:

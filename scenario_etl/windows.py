@@ -4,6 +4,7 @@ The token of a page is an offset: if a record is deleted before it, all later re
 list that is sorted by a date, each request can instead ask for the records from the last date of the page before.
 """
 
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -27,7 +28,7 @@ class Window:
     """A period of one of the dates of a record.
 
     Attributes:
-        start: The first moment, with milliseconds; None for no limit.
+        start: The first moment, None for no limit.
         end: The moment after the last, with milliseconds; None for no limit.
 
     """
@@ -44,6 +45,7 @@ class Cursor:
 
     Attributes:
         field: The name of the date in the API, "createdAt" or "updatedAt".
+        start: The start of the window.
         position: All records before it have been read; None before the first page.
         end: The end of the window, which only becomes earlier; None for no limit.
         pace: The period that the last page covered, None if it is unknown.
@@ -54,7 +56,7 @@ class Cursor:
 
     def __init__(self, window: Window, field: str = "createdAt") -> None:
         self.field = field
-        self.position = window.start
+        self.start = self.position = window.start
         self.end = window.end
         self.pace: timedelta | None = None
         self.is_complete = False
@@ -168,24 +170,24 @@ class WindowPages:
         if moments and lowest and moments[0] < lowest:
             raise WindowError("it has records before the requested date")
         with cursor.lock:
-            end = cursor.end
-            inside = len(moments) if end is None else sum(moment < end for moment in moments)
+            first = 0 if cursor.start is None else bisect_left(moments, cursor.start)  # the rest is in another window
+            inside = len(moments) if cursor.end is None else bisect_left(moments, cursor.end)
             cursor.is_complete = page.next_token is None or inside < len(moments)
-            if inside:
-                first, last = floor(moments[0]), floor(moments[inside - 1])
+            if first < inside:
+                oldest, newest = floor(moments[first]), floor(moments[inside - 1])
                 is_last = self._max_pages is not None and self._pages.pages >= self._max_pages
-                if is_last and first < last and not cursor.is_complete:
-                    inside = sum(moment < last for moment in moments)  # the rest of the window starts with the others
+                if is_last and oldest < newest and not cursor.is_complete:
+                    inside = bisect_left(moments, newest)  # the rest of the window starts with the others
                     self._can_end = True
-                cursor.pace = (last - first) or cursor.pace
-                cursor.position = max(last, cursor.position or last)
-        return replace(page, records=self._new(page.records[:inside], moments))
+                cursor.pace = (newest - oldest) or cursor.pace
+                cursor.position = max(newest, cursor.position or newest)
+        return replace(page, records=self._new(page.records[first:inside], moments[first:inside]))
 
     def _new(self, records: list[Any], moments: list[datetime]) -> list[Any]:
         """Return the records that no page before had."""
         keys = [tuple(str(record.get(name)) for name in self._keys) for record in records]
         found = [record for record, key in zip(records, keys, strict=True) if key not in self._seen]
-        self._seen.update(zip(keys, moments, strict=False))
+        self._seen.update(zip(keys, moments, strict=True))
         return found
 
     def _forget_before(self, position: datetime | None) -> None:
