@@ -154,32 +154,28 @@ class PartWriter:
 
 @contextmanager
 def open_parts(folder: Path | None, description: str, resume_within: float) -> Iterator[PartStore]:
-    """Yield a store of parts; an error keeps its folder for the next run, and the end of the block removes it.
+    """Yield a store of parts. Its folder is kept for the next run; call `remove_parts` when the result is published.
 
     Args:
-        folder: The folder; None for a temporary one.
+        folder: The folder; None for a temporary one, which the end of the block removes.
         description: A digest of everything that the rows depend on; parts with another one are removed.
         resume_within: The maximum age of parts in seconds.
 
     """
     with ExitStack() as stack:
         if folder is None or not resume_within or not _lock(folder, stack):
-            yield PartStore(
-                Path(stack.enter_context(tempfile.TemporaryDirectory(ignore_cleanup_errors=True))), datetime.now(UTC)
-            )
+            temporary = stack.enter_context(tempfile.TemporaryDirectory(ignore_cleanup_errors=True))
+            yield PartStore(Path(temporary), datetime.now(UTC))
             return
-        store = _open(folder, description, resume_within)
         try:
-            yield store
-        except BaseException:
+            yield _open(folder, description, resume_within)
+        finally:
             if not any(folder.glob("*.arrow")):
                 shutil.rmtree(folder, ignore_errors=True)
-            raise
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def remove_parts(folder: Path) -> None:
-    """Remove the parts that an interrupted run has left, unless another run uses them."""
+    """Remove the parts of runs that have ended or were interrupted, unless another run uses them."""
     with ExitStack() as stack:
         if folder.is_dir() and _lock(folder, stack):
             shutil.rmtree(folder, ignore_errors=True)

@@ -11,10 +11,10 @@ import pyarrow as pa
 from scenario_etl import parquet
 from scenario_etl.arguments import check_choice, check_integer, check_number, check_type
 from scenario_etl.client import Client
-from scenario_etl.parts import MAX_RESUME, RESUME_WITHIN, open_parts
+from scenario_etl.parts import MAX_RESUME, RESUME_WITHIN, open_parts, remove_parts
 from scenario_etl.publish import atomic_write
 from scenario_etl.run import BATCH_ROWS, ScanReport, client_or_default
-from scenario_etl.source import Source, first_batches, write_parquet
+from scenario_etl.source import Source, first_batches, parts_folder, write_parquet
 from scenario_etl.stores import expand_user, redact_uri
 
 if TYPE_CHECKING:
@@ -156,6 +156,7 @@ class Scan:
             self.source.parts(client, destination, resume_within) as store,
         ):
             report = write_parquet(path, self.source, client, store)
+        remove_parts(parts_folder(destination))
         report = replace(report, path=redact_uri(expand_user(destination)), seconds=round(monotonic() - started, 3))
         return self._store_report(report)
 

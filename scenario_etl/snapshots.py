@@ -20,20 +20,20 @@ from pyarrow.fs import LocalFileSystem
 from scenario_etl.arguments import check_bool, check_integer, check_number
 from scenario_etl.client import Client
 from scenario_etl.dates import as_date
-from scenario_etl.errors import ConfigError, ScenarioError
+from scenario_etl.errors import ConfigError, GuardError, ScenarioError
 from scenario_etl.extract import scan
 from scenario_etl.incremental import FULL_EVERY, MAX_FULL_EVERY, check_incremental
 from scenario_etl.lake import LakeTable, LakeTables, lock_lake
 from scenario_etl.lake_thumbnails import store_thumbnails
 from scenario_etl.pages import MAX_PAGES
-from scenario_etl.parts import MAX_RESUME, RESUME_WITHIN
+from scenario_etl.parts import MAX_RESUME, RESUME_WITHIN, remove_parts
 from scenario_etl.redact import redact
 from scenario_etl.resources import INCLUDE_ARGUMENTS
 from scenario_etl.run import ScanReport, client_or_default
 from scenario_etl.schema import Resource
 from scenario_etl.signed_urls import SignedURLs
 from scenario_etl.snapshot_run import Options, Published, Reader, publish
-from scenario_etl.source import Source
+from scenario_etl.source import Source, parts_folder
 from scenario_etl.stores import filesystem, join_uri, redact_uri
 from scenario_etl.thumbnails import check_pillow
 
@@ -211,8 +211,14 @@ def snapshot(
         if source.projects:  # requested once, for all reads of the run
             listed = source.projects.resolve(api, counts)
             source = replace(source, projects=replace(source.projects, listed=listed))
-        with source.parts(api, join_uri(lake, resource), resume_within, str(options.day)) as store:
-            published = publish(Reader(source, api, store, counts), tables, options)
+        place = join_uri(lake, resource)
+        try:
+            with source.parts(api, place, resume_within, str(options.day)) as store:
+                published = publish(Reader(source, api, store, counts), tables, options)
+        except GuardError:
+            remove_parts(parts_folder(place))  # the next run reads all of them again
+            raise
+        remove_parts(parts_folder(place))
         report = _finish(published, tables, options)
     return replace(report, scan=replace(report.scan, seconds=round(monotonic() - started, 3)))
 

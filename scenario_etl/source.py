@@ -21,7 +21,7 @@ from scenario_etl.errors import AuthError, ConfigError
 from scenario_etl.filters import PROJECT_ID, is_filtered
 from scenario_etl.parallel import ParallelRun
 from scenario_etl.partitions import plan, split_query
-from scenario_etl.parts import PartStore, open_parts, remove_parts
+from scenario_etl.parts import PartStore, open_parts
 from scenario_etl.projects import Projects
 from scenario_etl.run import BATCH_ROWS, Run, RunOptions, ScanReport, footer_of
 from scenario_etl.schema import Resource
@@ -145,11 +145,8 @@ class Source:
             more: Other texts that must be equal to reuse parts.
 
         """
-        folder = parts_folder(destination)
-        if not self.has_parts:
-            remove_parts(folder)
-        description = self.description(client, *more)
-        with open_parts(folder if self.has_parts else None, description, resume_within) as store:
+        folder = parts_folder(destination) if self.has_parts else None
+        with open_parts(folder, self.description(client, *more), resume_within) as store:
             yield store
 
 
