@@ -11,19 +11,16 @@ import click
 
 import scenario_etl
 from scenario_etl import cli_resources
+from scenario_etl.cli_connect import CONNECT_DEADLINE, connect, demo_api, is_default
 from scenario_etl.cli_options import (
-    CONNECT_DEADLINE,
     FILTERS,
     PATH,
     ConnectionOptions,
     ProjectsOptions,
     ReadOptions,
     SnapshotOptions,
-    connect,
     connection_options,
-    demo_api,
     filter_options,
-    is_default,
     output_options,
     projects_options,
     publishing_options,

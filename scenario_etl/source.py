@@ -20,10 +20,12 @@ from scenario_etl.client import Client
 from scenario_etl.errors import AuthError, ConfigError
 from scenario_etl.filters import PROJECT_ID, is_filtered
 from scenario_etl.parallel import ParallelRun
+from scenario_etl.part_reader import PartReader
 from scenario_etl.partitions import plan, split_query
 from scenario_etl.parts import PartStore, open_parts
 from scenario_etl.projects import Projects
 from scenario_etl.run import BATCH_ROWS, Run, RunOptions, ScanReport, footer_of
+from scenario_etl.schedule import Schedule
 from scenario_etl.schema import Resource
 from scenario_etl.stores import filesystem
 from scenario_etl.windows import Window
@@ -108,20 +110,21 @@ class Source:
         if self._is_windowed and self.date_field == "createdAt":
             query, window = split_query(self.resource, self.query)
         counts: Counter[str] = Counter()
-        projects = [None] if self.projects is None else self.projects.resolve(client, counts)
-        return ParallelRun(
-            client,
-            self.resource,
-            query,
-            self.options,
-            projects=projects,
-            window=self.window or window,
-            field=self.date_field,
-            counts=counts,
+        projects: Sequence[str | None] = [None] if self.projects is None else self.projects.resolve(client, counts)
+        window = self.window or window
+        reader = PartReader(
+            client=client,
+            resource=self.resource,
+            query=query,
+            options=self.options,
+            window=window,
+            date_field=self.date_field,
+            schedule=Schedule(projects, window, self.date_field, store.reused),
             store=store,
+            counts=counts,
             skip_forbidden=self.projects is not None and self.projects.skip_forbidden,
-            project_text=self.projects.text if self.projects else query.get(PROJECT_ID.api_name),
         )
+        return ParallelRun(reader, self.projects.text if self.projects else query.get(PROJECT_ID.api_name))
 
     def description(self, client: Client, *more: str) -> str:
         """Return a digest of everything that the rows depend on, so that a run only resumes one of the same scan."""
