@@ -35,6 +35,7 @@ class BasicAuth:
             raise ConfigError("the API key contains a colon, which HTTP Basic authentication does not allow; check it")
         if re.search("[\ud800-\udfff]", key + secret):
             raise ConfigError("the API key or its secret is not valid Unicode text; check both")
+        self.account = key
         self._encoded = base64.b64encode(f"{key}:{secret}".encode()).decode()
         self.secrets = [self._encoded, f"{key}:{secret}", secret, key]
 
@@ -55,6 +56,7 @@ class BearerAuth:
 
     kind = "bearer token"
     scheme = "Bearer"
+    account = ""  # a JWT says whose it is, but only the API can read it
     advice = "JWTs may expire after about 60 s: use an API key, or pass a callable that returns a fresh token"
 
     def __init__(self, token: Token) -> None:

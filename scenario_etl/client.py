@@ -90,6 +90,11 @@ class Client:
         return self._transport.authorization.kind
 
     @property
+    def account(self) -> str:
+        """The API key, without its secret; empty for a bearer token."""
+        return self._transport.authorization.account
+
+    @property
     def sleep(self) -> Callable[[float], None]:
         """Function that waits for a number of seconds."""
         return self._transport.sleep

@@ -19,7 +19,7 @@ from scenario_etl.projects import add_counts
 from scenario_etl.run import BATCH_ROWS, PartOfRun, Run, RunOptions, ScanReport
 from scenario_etl.schedule import Project, Schedule, Task
 from scenario_etl.schema import Resource
-from scenario_etl.windows import Window, WindowError, newest_date, window_parameters
+from scenario_etl.windows import Window, WindowError, newest_date
 
 PART_PAGES = 10
 
@@ -115,7 +115,7 @@ class PartReader:
         """
         if self.window is None or self.date_field == "updatedAt":
             return dict(self.query)
-        bounds = window_parameters(self.window, self.date_field)
+        bounds = self.window.parameters(self.date_field)
         return {**self.query, **bounds, **({"sortBy": self.date_field} if bounds else {})}
 
     def _inside(self, batch: pa.RecordBatch) -> pa.RecordBatch:

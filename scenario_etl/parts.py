@@ -10,7 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -83,13 +83,13 @@ class PartStore:
         if name not in facts:
             facts[name] = make()
             if self._facts is not None:
-                _write_json(self._folder / RUN_FILE, facts)
+                _write(self._folder / RUN_FILE, json.dumps(facts))
         return facts[name]
 
     @contextmanager
     def writing(self, schema: pa.Schema) -> Iterator["PartWriter"]:
         """Yield a writer of a new part; its file is removed if the block fails."""
-        path = self._folder / f"{uuid4().hex}.arrow"
+        path = self._folder / f"{uuid4().hex}.arrow"  # a thread of an earlier run may still remove its own file
         try:
             with PartWriter(path, schema) as writer:
                 yield writer
@@ -148,7 +148,7 @@ class PartWriter:
         finished = replace(
             part, rows=found, file=self._path.name, digest=_digest(self._path), written=time.time()
         )  # fmt: skip
-        _write_json(_facts_path(self._path.parent, self._path.name), asdict(finished))
+        _write(_facts_path(self._path.parent, self._path.name), _facts_of(finished))
         return finished
 
 
@@ -170,7 +170,7 @@ def open_parts(folder: Path | None, description: str, resume_within: float) -> I
         try:
             yield _open(folder, description, resume_within)
         finally:
-            if not any(folder.glob("*.arrow")):
+            if not any(path.name != RUN_FILE for path in folder.glob("*.json")):
                 shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -212,15 +212,15 @@ def _open(folder: Path, description: str, resume_within: float) -> PartStore:
     if not parts:
         started = datetime.now(UTC)
         facts = {"description": description, "started": started.isoformat()}
-    _write_json(folder / RUN_FILE, facts)
+    _write(folder / RUN_FILE, json.dumps(facts))
     return PartStore(folder, started, parts, facts)
 
 
-def _write_json(path: Path, document: Any) -> None:
+def _write(path: Path, text: str) -> None:
     """Replace a file that only the current user can read, atomically."""
     temporary = path.with_suffix(".tmp")
     with open(temporary, "w", opener=_private) as file:
-        json.dump(document, file, default=datetime.isoformat)
+        file.write(text)
         file.flush()
         os.fsync(file.fileno())
     os.replace(temporary, path)
@@ -233,7 +233,10 @@ def _is_young(part: Part, resume_within: float) -> bool:
 def _read(path: Path) -> Part | None:
     """Return the part of an Arrow file, None if it is not complete or has changed."""
     try:
-        facts: dict[str, Any] = json.loads(_facts_path(path.parent, path.name).read_text())
+        digest, _, text = _facts_path(path.parent, path.name).read_text().partition("\n")
+        if digest != _digest_of(text):
+            return None
+        facts: dict[str, Any] = json.loads(text)
         window = facts.pop("window")
         part = Part(**facts | {"window": window and _window(window), "is_reused": True})
         part = replace(
@@ -242,6 +245,18 @@ def _read(path: Path) -> Part | None:
         return part if part.file == path.name and part.digest == _digest(path) else None
     except (OSError, ValueError, TypeError, KeyError):
         return None
+
+
+def _facts_of(part: Part) -> str:
+    """Return the attributes of a part as JSON, after a line with a digest of it."""
+    facts = {each.name: getattr(part, each.name) for each in fields(part)}  # asdict() breaks a Counter
+    facts["window"] = part.window and asdict(part.window)
+    text = json.dumps(facts, default=datetime.isoformat)
+    return f"{_digest_of(text)}\n{text}"
+
+
+def _digest_of(text: str) -> str:
+    return hashlib.blake2b(text.encode()).hexdigest()
 
 
 def _window(bounds: dict[str, str | None]) -> Window:

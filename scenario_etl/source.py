@@ -130,7 +130,7 @@ class Source:
         """Return a digest of everything that the rows depend on, so that a run only resumes one of the same scan."""
         facts = [
             version("scenario-etl"), self.resource.name, self.resource.path, str(self.resource.schema),
-            self.scope(client), self.options.page_size, self.options.strict, self.options.signed_urls,
+            self.scope(client), client.account, self.options.page_size, self.options.strict, self.options.signed_urls,
             self._is_windowed, str(self.window), *more,
         ]  # fmt: skip
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
@@ -148,7 +148,9 @@ class Source:
             more: Other texts that must be equal to reuse parts.
 
         """
-        folder = parts_folder(destination) if self.has_parts else None
+        # a bearer token does not show whose projects it lists
+        is_known = client.account or (self.projects and self.projects.ids) or PROJECT_ID.api_name in self.query
+        folder = parts_folder(destination) if self.has_parts and is_known else None
         with open_parts(folder, self.description(client, *more), resume_within) as store:
             yield store
 

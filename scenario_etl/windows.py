@@ -1,4 +1,4 @@
-"""Reading a list by date instead of by token, so that rows that are deleted meanwhile make it skip nothing.
+"""Read a list by date instead of by token, so that a record that is deleted meanwhile does not make it skip another one.
 
 The token of a page is an offset: if a record is deleted before it, all later records move up, and one is skipped. In a
 list that is sorted by a date, each request can instead ask for the records from the last date of the page before.
@@ -16,7 +16,7 @@ from urllib.parse import quote
 from scenario_etl.pages import Page, Pages
 
 MILLISECOND = timedelta(milliseconds=1)  # the precision of the bounds, which are exclusive
-MAX_REREADS = 5  # of one millisecond with more than a page of records
+MAX_READS = 6  # of one millisecond with more than a page of records
 
 
 class WindowError(Exception):
@@ -28,8 +28,8 @@ class Window:
     """A period of one of the dates of a record.
 
     Attributes:
-        start: The first moment, None for no limit.
-        end: The moment after the last, with milliseconds; None for no limit.
+        start: Inclusive start, None for no limit.
+        end: Exclusive end, in whole milliseconds; None for no limit.
 
     """
 
@@ -38,6 +38,15 @@ class Window:
 
     def __contains__(self, moment: datetime) -> bool:
         return (self.start is None or self.start <= moment) and (self.end is None or moment < self.end)
+
+    def parameters(self, field: str) -> dict[str, str]:
+        """Return the query parameters that limit a list to the window, which the API only has with this order."""
+        name = field.removesuffix("At")
+        bounds = {
+            f"{name}After": self.start and self.start - MILLISECOND,
+            f"{name}Before": self.end,
+        }
+        return {parameter: _text(bound) for parameter, bound in bounds.items() if bound}
 
 
 class Cursor:
@@ -139,82 +148,96 @@ class WindowPages:
             PaginationError: There are too many pages.
 
         """
-        while True:
+        while not self._cursor.is_complete:
             position = self._cursor.position
             self._forget_before(position)
-            repeats = 0
-            for page in self._pages.follow(self._url(Window(position, self._cursor.end))):
-                yield self._advance(page)
-                if self._cursor.is_complete or self._cursor.position != position:
-                    break
-                repeats += 1  # a full page of one millisecond: only its token leads on
-            if repeats and position is not None:
-                yield from self._read_again(position)
-            if self._cursor.is_complete or self._can_end:
+            yield self._advance(next(self._pages.follow(self._url(Window(position, self._cursor.end)))))
+            if position is not None and self._cursor.position == position and not self._cursor.is_complete:
+                yield from self._read_millisecond(position)
+            if self._can_end:
                 return
-            self._pages.check_count()
+            if not self._cursor.is_complete:
+                self._pages.check_count()
 
     def _url(self, window: Window) -> str:
-        bounds = window_parameters(window, self._field)
-        return self._pages.url + "".join(f"&{name}={quote(text)}" for name, text in bounds.items())
+        return self._pages.url + "".join(
+            f"&{name}={quote(text)}" for name, text in window.parameters(self._field).items()
+        )
 
     def _advance(self, page: Page) -> Page:
         """Check a page, move the cursor to its last date, and return its records that are new and in the window."""
-        moments = [_moment(record, self._field) for record in page.records]
+        moments = self._moments(page)
         cursor = self._cursor
-        lowest = cursor.position and cursor.position - MILLISECOND
-        if any(later < earlier for earlier, later in pairwise(moments)):
-            raise WindowError("it is not sorted by date")
-        if page.next_token is not None and len(page.records) < self._page_size:
-            raise WindowError("it is filtered after it has been paged")
-        if moments and lowest and moments[0] < lowest:
-            raise WindowError("it has records before the requested date")
         with cursor.lock:
             first = 0 if cursor.start is None else bisect_left(moments, cursor.start)  # the rest is in another window
             inside = len(moments) if cursor.end is None else bisect_left(moments, cursor.end)
             cursor.is_complete = page.next_token is None or inside < len(moments)
             if first < inside:
                 oldest, newest = floor(moments[first]), floor(moments[inside - 1])
-                is_last = self._max_pages is not None and self._pages.pages >= self._max_pages
-                if is_last and oldest < newest and not cursor.is_complete:
+                if self._is_last and oldest < newest and not cursor.is_complete:
                     inside = bisect_left(moments, newest)  # the rest of the window starts with the others
                     self._can_end = True
                 cursor.pace = (newest - oldest) or cursor.pace
                 cursor.position = max(newest, cursor.position or newest)
         return replace(page, records=self._new(page.records[first:inside], moments[first:inside]))
 
+    @property
+    def _is_last(self) -> bool:
+        return self._max_pages is not None and self._pages.pages >= self._max_pages
+
+    def _moments(self, page: Page) -> list[datetime]:
+        """Check a page, and return the dates of its records."""
+        moments = [_moment(record, self._field) for record in page.records]
+        position = self._cursor.position
+        if any(later < earlier for earlier, later in pairwise(moments)):
+            raise WindowError("it is not sorted by date")
+        if page.next_token is not None and len(page.records) < self._page_size:
+            raise WindowError("the API filters it after paging")
+        if moments and position and moments[0] < position - MILLISECOND:
+            raise WindowError("it has records before the requested date")
+        return moments
+
     def _new(self, records: list[Any], moments: list[datetime]) -> list[Any]:
         """Return the records that no page before had."""
-        keys = [tuple(str(record.get(name)) for name in self._keys) for record in records]
+        keys = [self._key(record) for record in records]
         found = [record for record, key in zip(records, keys, strict=True) if key not in self._seen]
         self._seen.update(zip(keys, moments, strict=True))
         return found
+
+    def _key(self, record: Any) -> tuple[str, ...]:
+        return tuple(str(record.get(name)) for name in self._keys)
 
     def _forget_before(self, position: datetime | None) -> None:
         if position is not None:
             self._seen = {key: moment for key, moment in self._seen.items() if moment > position - MILLISECOND}
 
-    def _read_again(self, position: datetime) -> Iterator[Page]:
-        """Read a millisecond with more than a page of records again, until no record is new.
+    def _read_millisecond(self, position: datetime) -> Iterator[Page]:
+        """Read a millisecond with a full page of records by token, and move the cursor to the next one.
 
-        Only tokens lead through it, and a record that is deleted meanwhile makes them skip one.
+        A record that is deleted meanwhile makes the tokens skip one. So the millisecond is read again, until a read has
+        all records of the one before: then nothing was deleted during that one.
         """
-        for _ in range(MAX_REREADS):
-            is_new = False
-            for page in self._pages.follow(self._url(Window(position, position + MILLISECOND))):
-                found = self._new(page.records, [_moment(record, self._field) for record in page.records])
-                is_new |= bool(found)
-                yield replace(page, records=found)
-            if not is_new:
-                return
-
-
-def window_parameters(window: Window, field: str) -> dict[str, str]:
-    """Return the query parameters for the bounds of a window of a date, "createdAt" or "updatedAt"."""
-    name = field.removesuffix("At")
-    start = window.start and window.start - MILLISECOND
-    bounds = {f"{name}After": start, f"{name}Before": window.end}
-    return {parameter: _text(bound) for parameter, bound in bounds.items() if bound}
+        end = position + MILLISECOND
+        before: set[tuple[str, ...]] | None = None
+        for _ in range(MAX_READS):
+            keys: set[tuple[str, ...]] = set()
+            is_one_page = True
+            for page in self._pages.follow(self._url(Window(position, end))):
+                moments = self._moments(page)
+                first = 0 if self._cursor.start is None else bisect_left(moments, self._cursor.start)
+                inside = bisect_left(moments, end)
+                yield replace(page, records=self._new(page.records[first:inside], moments[first:inside]))
+                keys.update(map(self._key, page.records[first:inside]))
+                if page.next_token is None or inside < len(moments):
+                    break
+                is_one_page = False
+            if is_one_page or (before is not None and before <= keys):
+                break
+            before = keys
+        with self._cursor.lock:
+            self._cursor.position = end
+            self._cursor.is_complete = self._cursor.end is not None and self._cursor.end <= end
+            self._can_end = self._is_last
 
 
 def newest_date(pages: Iterable[Page], field: str) -> datetime | None:

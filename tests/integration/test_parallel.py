@@ -1,0 +1,189 @@
+import tempfile
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scenario_etl import Emulator, scan
+from scenario_etl.errors import APIError, AuthError, ConfigError, PaginationError
+from scenario_etl.windows import Cursor, Window
+from tests.dated import START, DatedAPI, Query, asset, assets, ids
+
+SKEWED = [*range(0, 4000, 100), *range(4000, 4300), *[4300] * 50, *range(10**6, 10**9, 10**7)]
+
+
+@pytest.fixture(autouse=True)
+def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder for temporary files."""
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    return folder
+
+
+@pytest.mark.parametrize("workers", [2, 3, 8, 32])
+def test_any_number_of_workers_gives_the_table_of_one_worker(workers: int) -> None:
+    api = DatedAPI(assets(*SKEWED))
+    wanted = api.scan(workers=1, page_size=7).to_arrow()
+    described = api.scan(workers=workers, page_size=7)
+    assert described.to_arrow().equals(wanted)
+    assert (described.report.rows, described.report.duplicates) == (len(SKEWED), 0)
+    assert sorted(ids(wanted)) == sorted(ids(api.scan()))
+
+
+@pytest.mark.parametrize("resource", ["assets", "models"])
+def test_windows_have_the_rows_of_a_plain_scan_of_the_emulator(connect, resource: str) -> None:
+    with Emulator(60, assets=900) as api:
+        client = connect(api, requests_per_minute=0)
+        plain = scan(resource, client=client, signed_urls="omit").to_arrow().sort_by("id")
+        for workers in (1, 4):
+            described = scan(resource, client=client, workers=workers, page_size=9, signed_urls="omit")
+            table = described.to_arrow()
+            assert table["created_at"].to_pylist() == sorted(table["created_at"].to_pylist())
+            assert table.sort_by("id").equals(plain)
+            assert described.report.duplicates == 0
+            assert described.report.partitions > 1 or resource == "models"
+
+
+def test_filters_by_date_that_are_applied_late_are_read_in_one_pass(connect, caplog) -> None:
+    with Emulator(60, assets=900, late_filters=True) as api:
+        client = connect(api, requests_per_minute=0)
+        plain = scan("assets", client=client).to_arrow()["id"].to_pylist()
+        middle = scan("assets", client=client).to_arrow()["created_at"].sort()[len(plain) // 2].as_py()
+        for bounds in ({}, {"created_after": middle}, {"created_before": middle}):
+            wanted = ids(scan("assets", client=client, **bounds))
+            caplog.clear()
+            found = ids(scan("assets", client=client, workers=4, page_size=20, **bounds))
+            assert sorted(found) == sorted(wanted)
+            assert sum("cannot be read in windows" in line for line in caplog.messages) == 1
+
+
+@pytest.mark.parametrize(
+    ("resource", "filters"),
+    [("collections", {}), ("jobs", {}), ("assets", {"sort_by": "updatedAt"}), ("assets", {"sort_direction": "desc"}),
+     ("assets", {"deleted": True}), ("assets", {"updated_after": START}), ("models", {"status": "trained"})],
+)  # fmt: skip
+def test_with_workers_a_list_without_windows_has_the_rows_and_order_of_a_plain_scan(connect, resource, filters) -> None:
+    with Emulator(60, assets=300) as api:
+        client = connect(api, requests_per_minute=0)
+        plain = scan(resource, client=client, signed_urls="omit", **filters).to_arrow()
+        found = scan(resource, client=client, signed_urls="omit", workers=3, **filters).to_arrow()
+        assert found.sort_by(plain.schema.names[0]).equals(plain.sort_by(plain.schema.names[0]))
+        assert resource == "models" or found.equals(plain)
+
+
+def test_workers_read_windows_side_by_side() -> None:
+    api = DatedAPI(assets(*range(0, 4000, 10)))
+    together = threading.Barrier(2)
+    have_met = threading.Event()
+
+    def meet(query: Query) -> None:
+        if query["sortDirection"] == "asc" and len(api.queries) > 3 and not have_met.is_set():
+            with suppress(threading.BrokenBarrierError):
+                together.wait(timeout=10)
+                have_met.set()
+
+    api.answer = meet
+    assert len(ids(api.scan(workers=3, page_size=5))) == 400
+    assert have_met.is_set()
+
+
+@pytest.mark.parametrize("workers", [0, 33, -1, 1.5, "2", True])
+def test_workers_is_a_whole_number_from_1_to_32(workers: object) -> None:
+    with pytest.raises(ConfigError, match="workers must be "):
+        scan("assets", workers=workers)
+
+
+class Failing:
+    """Fails one request when other threads are in theirs, which end after the run."""
+
+    def __init__(self, api: DatedAPI, answer: Any) -> None:
+        self.api, self.answer, self.is_over = api, answer, threading.Event()
+        self.lock, self.waiting, self.later = threading.Lock(), 0, 0
+
+    def __call__(self, query: Query) -> Any:
+        if query["projectId"] == "p0":
+            while self.waiting < 3:
+                pass
+            return self.answer
+        with self.lock:
+            self.waiting += 1
+            self.later += self.is_over.is_set()
+        return 503, {}
+
+
+@pytest.mark.parametrize(("answer", "error"), [((403, {}), AuthError), ((404, {}), APIError)])
+def test_an_error_ends_the_waits_of_the_other_projects(temporary: Path, tmp_path: Path, answer, error) -> None:
+    api = DatedAPI({f"p{number}": assets(1) for number in range(4)})
+    api.answer = failing = Failing(api, answer)
+    threads = threading.active_count()
+    client = api.client(sleep=time.sleep, deadline=3600)  # a retry would wait for longer and longer
+    for use in ("to_arrow", "to_parquet"):
+        failing.waiting = 0
+        with pytest.raises(error):
+            getattr(api.scan(client, project_id=[*api.projects]), use)(*[tmp_path / "out.parquet"][: use != "to_arrow"])
+        failing.is_over.set()
+        assert threading.active_count() == threads
+        failing.is_over.clear()
+    assert failing.later == 0
+    assert list(temporary.iterdir()) == []
+    assert [path.name for path in tmp_path.iterdir()] == ["temporary"]
+
+
+def test_an_iteration_that_ends_early_leaves_no_thread_and_no_file(temporary: Path) -> None:
+    api = DatedAPI(assets(*range(5000)))
+    threads = threading.active_count()
+    batches = api.scan(workers=4, page_size=10).to_batches()
+    assert next(batches).num_rows > 0
+    assert list(temporary.iterdir())
+    batches.close()
+    assert threading.active_count() == threads
+    assert list(temporary.iterdir()) == []
+    requests = len(api.queries)
+    assert requests < 500
+
+
+def test_a_client_whose_sleep_is_its_own_is_still_asked_to_sleep(connect) -> None:
+    api = DatedAPI({"p1": assets(1), "p2": assets(2)})
+    waits: list[float] = []
+    api.answer = lambda query: (503, {}) if query["projectId"] == "p1" and not waits else None
+    described = api.scan(api.client(sleep=waits.append), project_id=["p1", "p2"])
+    assert ids(described) == ["a00000", "a00000"]
+    assert (len(waits), described.report.retries) == (1, 1)
+    assert described.report.seconds_waited == pytest.approx(waits[0], abs=0.001)
+
+
+def test_a_value_that_does_not_fit_is_an_error_whatever_thread_reads_it() -> None:
+    api = DatedAPI([*assets(*range(500)), asset("bad", 400, tags=7)])
+    for workers in (1, 4):
+        with pytest.raises(Exception, match="tags"):
+            api.scan(workers=workers, page_size=10).to_arrow()
+
+
+def test_max_pages_counts_the_pages_of_each_project() -> None:
+    api = DatedAPI({"p1": assets(*range(30)), "p2": assets(*range(30))})
+    assert len(ids(api.scan(project_id=["p1", "p2"], page_size=10, max_pages=3))) == 60
+    with pytest.raises(PaginationError, match="more than 2 pages"):
+        api.scan(project_id=["p1", "p2"], page_size=10, max_pages=2).to_arrow()
+
+
+def test_the_progress_bar_counts_the_projects(capsys) -> None:
+    api = DatedAPI({"p1": assets(*range(30)), "p2": assets(*range(12))})
+    api.scan(project_id=["p1", "p2"], progress=True).to_arrow()
+    shown = capsys.readouterr().err
+    assert "42 records" in shown
+    assert "projects" in shown
+
+
+def test_a_record_is_in_one_half_of_a_window_that_is_split_while_a_page_is_under_way() -> None:
+    cursor = Cursor(Window(START, None))
+    assert cursor.split(None) is None
+    assert cursor.split(START) is None
+    newest = START.replace(day=3)
+    half = cursor.split(newest)
+    assert (cursor.end, half) == (START.replace(day=2), Window(START.replace(day=2), None))
+    assert cursor.close() == Window(START, START.replace(day=2))
+    assert cursor.split(newest) is None
