@@ -31,9 +31,6 @@ from .errors import (
     TransientError as TransientError,
 )
 from .extract import (
-    Scan as Scan,
-)
-from .extract import (
     export_collections as export_collections,
 )
 from .extract import (
@@ -51,7 +48,9 @@ from .lake_reader import (
 from .lake_reader import (
     read_snapshot as read_snapshot,
 )
+from .projects import project_ids as project_ids
 from .run import ScanReport as ScanReport
+from .scans import Scan as Scan
 from .signed_urls import signed_url_expiry as signed_url_expiry
 from .snapshots import (
     SnapshotReport as SnapshotReport,
@@ -62,6 +61,3 @@ from .snapshots import (
 from .thumbnails import fetch_thumbnails as fetch_thumbnails
 
 __version__: str
-from .projects import (
-    project_ids as project_ids,
-)

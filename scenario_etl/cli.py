@@ -11,19 +11,18 @@ import click
 
 import scenario_etl
 from scenario_etl import cli_resources
+from scenario_etl.cli_connect import CONNECT_DEADLINE, connect, demo_api, is_default
 from scenario_etl.cli_options import (
-    CONNECT_DEADLINE,
     FILTERS,
     PATH,
     ConnectionOptions,
+    ProjectsOptions,
     ReadOptions,
     SnapshotOptions,
-    connect,
     connection_options,
-    demo_api,
     filter_options,
-    is_default,
     output_options,
+    projects_options,
     publishing_options,
     reading_options,
     resource_argument,
@@ -81,11 +80,12 @@ def cli() -> None:
 @signed_urls_option("keep")
 @output_options
 @filter_options(*FILTERS, *INCLUDE_ARGUMENTS)
+@projects_options
 @reading_options
 @connection_options
 def export(
     *, resource: str, destination: str, signed_urls: SignedURLs, outputs: OutputOptions, filters: dict[str, Any],
-    reading: ReadOptions, connection: ConnectionOptions,
+    projects: ProjectsOptions, reading: ReadOptions, connection: ConnectionOptions,
 ) -> None:  # fmt: skip
     """Export all records of RESOURCE to the Parquet file DESTINATION, which is written atomically.
 
@@ -102,8 +102,8 @@ def export(
         demo_api(connection) as api,
         connect(connection, reading, api) as client,
     ):
-        report = reading.scan(resource, client, filters, signed_urls).to_parquet(
-            destination, resume_within=reading.resume_within
+        report = reading.scan(resource, client, filters, signed_urls, projects).to_parquet(
+            destination, resume_within=projects.resume_within
         )  # fmt: skip
         write_report(report.to_dict())
     finish(summary(report), report.to_dict(), outputs)
@@ -116,11 +116,12 @@ def export(
 @signed_urls_option("public")
 @output_options
 @filter_options(*FILTERS)
+@projects_options
 @reading_options
 @connection_options
 def add_snapshot(
     *, resource: str, lake: str, publishing: SnapshotOptions, signed_urls: SignedURLs, outputs: OutputOptions,
-    filters: dict[str, Any], reading: ReadOptions, connection: ConnectionOptions,
+    filters: dict[str, Any], projects: ProjectsOptions, reading: ReadOptions, connection: ConnectionOptions,
 ) -> None:  # fmt: skip
     """Add a snapshot of RESOURCE to LAKE: all records, and the changes since the previous snapshot.
 
@@ -148,10 +149,9 @@ def add_snapshot(
             thumbnails=_should_store_thumbnails(publishing.thumbnails, resource, connection.demo, signed_urls),
             client=client,
             page_size=reading.page_size, max_pages=reading.max_pages, strict=reading.strict, signed_urls=signed_urls,
-            progress=reading.shows_progress and not days, all_projects=reading.all_projects,
-            skip_forbidden=reading.skip_forbidden, workers=reading.workers, incremental=publishing.incremental,
-            full_every=publishing.full_every, resume_within=reading.resume_within,
-            **filters,
+            progress=reading.shows_progress and not days, incremental=publishing.incremental,
+            full_every=publishing.full_every, resume_within=projects.resume_within,
+            **projects.arguments, **filters,
         )  # fmt: skip
         if api and days:
             from scenario_etl.cli_demo import make_history  # noqa: PLC0415 - imported only for a simulation

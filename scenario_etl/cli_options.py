@@ -2,35 +2,30 @@
 
 import functools
 import sys
-from collections.abc import Callable, Generator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, get_args
 
 import click
-from click.core import ParameterSource
 
-import scenario_etl
-from scenario_etl.cli_output import OutputOptions, logger
+from scenario_etl.cli_output import OutputOptions
 from scenario_etl.cli_resources import option_name, page_sizes, resources_with
 from scenario_etl.client import Client
-from scenario_etl.errors import AuthError
-from scenario_etl.extract import Scan, scan
+from scenario_etl.extract import scan
 from scenario_etl.filters import FLAG, PROJECT_ID
 from scenario_etl.incremental import FULL_EVERY, MAX_FULL_EVERY
 from scenario_etl.pages import MAX_PAGES
 from scenario_etl.parallel import MAX_WORKERS
 from scenario_etl.parts import MAX_RESUME, RESUME_WITHIN
-from scenario_etl.redact import redact
 from scenario_etl.resources import INCLUDE_ARGUMENTS, RESOURCES, resource_of
+from scenario_etl.scans import Scan
 from scenario_etl.signed_urls import SignedURLs
 
 if TYPE_CHECKING:
-    from scenario_etl.emulator import Emulator
+    pass
 
 PATH = click.Path(readable=False)  # an existing file is replaced, not read
 FILTERS = {each.name: each for resource in RESOURCES.values() for each in resource.filters}
-CONNECT_DEADLINE = 20.0  # seconds; for interactive commands if the host cannot be reached
 
 Command = Callable[..., None]
 Decorator = Callable[[Command], Command]
@@ -58,23 +53,43 @@ class ReadOptions:
     deadline: float
     strict: bool
     progress: bool | None
-    all_projects: bool = False
-    skip_forbidden: bool = False
-    workers: int | None = None
-    resume_within: float = RESUME_WITHIN
 
     @property
     def shows_progress(self) -> bool:
         """Whether to show a progress bar: by the option, or because stderr is a terminal."""
         return bool(sys.stderr and sys.stderr.isatty()) if self.progress is None else self.progress
 
-    def scan(self, resource: str, client: Client, filters: dict[str, Any], signed_urls: SignedURLs = "keep") -> Scan:
+    def scan(
+        self,
+        resource: str,
+        client: Client,
+        filters: dict[str, Any],
+        signed_urls: SignedURLs = "keep",
+        projects: "ProjectsOptions | None" = None,
+    ) -> Scan:
         """Return a Scan of a resource."""
+        several = projects.arguments if projects else {}
         return scan(
             resource, client=client, page_size=self.page_size, max_pages=self.max_pages, strict=self.strict,
-            progress=self.shows_progress, signed_urls=signed_urls, all_projects=self.all_projects,
-            skip_forbidden=self.skip_forbidden, workers=self.workers, **filters,
+            progress=self.shows_progress, signed_urls=signed_urls, **several, **filters,
         )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectsOptions:
+    """Options for reading several projects or windows side by side."""
+
+    all_projects: bool
+    skip_forbidden: bool
+    workers: int | None
+    resume_within: float
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """The arguments of `scan`."""
+        return {
+            "all_projects": self.all_projects, "skip_forbidden": self.skip_forbidden, "workers": self.workers,
+        }  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,6 +225,14 @@ reading_options = option_group(
         "--deadline", type=click.FloatRange(0, min_open=True), default=300.0, show_default=True, metavar="SECONDS",
         help="Time limit in seconds for retries, counted from the start of the first attempt of a request or upload.",
     ),
+    click.option("--strict", is_flag=True, help="Fail if a field is missing or unknown, instead of logging a warning."),
+    click.option(
+        "--progress/--no-progress", default=None, help="Show a progress bar. Default: only if stderr is a terminal."
+    ),
+)  # fmt: skip
+projects_options = option_group(
+    ProjectsOptions,
+    "projects",
     click.option("--all-projects", is_flag=True, help="Read all projects of the teams of the API key."),
     click.option(
         "--skip-forbidden", is_flag=True,
@@ -224,10 +247,6 @@ reading_options = option_group(
         "--resume-within", type=click.FloatRange(0, MAX_RESUME), default=RESUME_WITHIN, show_default=True,
         metavar="SECONDS",
         help="Maximum age of the finished parts of an interrupted run that are not read again; 0 to keep none.",
-    ),
-    click.option("--strict", is_flag=True, help="Fail if a field is missing or unknown, instead of logging a warning."),
-    click.option(
-        "--progress/--no-progress", default=None, help="Show a progress bar. Default: only if stderr is a terminal."
     ),
 )  # fmt: skip
 output_options = option_group(
@@ -281,69 +300,3 @@ def signed_urls_option(default: str) -> Decorator:
         "--signed-urls", type=click.Choice(get_args(SignedURLs)), default=default, show_default=True,
         help="Form of signed URLs: unchanged (keep), permanent and unsigned (public), or null (omit).",
     )  # fmt: skip
-
-
-def is_default(*names: str) -> bool:
-    """Return whether none of these options was set on the command line."""
-    source = click.get_current_context().get_parameter_source
-    return {source(name) for name in names} == {ParameterSource.DEFAULT}
-
-
-@contextmanager
-def demo_api(connection: ConnectionOptions) -> Generator["Emulator | None"]:
-    """Yield a running emulator with `--demo`, None without it."""
-    if not connection.demo:
-        yield None
-        return
-    if connection.base_url:
-        raise click.UsageError("--demo and --base-url cannot be used together")
-    with scenario_etl.Emulator() as api:
-        try:
-            yield api
-        except AuthError as error:  # the key is valid, so the project is wrong
-            project = redact(", ".join(click.get_current_context().params["project_id"]))
-            message = (
-                f"the demo team has no project '{project}'; set --project-id to one of: {', '.join(api.project_ids)}"
-            )
-            raise AuthError(message, status=error.status) from error
-
-
-@contextmanager
-def connect(
-    connection: ConnectionOptions,
-    reading: ReadOptions,
-    api: "Emulator | None",
-    *,
-    api_name: str = "demo",
-    connect_deadline: float | None = None,
-) -> Generator[Client]:
-    """Yield a client of the API, or of the emulator of `--demo`; log lines are written above a progress bar.
-
-    Args:
-        connection: The options of the connection.
-        reading: The options of reading.
-        api: The emulator, None without `--demo`.
-        api_name: The name in the scope of a snapshot, because the port in the base URL of the emulator varies.
-        connect_deadline: As in Client.
-
-    """
-    key = secret = "demo" if api else None
-    with (
-        _above_progress_bar(reading.shows_progress),
-        Client(
-            api_key=key, api_secret=secret, base_url=api.url if api else connection.base_url,
-            timeout=connection.timeout, attempts=reading.attempts, deadline=reading.deadline,
-            connect_deadline=connect_deadline, requests_per_minute=reading.requests_per_minute,
-        ) as client,
-    ):  # fmt: skip
-        if api:
-            client.api_name = api_name
-        yield client
-
-
-def _above_progress_bar(shows_progress: bool) -> AbstractContextManager[None]:
-    if not shows_progress:
-        return nullcontext()
-    from tqdm.contrib.logging import logging_redirect_tqdm  # noqa: PLC0415 - imported only if a progress bar is shown
-
-    return logging_redirect_tqdm([logger])

@@ -19,8 +19,8 @@ from scenario_etl.filters import DATE, can_add
 from scenario_etl.lake_file import LakeFile
 from scenario_etl.parts import Part, PartStore
 from scenario_etl.projects import add_counts
-from scenario_etl.scan_run import Source
 from scenario_etl.schema import Resource
+from scenario_etl.source import Source
 from scenario_etl.windows import Window, floor
 
 FULL_EVERY = 7
@@ -100,7 +100,7 @@ def plan(source: Source, last: LakeFile, now: dt.datetime) -> Increment | None:
     options = replace(source.options, workers=source.options.workers or 1)
     if not _is_by_creation(source):
         window = Window(start, now)
-        return Increment(replace(source, options=options, window=window, field="updatedAt"), "updated_at", start)
+        return Increment(replace(source, options=options, window=window, date_field="updatedAt"), "updated_at", start)
     start = max(min(start, _oldest_unfinished(source.resource, last, now) or start), floor(now - MAX_AGE))
     query = {**source.query, "createdAfter": DATE.encode("created_after", start - dt.timedelta(milliseconds=1))}
     return Increment(replace(source, query=query), "created_at", start)
@@ -112,6 +112,7 @@ def is_full_due(source: Source, last: LakeFile, full_every: int, projects: Itera
     known = footers.json_object(footer, "read_projects")
     return (
         (footers.integer(footer, "runs_since_full") or 0) + 1 >= full_every
+        or footer.get("signed_urls") != source.options.signed_urls
         or not all(map(last.has, source.resource.schema.names))
         or any(project is not None and project not in known for project in projects)
     )
@@ -149,11 +150,12 @@ def count_unexplained(diff: Diff, increment: Increment) -> int:
 
 
 def footer_values(
-    watermark: dt.datetime, runs_since_full: int, seconds: float, projects: Mapping[str, bool]
+    source: Source, watermark: dt.datetime, runs_since_full: int, seconds: float, projects: Mapping[str, bool]
 ) -> dict[str, Any]:
     """Return the values that the footer of a snapshot has for the next incremental run.
 
     Args:
+        source: What a full run reads.
         watermark: The time of the server at the start of the run.
         runs_since_full: The number of incremental runs since the last full one.
         seconds: The duration of the run.
@@ -164,6 +166,7 @@ def footer_values(
         "watermark": watermark.isoformat(),
         "runs_since_full": runs_since_full,
         "seconds": int(seconds) + 1,
+        "signed_urls": source.options.signed_urls,
         "read_projects": json.dumps(projects),
     }
 

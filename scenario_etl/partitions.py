@@ -1,20 +1,18 @@
 """Cut a scan into partitions: groups of projects, or windows of dates with about the same number of records."""
 
-import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
 from scenario_etl.client import Client
-from scenario_etl.errors import APIError, AuthError
+from scenario_etl.errors import APIError
 from scenario_etl.filters import PROJECT_ID, can_add
 from scenario_etl.pages import Pages
 from scenario_etl.schema import Resource
 from scenario_etl.windows import MILLISECOND, Cursor, Window, WindowError, WindowPages, floor, newest_date
 
-logger = logging.getLogger("scenario_etl")
-
+MICROSECOND = timedelta(microseconds=1)
 PROBES_PER_PARTITION = 4
 WINDOW_FILTERS = ("created_after", "created_before", "sort_direction")
 
@@ -29,7 +27,7 @@ def split_query(resource: Resource, query: Mapping[str, str]) -> tuple[dict[str,
         return dict(query), None
     rest = dict(query)
     after, before = (_date(rest.pop(name, None)) for name in ("createdAfter", "createdBefore"))
-    return rest, Window(after and after + MILLISECOND, before)
+    return rest, Window(after and after + MICROSECOND, before)  # the bounds are exclusive
 
 
 @dataclass
@@ -70,7 +68,6 @@ def plan(
     *,
     projects: Sequence[str | None],
     count: int,
-    skip_forbidden: bool = False,
 ) -> list[tuple[tuple[str | None, ...], Window | None]]:
     """Return at most `count` partitions, each a group of projects, or a window of one project.
 
@@ -83,7 +80,7 @@ def plan(
     rest, whole = split_query(resource, query)
     if whole is None or page_size is None or count <= len(projects):
         return [(group, None) for group in _groups(projects, count)]
-    densities: dict[str | None, _Density] = {}
+    densities = {}
     for project in projects:
         parameters = rest | ({} if project is None else {PROJECT_ID.api_name: project})
         try:
@@ -91,12 +88,8 @@ def plan(
             densities[project] = _estimate(probe, whole, PROBES_PER_PARTITION * count // len(projects))
         except WindowError:
             return [(group, None) for group in _groups(projects, count)]
-        except AuthError as error:
-            if error.status != 403 or not skip_forbidden or (project == projects[-1] and not densities):
-                raise
-            logger.warning("%s: skipping %s: %s", resource.name, project, error)
     total = sum(sum(each.pages) for each in densities.values()) or 1.0
-    spare = count - len(densities)
+    spare = count - len(projects)
     return [
         ((project,), window)
         for project, density in densities.items()

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import logging
 import os
 import shutil
 import tempfile
@@ -22,6 +23,8 @@ from scenario_etl.windows import Window
 RUN_FILE = "run.json"
 MAX_RESUME = 7 * 24 * 3600.0  # seconds
 RESUME_WITHIN = 2 * 3600.0  # seconds
+
+logger = logging.getLogger("scenario_etl")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +83,7 @@ class PartStore:
         if name not in facts:
             facts[name] = make()
             if self._facts is not None:
-                _write_json(self._folder / RUN_FILE, facts)
+                _write(self._folder / RUN_FILE, json.dumps(facts))
         return facts[name]
 
     @contextmanager
@@ -145,32 +148,37 @@ class PartWriter:
         finished = replace(
             part, rows=found, file=self._path.name, digest=_digest(self._path), written=time.time()
         )  # fmt: skip
-        _write_json(_facts_path(self._path.parent, self._path.name), _facts_of(finished))
+        _write(_facts_path(self._path.parent, self._path.name), _facts_of(finished))
         return finished
 
 
 @contextmanager
 def open_parts(folder: Path | None, description: str, resume_within: float) -> Iterator[PartStore]:
-    """Yield a store of parts; an error keeps its folder for the next run, and the end of the block removes it.
+    """Yield a store of parts. Its folder is kept for the next run; call `remove_parts` when the result is published.
 
     Args:
-        folder: The folder; None for a temporary one.
+        folder: The folder; None for a temporary one, which the end of the block removes.
         description: A digest of everything that the rows depend on; parts with another one are removed.
         resume_within: The maximum age of parts in seconds.
 
     """
     with ExitStack() as stack:
         if folder is None or not resume_within or not _lock(folder, stack):
-            yield PartStore(Path(stack.enter_context(tempfile.TemporaryDirectory())), datetime.now(UTC))
+            temporary = stack.enter_context(tempfile.TemporaryDirectory(ignore_cleanup_errors=True))
+            yield PartStore(Path(temporary), datetime.now(UTC))
             return
-        store = _open(folder, description, resume_within)
         try:
-            yield store
-        except BaseException:
+            yield _open(folder, description, resume_within)
+        finally:
             if not any(path.name != RUN_FILE for path in folder.glob("*.json")):
                 shutil.rmtree(folder, ignore_errors=True)
-            raise
-        shutil.rmtree(folder, ignore_errors=True)
+
+
+def remove_parts(folder: Path) -> None:
+    """Remove the parts of runs that have ended or were interrupted, unless another run uses them."""
+    with ExitStack() as stack:
+        if folder.is_dir() and _lock(folder, stack):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _lock(folder: Path, stack: ExitStack) -> bool:
@@ -178,9 +186,10 @@ def _lock(folder: Path, stack: ExitStack) -> bool:
     from filelock import FileLock, Timeout  # noqa: PLC0415 - it imports asyncio, which most uses do not need
 
     try:
-        folder.mkdir(mode=0o700, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         stack.enter_context(FileLock(folder / ".lock", timeout=0, mode=0o600))
-    except (Timeout, NotImplementedError, OSError):
+    except (Timeout, NotImplementedError, OSError) as error:
+        logger.warning("%s cannot be used (%s); if this run is interrupted, the next one starts again", folder, error)
         return False
     return True
 
@@ -189,7 +198,7 @@ def _open(folder: Path, description: str, resume_within: float) -> PartStore:
     """Return the store of a folder with the parts that can be reused; remove all other files."""
     facts: dict[str, str] = {}
     try:
-        facts = _read_json(folder / RUN_FILE)
+        facts = json.loads((folder / RUN_FILE).read_text())
         started = datetime.fromisoformat(facts["started"])
         is_same = facts["description"] == description
     except (OSError, ValueError, KeyError, TypeError):
@@ -203,28 +212,18 @@ def _open(folder: Path, description: str, resume_within: float) -> PartStore:
     if not parts:
         started = datetime.now(UTC)
         facts = {"description": description, "started": started.isoformat()}
-    _write_json(folder / RUN_FILE, facts)
+    _write(folder / RUN_FILE, json.dumps(facts))
     return PartStore(folder, started, parts, facts)
 
 
-def _write_json(path: Path, document: Any) -> None:
-    """Replace a file that only the current user can read, atomically; its first line is a digest of the rest."""
+def _write(path: Path, text: str) -> None:
+    """Replace a file that only the current user can read, atomically."""
     temporary = path.with_suffix(".tmp")
     with open(temporary, "w", opener=_private) as file:
-        text = json.dumps(document, default=datetime.isoformat)
-        file.write(f"{_digest_of(text)}\n{text}")
+        file.write(text)
         file.flush()
         os.fsync(file.fileno())
     os.replace(temporary, path)
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    """Return the content of a file of `_write_json`; raise ValueError if it has changed."""
-    digest, _, text = path.read_text().partition("\n")
-    if digest != _digest_of(text):
-        raise ValueError(path.name)
-    document: dict[str, Any] = json.loads(text)
-    return document
 
 
 def _is_young(part: Part, resume_within: float) -> bool:
@@ -234,7 +233,10 @@ def _is_young(part: Part, resume_within: float) -> bool:
 def _read(path: Path) -> Part | None:
     """Return the part of an Arrow file, None if it is not complete or has changed."""
     try:
-        facts = _read_json(_facts_path(path.parent, path.name))
+        digest, _, text = _facts_path(path.parent, path.name).read_text().partition("\n")
+        if digest != _digest_of(text):
+            return None
+        facts: dict[str, Any] = json.loads(text)
         window = facts.pop("window")
         part = Part(**facts | {"window": window and _window(window), "is_reused": True})
         part = replace(
@@ -245,9 +247,12 @@ def _read(path: Path) -> Part | None:
         return None
 
 
-def _facts_of(part: Part) -> dict[str, Any]:
+def _facts_of(part: Part) -> str:
+    """Return the attributes of a part as JSON, after a line with a digest of it."""
     facts = {each.name: getattr(part, each.name) for each in fields(part)}  # asdict() breaks a Counter
-    return facts | {"window": part.window and asdict(part.window)}
+    facts["window"] = part.window and asdict(part.window)
+    text = json.dumps(facts, default=datetime.isoformat)
+    return f"{_digest_of(text)}\n{text}"
 
 
 def _digest_of(text: str) -> str:

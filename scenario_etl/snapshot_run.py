@@ -27,9 +27,9 @@ from scenario_etl.projects import read_project_names
 from scenario_etl.publish import atomic_write
 from scenario_etl.records import RecordReader
 from scenario_etl.run import BATCH_ROWS, Run, ScanReport, footer_of
-from scenario_etl.scan_run import Source
 from scenario_etl.schema import THUMBNAIL_COLUMNS, Resource
 from scenario_etl.scope import check_scope, has_scope
+from scenario_etl.source import Source
 from scenario_etl.stores import redact_uri
 
 REQUEST_COUNTS = ("requests", "retries", "seconds_waited")
@@ -123,11 +123,12 @@ class Step:
     increment: Increment | None
     is_full: bool
 
-    def footer_values(self, report: ScanReport, projects: Sequence[str | None], *, is_full: bool) -> dict[str, str]:
+    def footer_values(self, reader: Reader, report: ScanReport, *, is_full: bool) -> dict[str, str]:
         """Return what the footer has for the next run."""
         runs = 0 if is_full or self.last is None else 1 + (footers.integer(self.last.footer, "runs_since_full") or 0)
-        read = {project: project not in report.skipped_projects for project in projects if project is not None}
-        return footer_values(self.watermark, runs, report.seconds, read)
+        read = {project: project not in report.skipped_projects for project in reader.projects if project is not None}
+        since_start = (dt.datetime.now(dt.UTC) - report.extracted_at).total_seconds()  # longer if the run was resumed
+        return footer_values(reader.source, self.watermark, runs, max(since_start, report.seconds), read)
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,7 +248,7 @@ def _write_snapshot(path: Path, reader: Reader, missing: MissingRows, step: Step
         report = run.report(rows=writer.rows)
         more = {"run_id": uuid4().hex, "projects": read_project_names(reader.client, reader.counts)}
         if step:
-            more |= step.footer_values(report, reader.projects, is_full=not is_incremental)
+            more |= step.footer_values(reader, report, is_full=not is_incremental)
         writer.metadata = footer_of(report, reader.scope(), **more, **_counts_of(missing))
     requests = {name: round(getattr(report, name) + reader.counts[name], 3) for name in REQUEST_COUNTS}
     return replace(report, bytes=path.stat().st_size, **requests), is_incremental

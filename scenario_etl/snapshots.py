@@ -20,20 +20,20 @@ from pyarrow.fs import LocalFileSystem
 from scenario_etl.arguments import check_bool, check_integer, check_number
 from scenario_etl.client import Client
 from scenario_etl.dates import as_date
-from scenario_etl.errors import ConfigError, ScenarioError
+from scenario_etl.errors import ConfigError, GuardError, ScenarioError
 from scenario_etl.extract import scan
 from scenario_etl.incremental import FULL_EVERY, MAX_FULL_EVERY, check_incremental
 from scenario_etl.lake import LakeTable, LakeTables, lock_lake
 from scenario_etl.lake_thumbnails import store_thumbnails
 from scenario_etl.pages import MAX_PAGES
-from scenario_etl.parts import MAX_RESUME, RESUME_WITHIN, open_parts
+from scenario_etl.parts import MAX_RESUME, RESUME_WITHIN, remove_parts
 from scenario_etl.redact import redact
 from scenario_etl.resources import INCLUDE_ARGUMENTS
 from scenario_etl.run import ScanReport, client_or_default
-from scenario_etl.scan_run import Source
 from scenario_etl.schema import Resource
 from scenario_etl.signed_urls import SignedURLs
 from scenario_etl.snapshot_run import Options, Published, Reader, publish
+from scenario_etl.source import Source, parts_folder
 from scenario_etl.stores import filesystem, join_uri, redact_uri
 from scenario_etl.thumbnails import check_pillow
 
@@ -200,20 +200,25 @@ def snapshot(
         accept_scope=check_bool("accept_scope", accept_scope),
         max_lookups=check_integer("max_lookups", max_lookups, 0),
         keep=None if keep is None else check_integer("keep", keep, 1),
-        thumbnails=_check_thumbnails(thumbnails, signed_urls, described.resource),
+        thumbnails=_check_thumbnails(thumbnails, signed_urls, described.source.resource),
         full_every=_check_full_every(described.source, incremental, full_every),
     )
     _check_lake(lake)
     lock_timeout = check_number("lock_timeout", lock_timeout, 0, MAX_LOCK_TIMEOUT)
     with client_or_default(client) as api, lock_lake(lake, resource, lock_timeout):
-        tables = LakeTables.of(lake, described.resource, api.deadline)
+        tables = LakeTables.of(lake, described.source.resource, api.deadline)
         source, counts = described.source, Counter[str]()
         if source.projects:  # requested once, for all reads of the run
             listed = source.projects.resolve(api, counts)
             source = replace(source, projects=replace(source.projects, listed=listed))
-        folder = source.parts_folder(join_uri(lake, resource))
-        with open_parts(folder, source.description(api, str(options.day)), resume_within) as store:
-            published = publish(Reader(source, api, store, counts), tables, options)
+        place = join_uri(lake, resource)
+        try:
+            with source.parts(api, place, resume_within, str(options.day)) as store:
+                published = publish(Reader(source, api, store, counts), tables, options)
+        except GuardError:
+            remove_parts(parts_folder(place))  # the next run reads all of them again
+            raise
+        remove_parts(parts_folder(place))
         report = _finish(published, tables, options)
     return replace(report, scan=replace(report.scan, seconds=round(monotonic() - started, 3)))
 

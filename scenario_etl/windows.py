@@ -1,15 +1,17 @@
-"""Reading a list by date instead of by token, so that rows that are deleted meanwhile make it skip nothing.
+"""Read a list by date instead of by token, so that a record that is deleted meanwhile does not make it skip another one.
 
 The token of a page is an offset: if a record is deleted before it, all later records move up, and one is skipped. In a
 list that is sorted by a date, each request can instead ask for the records from the last date of the page before.
 """
 
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from threading import Lock
 from typing import Any
+from urllib.parse import quote
 
 from scenario_etl.pages import Page, Pages
 
@@ -26,8 +28,8 @@ class Window:
     """A period of one of the dates of a record.
 
     Attributes:
-        start: The first moment, with milliseconds; None for no limit.
-        end: The moment after the last, with milliseconds; None for no limit.
+        start: Inclusive start, None for no limit.
+        end: Exclusive end, in whole milliseconds; None for no limit.
 
     """
 
@@ -52,6 +54,7 @@ class Cursor:
 
     Attributes:
         field: The name of the date in the API, "createdAt" or "updatedAt".
+        start: The start of the window.
         position: All records before it have been read; None before the first page.
         end: The end of the window, which only becomes earlier; None for no limit.
         pace: The period that the last page covered, None if it is unknown.
@@ -62,7 +65,7 @@ class Cursor:
 
     def __init__(self, window: Window, field: str = "createdAt") -> None:
         self.field = field
-        self.position = window.start
+        self.start = self.position = window.start
         self.end = window.end
         self.pace: timedelta | None = None
         self.is_complete = False
@@ -157,24 +160,26 @@ class WindowPages:
                 self._pages.check_count()
 
     def _url(self, window: Window) -> str:
-        return self._pages.url + "".join(f"&{name}={text}" for name, text in window.parameters(self._field).items())
+        return self._pages.url + "".join(
+            f"&{name}={quote(text)}" for name, text in window.parameters(self._field).items()
+        )
 
     def _advance(self, page: Page) -> Page:
         """Check a page, move the cursor to its last date, and return its records that are new and in the window."""
         moments = self._moments(page)
         cursor = self._cursor
         with cursor.lock:
-            end = cursor.end
-            inside = len(moments) if end is None else sum(moment < end for moment in moments)
+            first = 0 if cursor.start is None else bisect_left(moments, cursor.start)  # the rest is in another window
+            inside = len(moments) if cursor.end is None else bisect_left(moments, cursor.end)
             cursor.is_complete = page.next_token is None or inside < len(moments)
-            if inside:
-                first, last = floor(moments[0]), floor(moments[inside - 1])
-                if self._is_last and first < last and not cursor.is_complete:
-                    inside = sum(moment < last for moment in moments)  # the rest of the window starts with the others
+            if first < inside:
+                oldest, newest = floor(moments[first]), floor(moments[inside - 1])
+                if self._is_last and oldest < newest and not cursor.is_complete:
+                    inside = bisect_left(moments, newest)  # the rest of the window starts with the others
                     self._can_end = True
-                cursor.pace = (last - first) or cursor.pace
-                cursor.position = max(last, cursor.position or last)
-        return replace(page, records=self._new(page.records[:inside], moments))
+                cursor.pace = (newest - oldest) or cursor.pace
+                cursor.position = max(newest, cursor.position or newest)
+        return replace(page, records=self._new(page.records[first:inside], moments[first:inside]))
 
     @property
     def _is_last(self) -> bool:
@@ -187,7 +192,7 @@ class WindowPages:
         if any(later < earlier for earlier, later in pairwise(moments)):
             raise WindowError("it is not sorted by date")
         if page.next_token is not None and len(page.records) < self._page_size:
-            raise WindowError("it is filtered after it has been paged")
+            raise WindowError("the API filters it after paging")
         if moments and position and moments[0] < position - MILLISECOND:
             raise WindowError("it has records before the requested date")
         return moments
@@ -196,7 +201,7 @@ class WindowPages:
         """Return the records that no page before had."""
         keys = [self._key(record) for record in records]
         found = [record for record, key in zip(records, keys, strict=True) if key not in self._seen]
-        self._seen.update(zip(keys, moments, strict=False))
+        self._seen.update(zip(keys, moments, strict=True))
         return found
 
     def _key(self, record: Any) -> tuple[str, ...]:
@@ -219,9 +224,10 @@ class WindowPages:
             is_one_page = True
             for page in self._pages.follow(self._url(Window(position, end))):
                 moments = self._moments(page)
-                inside = sum(moment < end for moment in moments)
-                yield replace(page, records=self._new(page.records[:inside], moments))
-                keys.update(map(self._key, page.records[:inside]))
+                first = 0 if self._cursor.start is None else bisect_left(moments, self._cursor.start)
+                inside = bisect_left(moments, end)
+                yield replace(page, records=self._new(page.records[first:inside], moments[first:inside]))
+                keys.update(map(self._key, page.records[first:inside]))
                 if page.next_token is None or inside < len(moments):
                     break
                 is_one_page = False

@@ -255,7 +255,7 @@ def test_a_scan_is_frozen_and_can_be_pickled_without_its_client_and_its_report(a
     with pytest.raises(FrozenInstanceError):
         described.client = client
     with pytest.raises(TypeError):
-        described.query["projectId"] = "another"
+        described.source.query["projectId"] = "another"
     copy = pickle.loads(pickle.dumps(described))
     assert copy == described
     assert hash(copy) == hash(described)

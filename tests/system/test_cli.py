@@ -157,7 +157,7 @@ def test_check_tries_once_and_gives_the_exit_code_of_what_is_wrong(run, api) -> 
 def invoke(clock, tmp_path: Path, monkeypatch):
     """Return a function that runs a command in this process, in an empty folder, with waits that take no time."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("scenario_etl.cli_options.Client", partial(Client, sleep=clock.sleep, clock=clock))
+    monkeypatch.setattr("scenario_etl.cli_connect.Client", partial(Client, sleep=clock.sleep, clock=clock))
     for name in ("KEY", "SECRET"):
         monkeypatch.setenv(f"SCENARIO_SDK_API_{name}", "demo")
     return lambda command, base_url: CliRunner().invoke(cli, [*command.split(), "--base-url", base_url])

@@ -41,7 +41,7 @@ def test_an_interrupt_leaves_the_old_file_and_no_debris_and_is_in_the_report(
 
 def test_an_internal_error_is_in_the_report_and_the_metrics(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("scenario_etl.extract.Scan.to_parquet", lambda *_: 1 / 0)
+    monkeypatch.setattr("scenario_etl.scans.Scan.to_parquet", lambda *_, **__: 1 / 0)
     outputs = ["--report", "report.json", "--metrics-file", "metrics"]
     CliRunner().invoke(cli, ["export", "collections", "c.parquet", "--demo", *outputs])
     report = json.loads((tmp_path / "report.json").read_text())

@@ -179,7 +179,7 @@ def test_what_the_api_would_ignore_or_refuse_is_refused_before_any_request(name:
 
 
 def test_deleted_false_excludes_nothing() -> None:
-    assert scan("assets", deleted=False, author_id="a").query == {"deleted": "false", "authorId": "a"}
+    assert scan("assets", deleted=False, author_id="a").source.query == {"deleted": "false", "authorId": "a"}
 
 
 @pytest.mark.parametrize("argument", INCLUDE_ARGUMENTS)

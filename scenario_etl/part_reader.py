@@ -1,0 +1,197 @@
+"""Reads the parts of a parallel run: one window, or one project by token, at a time in each thread."""
+
+import logging
+import time
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import pyarrow as pa
+
+from scenario_etl.client import Client
+from scenario_etl.errors import AuthError, PaginationError
+from scenario_etl.filters import PROJECT_ID
+from scenario_etl.parts import Part, PartStore
+from scenario_etl.progress import NoBar, ProjectsBar
+from scenario_etl.projects import add_counts
+from scenario_etl.run import BATCH_ROWS, PartOfRun, Run, RunOptions, ScanReport
+from scenario_etl.schedule import Project, Schedule, Task
+from scenario_etl.schema import Resource
+from scenario_etl.windows import Window, WindowError, newest_date
+
+PART_PAGES = 10
+
+logger = logging.getLogger("scenario_etl")
+
+
+class StoppedError(Exception):
+    """Another part has failed, or nobody needs the rows anymore."""
+
+
+@dataclass
+class PartReader:
+    """Reads the parts of a run; several threads can use it at once.
+
+    Attributes:
+        client: The client.
+        resource: The resource; with the column `project_id` if there are several projects.
+        query: The filters, with their names in the API.
+        options: The options of the scan.
+        window: The window to read of each project, None to read by token.
+        date_field: The name of the date of the window in the API.
+        schedule: The schedule to which parts are added.
+        store: The store of the parts.
+        counts: The requests, retries and seconds waited so far.
+        skip_forbidden: Whether projects that the key may not read are skipped.
+        bar: The progress bar.
+
+    """
+
+    client: Client
+    resource: Resource
+    query: Mapping[str, str]
+    options: RunOptions
+    window: Window | None
+    date_field: str
+    schedule: Schedule
+    store: PartStore
+    counts: "Counter[str]"
+    skip_forbidden: bool
+    bar: ProjectsBar = field(default_factory=lambda: ProjectsBar(NoBar(), 1))
+    _warned: set[str] = field(default_factory=set)
+
+    def newest(self, project: Project) -> datetime | None:
+        """Request the date of the newest record of a project, None if it is unknown."""
+        order = {"sortBy": self.date_field, "sortDirection": "desc", "pageSize": "1"}
+        pages = self.client.pages(
+            self.resource.path,
+            self.resource.records_key,
+            {**self.resource.fixed_query, **self.query, **_project_query(project), **order},
+            self.wait,
+            sleep=self._sleep,
+        )
+        try:
+            return newest_date(pages, self.date_field)
+        finally:
+            self._add_counts(pages)
+
+    def read(self, task: Task) -> None:
+        """Read a part, and add it to the schedule with the rest of its window."""
+        project, cursor = task.project, task.cursor
+        start = cursor.position if cursor else None
+        part = PartOfRun(cursor, PART_PAGES if cursor else None, self, self._sleep, self._warned)
+        query = self.query if cursor else self._query_by_token()
+        run = Run(self.client, self.resource, query, self.options, project=project.id, part=part)
+        try:
+            with self.store.writing(self.resource.schema) as writer:
+                for batch in run.batches(BATCH_ROWS):
+                    writer.write(batch if cursor else self._inside(batch))
+                    if cursor and project.window is None:  # another part has found that windows cannot be used
+                        raise StoppedError
+                rest = cursor.close() if cursor else None
+                finished = writer.finish(self._part(task, start, rest, run.report()))
+            self.schedule.add_part(project, finished, rest)
+            self._check_pages(project)
+        except WindowError as error:
+            if self.schedule.read_by_token(project):
+                self._log_fallback(project, error)
+        except StoppedError:
+            if self.schedule.stopped.is_set():
+                raise
+        except AuthError as error:
+            if error.status != 403 or not self.skip_forbidden or project.pages:
+                raise
+            self.schedule.skip(project, error)
+            logger.warning("%s: skipping %s: %s", self.resource.name, project.id, error)
+        finally:
+            self._add_counts(run.pages)
+
+    def _query_by_token(self) -> dict[str, str]:
+        """Return the query of a project that is read by token, with the bounds of a window of creation.
+
+        A list by date of update is read completely, because a record that is updated meanwhile would change its place.
+        """
+        if self.window is None or self.date_field == "updatedAt":
+            return dict(self.query)
+        bounds = self.window.parameters(self.date_field)
+        return {**self.query, **bounds, **({"sortBy": self.date_field} if bounds else {})}
+
+    def _inside(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """Return the rows that are in the window, for a list that is read by token: the API may ignore the bounds."""
+        window = self.window
+        if window is None or self.date_field == "updatedAt" or window == Window():
+            return batch
+        import pyarrow.compute as pc  # noqa: PLC0415 - takes 30 ms, and only this case needs it
+
+        dates = batch["created_at"]
+        tests = [(pc.greater_equal, window.start), (pc.less, window.end)]
+        for compare, bound in tests:
+            if bound is not None:
+                inside = pc.fill_null(compare(dates, pa.scalar(bound, dates.type)), False)
+                batch, dates = batch.filter(inside), dates.filter(inside)
+        return batch
+
+    def _part(self, task: Task, start: datetime | None, rest: Window | None, report: ScanReport) -> Part:
+        """Return the part that a run has read, without its file.
+
+        The last window ends at its last record, from which a run that is resumed reads on.
+        """
+        cursor, window, is_last = task.cursor, None, True
+        if cursor:
+            window = Window(start, rest.start if rest else cursor.end or cursor.position)
+            is_last = rest is None and cursor.end == (self.window or Window()).end
+        return Part(
+            project=task.project.id,
+            window=window,
+            is_last=is_last,
+            pages=report.pages,
+            duplicates=report.duplicates,
+            missing_fields=Counter(report.missing_fields),
+            unknown_fields=Counter(report.unknown_fields),
+            tokens_sha256=report.tokens_sha256,
+        )
+
+    def _check_pages(self, project: Project) -> None:
+        if project.pages > self.options.max_pages:
+            raise PaginationError(
+                f"{self.resource.name}: the list has more than {self.options.max_pages:,} pages; if that is "
+                "expected, increase the limit (--max-pages, max_pages=)"
+            )
+
+    def _log_fallback(self, project: Project, reason: WindowError) -> None:
+        logger.warning(
+            "%s: the list%s cannot be read in windows, because %s; reading it in one pass",
+            self.resource.name, f" of {project.id}" if project.id else "", reason,
+        )  # fmt: skip
+
+    def _sleep(self, seconds: float) -> None:
+        """Wait, but not longer than the run."""
+        if self.client.sleep is time.sleep:
+            self.schedule.stopped.wait(seconds)
+        else:
+            self.client.sleep(seconds)
+        if self.schedule.stopped.is_set():
+            raise StoppedError
+
+    def add_page(self, records: int) -> None:
+        """Count a page of a part, and let a thread without work look for the rest of its window."""
+        with self.schedule.changed:
+            self.bar.add_page(records)
+            self.schedule.changed.notify_all()
+        if self.schedule.stopped.is_set():
+            raise StoppedError
+
+    def wait(self, reason: str, seconds: float) -> None:
+        """Show the reason and the duration of a wait of a part."""
+        with self.schedule.changed:
+            self.bar.wait(reason, seconds)
+
+    def _add_counts(self, pages: Any) -> None:
+        with self.schedule.changed:
+            add_counts(self.counts, pages)
+
+
+def _project_query(project: Project) -> dict[str, str]:
+    return {} if project.id is None else {PROJECT_ID.api_name: project.id}

@@ -1,0 +1,225 @@
+"""What the threads of a parallel run read next, and in which order its parts are used."""
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+
+from scenario_etl.parts import Part
+from scenario_etl.windows import Cursor, Window
+
+MIN_PAGES_TO_SPLIT = 3  # estimated number of pages of a rest that is worth a second thread
+
+
+@dataclass(eq=False)
+class Project:
+    """One project of a run.
+
+    Attributes:
+        id: The id, None for the only project of a run.
+        window: The whole window, None to read by token.
+        next_start: The start of the next part to use.
+        parts: The finished parts that have not been used, by the start of their window.
+        newest: The date of the newest record, None if it is unknown.
+        is_probed: Whether that date has been requested.
+        by_token: The part that was read by token instead of windows, when it is finished.
+        is_skipped: Whether the key may not read the project.
+        is_done: Whether all parts have been used.
+        pages: The number of pages so far.
+
+    """
+
+    id: str | None
+    window: Window | None
+    next_start: datetime | None = None
+    parts: dict[datetime | None, Part] = field(default_factory=dict)
+    newest: datetime | None = None
+    is_probed: bool = False
+    by_token: Part | None = None
+    is_skipped: bool = False
+    is_done: bool = False
+    pages: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """A part to read: a window, or a whole project by token if there is no cursor."""
+
+    project: Project
+    cursor: Cursor | None
+
+
+class Schedule:
+    """The tasks of a run. Several threads take tasks, and one uses the finished parts in order.
+
+    Args:
+        projects: The ids of the projects, [None] for one without a column.
+        window: The window to read of each, None to read by token.
+        field: The name of the date of the window in the API.
+        reused: The parts that an earlier run has read.
+
+    Attributes:
+        projects: The projects, in the order of the rows.
+        skipped: The ids of the projects that the key may not read.
+        stopped: Set if no more parts are needed, because one has failed or nobody needs the rows anymore.
+        changed: The condition that guards all attributes.
+
+    """
+
+    def __init__(
+        self, projects: Sequence[str | None], window: Window | None, field: str, reused: Sequence[Part]
+    ) -> None:
+        self.projects = [Project(each, window, next_start=window.start if window else None) for each in projects]
+        self.skipped: list[str] = []
+        self.stopped = threading.Event()
+        self.changed = threading.Condition()
+        self._window, self._field = window, field
+        self._error: BaseException | None = None
+        self._active: list[Task] = []
+        self._pending = deque(task for project in self.projects for task in self._first_tasks(project, reused))
+
+    @property
+    def last_task(self) -> Task | None:
+        """The only task that is not finished, None if there are several or none."""
+        return self._active[0] if len(self._active) == 1 and not self._pending else None
+
+    def take(self, probe: Callable[[Project], datetime | None]) -> Task | None:
+        """Wait for a task and return it; None if there will be no more.
+
+        Args:
+            probe: A function that requests the date of the newest record of a project.
+
+        """
+        while True:
+            with self.changed:
+                while (unprobed := self._to_probe()) is None:
+                    if self.stopped.is_set() or not (self._pending or self._active):
+                        return None
+                    if task := self._pending.popleft() if self._pending else self._split():
+                        self._active.append(task)
+                        return task
+                    self.changed.wait()
+                unprobed.is_probed = True
+            newest = probe(unprobed)
+            with self.changed:
+                unprobed.newest = newest
+
+    def release(self, task: Task) -> None:
+        """Note that a task is finished, has failed or was canceled."""
+        with self.changed:
+            self._active.remove(task)
+            self.changed.notify_all()
+
+    def add_part(self, project: Project, part: Part, rest: Window | None) -> None:
+        """Add a finished part, and the rest of its window as a task."""
+        with self.changed:
+            project.pages += part.pages
+            if part.window is None:
+                project.by_token = part
+            elif project.window is not None:
+                project.parts[part.window.start] = part
+                if rest:
+                    self._pending.appendleft(Task(project, Cursor(rest, self._field)))
+            self.changed.notify_all()
+
+    def read_by_token(self, project: Project) -> bool:
+        """Read a project by token instead of windows; parts that were used before remain. Return False if it is."""
+        with self.changed:
+            if project.window is None:
+                return False
+            project.window = None
+            self._pending = deque(each for each in self._pending if each.project is not project)
+            self._pending.append(Task(project, None))
+            project.parts.clear()
+            self.changed.notify_all()
+            return True
+
+    def skip(self, project: Project, error: Exception) -> None:
+        """Skip a project; raise the error if all projects are skipped."""
+        with self.changed:
+            project.is_skipped = True
+            self.skipped.append(str(project.id))
+            if len(self.skipped) == len(self.projects):
+                raise error
+            self.changed.notify_all()
+
+    def stop(self, error: BaseException | None = None) -> None:
+        """Stop all threads; `next_part` raises the first error."""
+        with self.changed:
+            self._error = self._error or error
+            self.stopped.set()
+            self.changed.notify_all()
+
+    def next_part(self, project: Project) -> Part | None:
+        """Wait for the next part of a project, and return it; None after the last."""
+        with self.changed:
+            while True:
+                if self._error:
+                    raise self._error
+                if project.is_skipped or project.is_done:
+                    return None
+                if project.by_token:
+                    project.is_done = True
+                    return project.by_token
+                if part := project.parts.pop(project.next_start, None):
+                    project.next_start = part.window.end if part.window else None
+                    project.is_done = part.is_last
+                    return part
+                self.changed.wait()
+
+    def _first_tasks(self, project: Project, parts: Iterable[Part]) -> Iterator[Task]:
+        """Yield a task for a project that has not been read, or for each gap between its windows that have been."""
+        reused = [part for part in parts if part.project == project.id]
+        if whole := next((part for part in reused if part.window is None), None):
+            project.by_token = whole
+        elif project.window is None:
+            yield Task(project, None)
+        else:
+            for gap in _reuse(project, project.window, reused):
+                yield Task(project, Cursor(gap, self._field))
+
+    def _to_probe(self) -> Project | None:
+        """Return a project whose newest date is needed to split its last window, if there is nothing else to do."""
+        if self._pending or self.stopped.is_set():
+            return None
+        for task in self._active:
+            cursor = task.cursor
+            if cursor and cursor.end is None and cursor.pace and not task.project.is_probed and not cursor.is_closed:
+                return task.project
+        return None
+
+    def _split(self) -> Task | None:
+        """Return a task for half of the largest rest of a window, None if no rest is large enough."""
+        rests = [(each.cursor.pages_left(each.project.newest), each) for each in self._active if each.cursor]
+        for pages, task in sorted(rests, key=lambda each: each[0], reverse=True):
+            if pages < MIN_PAGES_TO_SPLIT or not task.cursor:
+                return None
+            if window := task.cursor.split(task.project.newest):
+                return Task(task.project, Cursor(window, self._field))
+        return None
+
+
+def _reuse(project: Project, whole: Window, parts: Iterable[Part]) -> Iterator[Window]:
+    """Add the parts of an earlier run to a project, and yield the windows between them.
+
+    The last window has no end, so it is read on from its last record, for the records that were created since.
+    """
+    position = whole.start
+    for part in sorted(parts, key=lambda each: _start_of(each).timestamp()):
+        window = part.window
+        if window is None or window.start == window.end or not (position is None or position <= _start_of(part)):
+            continue
+        if window.start != position:
+            yield Window(position, window.start)
+        is_last = part.is_last and whole.end is not None
+        project.pages += part.pages
+        project.parts[window.start] = replace(part, is_last=is_last)
+        if is_last:
+            return
+        position = window.end
+    yield Window(position, whole.end)
+
+
+def _start_of(part: Part) -> datetime:
+    return part.window.start if part.window and part.window.start else datetime.min.replace(tzinfo=UTC)
