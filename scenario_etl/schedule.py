@@ -58,6 +58,7 @@ class Schedule:
         window: The window to read of each, None to read by token.
         field: The name of the date of the window in the API.
         reused: The parts that an earlier run has read.
+        may_skip_all: Whether it is no error if all projects are skipped.
 
     Attributes:
         projects: The projects, in the order of the rows.
@@ -68,13 +69,20 @@ class Schedule:
     """
 
     def __init__(
-        self, projects: Sequence[str | None], window: Window | None, field: str, reused: Sequence[Part]
+        self,
+        projects: Sequence[str | None],
+        window: Window | None,
+        field: str,
+        reused: Sequence[Part],
+        *,
+        may_skip_all: bool = False,
     ) -> None:
         self.projects = [Project(each, window, next_start=window.start if window else None) for each in projects]
         self.skipped: list[str] = []
         self.stopped = threading.Event()
         self.changed = threading.Condition()
         self._window, self._field = window, field
+        self._may_skip_all = may_skip_all
         self._error: BaseException | None = None
         self._active: list[Task] = []
         self._pending = deque(task for project in self.projects for task in self._first_tasks(project, reused))
@@ -136,11 +144,12 @@ class Schedule:
             return True
 
     def skip(self, project: Project, error: Exception) -> None:
-        """Skip a project; raise the error if all projects are skipped."""
+        """Skip a project; raise the error if all projects are skipped, unless others are in other partitions."""
         with self.changed:
             project.is_skipped = True
-            self.skipped.append(str(project.id))
-            if len(self.skipped) == len(self.projects):
+            # in the order of the projects; in place, because others refer to the list
+            self.skipped[:] = [str(each.id) for each in self.projects if each.is_skipped]
+            if len(self.skipped) == len(self.projects) and not self._may_skip_all:
                 raise error
             self.changed.notify_all()
 

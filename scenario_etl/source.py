@@ -85,10 +85,12 @@ class Source:
         query = split_query(self.resource, self.query)[0]
         options = replace(self.options, progress=False)
         sources = []
+        skips = self.projects is not None and self.projects.skip_forbidden
         for group, window in plan(
-            client, self.resource, self.query, self.options.page_size, projects=ids, count=count
-        ):  # fmt: skip
-            projects = self.projects and replace(self.projects, ids=tuple(each for each in group if each))
+            client, self.resource, self.query, self.options.page_size, projects=ids, count=count, skip_forbidden=skips
+        ):
+            listed = tuple(each for each in group if each)
+            projects = self.projects and replace(self.projects, ids=listed, is_partition=True)
             used = self.query if window is None else query
             sources.append(replace(self, query=used, options=options, projects=projects, window=window))
         return sources
@@ -110,6 +112,7 @@ class Source:
         if self._is_windowed and self.date_field == "createdAt":
             query, window = split_query(self.resource, self.query)
         counts: Counter[str] = Counter()
+        is_partition = self.projects is not None and self.projects.is_partition
         projects: Sequence[str | None] = [None] if self.projects is None else self.projects.resolve(client, counts)
         window = self.window or window
         reader = PartReader(
@@ -119,7 +122,7 @@ class Source:
             options=self.options,
             window=window,
             date_field=self.date_field,
-            schedule=Schedule(projects, window, self.date_field, store.reused),
+            schedule=Schedule(projects, window, self.date_field, store.reused, may_skip_all=is_partition),
             store=store,
             counts=counts,
             skip_forbidden=self.projects is not None and self.projects.skip_forbidden,

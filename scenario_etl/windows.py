@@ -1,4 +1,4 @@
-"""Read a list by date instead of by token, so that a record that is deleted meanwhile does not make it skip another one.
+"""Read a list by date instead of by token, so that a record that is deleted meanwhile makes it skip no other one.
 
 The token of a page is an offset: if a record is deleted before it, all later records move up, and one is skipped. In a
 list that is sorted by a date, each request can instead ask for the records from the last date of the page before.
