@@ -49,7 +49,7 @@ def test_a_row_that_is_created_later_is_in_no_partition() -> None:
     later = (NOW - START) // timedelta(milliseconds=1) + 1000
     api.records.append(asset("later", later))
     assert all("later" not in read(api, part) for part in parts)
-    assert parts[-1].window.end == NOW + timedelta(seconds=1)
+    assert parts[-1].source.window.end == NOW + timedelta(seconds=1)
     api.records.append(asset("in-time", later - 1))
     assert "in-time" in read(api, parts[-1])
 
@@ -68,7 +68,7 @@ def test_a_list_that_windows_cannot_read_is_one_partition(is_sorted: bool) -> No
     api = DatedAPI(assets(*reversed(range(90))))
     api.is_sorted, api.has_bounds = is_sorted, False
     (part,) = api.scan(page_size=PAGE_SIZE).partitions(4)
-    assert part.window is None
+    assert part.source.window is None
     assert sorted(read(api, part)) == sorted(row["id"] for row in api.records)
 
 
@@ -77,7 +77,7 @@ def test_a_partition_has_some_of_the_projects(count: int, groups: list[int]) -> 
     api = DatedAPI({f"p{number}": assets(number) for number in range(3)})
     for arguments in ({"all_projects": True}, {"project_id": ["p0", "p1", "p2"]}):
         parts = api.scan(**arguments).partitions(count)
-        assert [len(part.projects.ids) for part in parts] == groups
+        assert [len(part.source.projects.ids) for part in parts] == groups
         tables = [part.with_client(api.client()).to_arrow() for part in parts]
         assert [key for table in tables for key in table["project_id"].to_pylist()] == ["p0", "p1", "p2"]
 
@@ -85,7 +85,7 @@ def test_a_partition_has_some_of_the_projects(count: int, groups: list[int]) -> 
 def test_projects_with_more_rows_have_more_partitions() -> None:
     api = DatedAPI({"large": assets(*range(900)), "small": assets(*range(30))})
     parts = api.scan(project_id=["large", "small"], page_size=PAGE_SIZE).partitions(6)
-    sizes = [(part.projects.ids, len(read(api, part))) for part in parts]
+    sizes = [(part.source.projects.ids, len(read(api, part))) for part in parts]
     assert [names for names, _ in sizes].count(("small",)) == 1
     assert len(sizes) <= 6
     assert sum(size for _, size in sizes) == 930
