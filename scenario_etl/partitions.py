@@ -1,4 +1,4 @@
-"""Cut a scan into partitions: groups of projects, or windows of dates with about the same number of records."""
+"""Split a scan into partitions: groups of projects, or windows of dates with about the same number of records."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -60,7 +60,7 @@ class _Density:
         return [Window(start, end) for start, end in pairwise([self.start, *inner, self.end])]
 
 
-def plan(
+def plan_partitions(
     client: Client,
     resource: Resource,
     query: Mapping[str, str],
@@ -130,7 +130,7 @@ class Probe:
 
 
 def _estimate(probe: Probe, whole: Window, probes: int) -> _Density:
-    """Estimate the density of a list: read a page in the middle of the interval with the most pages, again and again.
+    """Estimate the density of a list: read a page in the middle of the interval with the most pages, repeatedly.
 
     Raises:
         WindowError: The list cannot be read in windows.
@@ -141,14 +141,14 @@ def _estimate(probe: Probe, whole: Window, probes: int) -> _Density:
     now = pages.date
     if now is None:
         raise APIError(
-            f"GET {pages.url}: the response has no valid Date header, at which the last partition ends; report it to "
-            "the vendor"
+            f"GET {pages.url}: the response has no valid Date header, which sets the end of the last partition; report "
+            "it to the vendor"
         )
     # the header has whole seconds
     end = min(whole.end or datetime.max.replace(tzinfo=UTC), floor(now) + 1000 * MILLISECOND)
     density = _Density(whole.start, end)
     first = probe.cursor(Window(whole.start, end))
-    oldest = first.position and first.position - (first.pace or MILLISECOND)
+    oldest = first.position and first.position - (first.page_span or MILLISECOND)
     start = whole.start or oldest or end - MILLISECOND
     last = max(start, min(newest or start, end - MILLISECOND))
     density.starts, density.pages = [start], [_pages(first, start, last)]
