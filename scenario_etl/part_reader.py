@@ -187,7 +187,7 @@ class PartReader:
         """Show how many projects have been read, and the last one, for which the run waits."""
         with self.schedule.changed:
             last = self.schedule.only_task
-            self.bar.count_projects(self.schedule.projects_read, last and last.project.id)
+            self.bar.count_projects(self.schedule.projects_read, last.project.id if last else None)
 
     def wait(self, reason: str, seconds: float) -> None:
         """Show the reason and the duration of a wait of a part."""

@@ -1,4 +1,4 @@
-"""The parts of a run: files with the rows of a project or a window, which the next run reuses if this one is interrupted."""
+"""The parts of a run: files with the rows of a project or a window. If a run is interrupted, the next one reuses them."""
 
 import hashlib
 import json

@@ -82,7 +82,8 @@ class Source:
         """Return at most `count` independent sources, which together have the rows of this one."""
         if self.window is not None:
             raise ConfigError(
-                "a partition by date cannot be partitioned again; call `partitions` of the original Scan with a higher count"
+                "a partition by date cannot be partitioned again; call partitions of the original Scan with a higher "
+                "count"
             )
         ids: Sequence[str | None] = [None] if self.projects is None else self.projects.resolve(client)
         query = split_query(self.resource, self.query)[0]
