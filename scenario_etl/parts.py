@@ -1,4 +1,4 @@
-"""The parts of a run: files with the rows of a project or a window. If a run is interrupted, the next one reuses them."""
+"""The parts of a run: files with the rows of a project or a window, which the run after an interrupted one reuses."""
 
 import hashlib
 import json
