@@ -271,6 +271,8 @@ def head(
 def check(filters: dict[str, Any], connection: ConnectionOptions) -> None:
     """Request one collection, and show the base URL, the kind of credentials, and whether the API accepts them."""
     start_logging(connection.log_format, connection.verbose)
+    if not isinstance(filters.get("project_id", ""), str):
+        raise ConfigError("check accepts one --project-id; run it once for each project")
     with demo_api(connection) as api, connect(connection, CHECK_OPTIONS, api) as client:
         write_stdout(f"base URL     {client.base_url}\ncredentials  {client.credentials}")
         started = monotonic()

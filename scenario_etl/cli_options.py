@@ -240,13 +240,13 @@ projects_options = option_group(
     ),
     click.option(
         "--workers", type=click.IntRange(1, MAX_WORKERS), metavar="N",
-        help="Number of threads; assets and models are then read in windows of their date of creation, and sorted by "
+        help="Number of threads. If set, assets and models are read in windows of creation date, and sorted by "
         "it. Default: one for each project, up to 8.",
     ),
     click.option(
         "--resume-within", type=click.FloatRange(0, MAX_RESUME), default=RESUME_WITHIN, show_default=True,
         metavar="SECONDS",
-        help="Maximum age of the finished parts of an interrupted run that are not read again; 0 to keep none.",
+        help="Reuse the finished parts of an interrupted run if they are at most this old; 0 to keep none.",
     ),
 )  # fmt: skip
 output_options = option_group(
@@ -288,7 +288,7 @@ publishing_options = option_group(
     ),
     click.option(
         "--full-every", type=click.IntRange(1, MAX_FULL_EVERY), default=FULL_EVERY, show_default=True, metavar="N",
-        help="With --incremental: read the whole list in every Nth run, which also finds deletions.",
+        help="With --incremental: every Nth run reads the whole list, which also finds deletions.",
     ),
     click.option("--days", type=click.IntRange(1, 366), metavar="N", help="With --demo: simulate N days of history."),
 )  # fmt: skip

@@ -51,9 +51,8 @@ def scan(
         all_projects: Whether to read all projects of the teams of the API key, which are listed at the start of a run.
         skip_forbidden: Whether to skip projects that the key may not read, with a warning, instead of raising
             AuthError; only for several projects.
-        workers: Number of threads that read side by side. By default, one project is read by one thread in the order of
-            the API, and up to eight projects are read at once. With `workers`, assets and models are also read in
-            windows of their date of creation, by which the rows are then sorted in ascending order.
+        workers: Number of threads, from 1 to 32. By default, one for each project, up to 8. If set, assets and models
+            are also read in windows of their date of creation, and sorted by it in ascending order.
         **filters: Filters of the resource, such as `project_id`; None for no filter. A list of `project_id` reads
             several projects, and adds a first column `project_id`. `include_personal=True` adds the
             users of projects with their e-mail addresses, `include_embedding=True` the embeddings of assets.

@@ -187,4 +187,6 @@ END_DATE = FilterType(_encode_end)  # an upper bound, rounded up to milliseconds
 FLAG = FilterType(_encode_flag)
 
 # not in resources.py, because rate limiting needs it, too
-PROJECT_ID = Filter("project_id", "projectId", TEXT, "Limit to one project. Default: the project of the API key.")
+PROJECT_ID = Filter(
+    "project_id", "projectId", TEXT, "Limit to one project, or to several. Default: the project of the API key."
+)

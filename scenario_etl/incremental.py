@@ -23,12 +23,13 @@ from scenario_etl.schema import Resource
 from scenario_etl.source import Source
 from scenario_etl.windows import Window, floor
 
+DATE_PARAMETERS = {"createdAfter", "createdBefore", "updatedAfter", "updatedBefore"}
 FULL_EVERY = 7
 MAX_FULL_EVERY = 1000
 MIN_LOOKBACK = dt.timedelta(minutes=10)  # a record may be listed some time after its date
 MAX_AGE = dt.timedelta(days=30)  # of unfinished records that are read again
-UPDATED = ("updated_after", "updated_before", "sort_direction")
-CREATED = ("created_after",)
+UPDATE_FILTERS = ("updated_after", "updated_before", "sort_direction")
+CREATION_FILTERS = ("created_after",)
 
 logger = logging.getLogger("scenario_etl")
 
@@ -52,11 +53,18 @@ class Increment:
 def check_incremental(source: Source) -> None:
     """Raise ConfigError if a list cannot be read incrementally."""
     resource = source.resource
-    if can_add(resource.filters, source.query, UPDATED) or _is_by_creation(source):
+    dates = [each.name for each in resource.filters if each.api_name in DATE_PARAMETERS & source.query.keys()]
+    if not dates and (can_add(resource.filters, source.query, UPDATE_FILTERS) or _is_by_creation(source)):
         return
+    advice = "omit --incremental (incremental=)"
+    if filters := dates or [each.name for each in resource.filters if each.api_name in source.query]:
+        raise ConfigError(
+            f"{resource.name} cannot be read incrementally with {', '.join(filters)}; omit the filter, or {advice}"
+        )
+    only = "; only public models can" if resource.name == "models" else ""
     raise ConfigError(
-        f"{resource.name} cannot be read incrementally with these filters, because the API cannot filter them by the "
-        "date of their last update; omit --incremental (incremental=)"
+        f"{resource.name} cannot be read incrementally, because the API cannot filter them by the date of the last "
+        f"update{only}; {advice}"
     )
 
 
@@ -83,8 +91,8 @@ def server_time(source: Source, client: Client, counts: "Counter[str]") -> dt.da
     return floor(pages.date)
 
 
-def plan(source: Source, last: LakeFile, now: dt.datetime) -> Increment | None:
-    """Return what an incremental run reads after the last snapshot, None if that has no watermark.
+def plan_increment(source: Source, last: LakeFile, now: dt.datetime) -> Increment | None:
+    """Return what an incremental run reads, None if the last snapshot has no watermark.
 
     Args:
         source: What a full run reads.
@@ -97,10 +105,9 @@ def plan(source: Source, last: LakeFile, now: dt.datetime) -> Increment | None:
         return None
     lookback = MIN_LOOKBACK + dt.timedelta(seconds=footers.integer(last.footer, "seconds") or 0)
     start = floor(watermark - lookback)
-    options = replace(source.options, workers=source.options.workers or 1)
     if not _is_by_creation(source):
         window = Window(start, now)
-        return Increment(replace(source, options=options, window=window, date_field="updatedAt"), "updated_at", start)
+        return Increment(replace(source, window=window, date_field="updatedAt"), "updated_at", start)
     start = max(min(start, _oldest_unfinished(source.resource, last, now) or start), floor(now - MAX_AGE))
     query = {**source.query, "createdAfter": DATE.encode("created_after", start - dt.timedelta(milliseconds=1))}
     return Increment(replace(source, query=query), "created_at", start)
@@ -172,7 +179,7 @@ def footer_values(
 
 
 def _is_by_creation(source: Source) -> bool:
-    return bool(source.resource.finished_statuses) and can_add(source.resource.filters, source.query, CREATED)
+    return bool(source.resource.finished_statuses) and can_add(source.resource.filters, source.query, CREATION_FILTERS)
 
 
 def _oldest_unfinished(resource: Resource, last: LakeFile, now: dt.datetime) -> dt.datetime | None:

@@ -1,9 +1,8 @@
 """One run over several projects, or over windows of dates of one, with several threads.
 
-A list with filters by date is read in windows of `createdAt`. A thread reads a window for about ten pages, and returns
-the rest of it; a thread without work takes the second half of the largest rest. So the windows follow the records,
-however these are distributed over time, and the rows have the same order whatever the number of threads: by project,
-and in a project by date.
+A list with filters by date is read in windows of `createdAt`. A thread reads about ten pages of a window and
+puts the rest back; an idle thread takes over half of the largest rest. The windows therefore adapt to the distribution
+of the records, and the order of the rows does not depend on the number of threads.
 """
 
 import hashlib
@@ -20,11 +19,11 @@ from scenario_etl.part_reader import PartReader, StoppedError
 from scenario_etl.parts import Part
 from scenario_etl.progress import ProjectsBar, progress_bar
 from scenario_etl.run import ScanReport
-from scenario_etl.schedule import Project
+from scenario_etl.schedule import ProjectState
 
 DEFAULT_WORKERS = 8
 MAX_WORKERS = 32
-MAX_SECONDS_TO_STOP = 1.0
+MAX_SECONDS_TO_STOP = 1.0  # until the threads are left alone
 
 
 class ParallelRun:
@@ -94,7 +93,7 @@ class ParallelRun:
         }
         return ScanReport(**values | overrides)
 
-    def _rows_of(self, project: Project) -> Iterator[pa.RecordBatch]:
+    def _rows_of(self, project: ProjectState) -> Iterator[pa.RecordBatch]:
         seen = SeenKeys()  # its duplicates are not counted, because windows may overlap
         keys = self._reader.resource.primary_key
         while (part := self._schedule.next_part(project)) is not None:
@@ -106,7 +105,6 @@ class ParallelRun:
                 yield rows
             self._read.append(part)
             self._reader.store.finish(part)
-        self._reader.bar.finish_project()
 
     def _work(self) -> None:
         """Read parts, until there are no more or one has failed."""
@@ -116,8 +114,7 @@ class ParallelRun:
                     self._reader.read(task)
                 finally:
                     self._schedule.release(task)
-                    if last := self._schedule.last_task:
-                        self._reader.bar.show_last(last.project.id)
+                    self._reader.show_projects()
         except StoppedError:
             pass
         except BaseException as error:  # noqa: BLE001 - it is raised by `batches`

@@ -17,7 +17,7 @@ from scenario_etl.parts import Part, PartStore
 from scenario_etl.progress import NoBar, ProjectsBar
 from scenario_etl.projects import add_counts
 from scenario_etl.run import BATCH_ROWS, PartOfRun, Run, RunOptions, ScanReport
-from scenario_etl.schedule import Project, Schedule, Task
+from scenario_etl.schedule import ProjectState, Schedule, Task
 from scenario_etl.schema import Resource
 from scenario_etl.windows import Window, WindowError, newest_date
 
@@ -62,7 +62,7 @@ class PartReader:
     bar: ProjectsBar = field(default_factory=lambda: ProjectsBar(NoBar(), 1))
     _warned: set[str] = field(default_factory=set)
 
-    def newest(self, project: Project) -> datetime | None:
+    def newest(self, project: ProjectState) -> datetime | None:
         """Request the date of the newest record of a project, None if it is unknown."""
         order = {"sortBy": self.date_field, "sortDirection": "desc", "pageSize": "1"}
         pages = self.client.pages(
@@ -153,14 +153,14 @@ class PartReader:
             tokens_sha256=report.tokens_sha256,
         )
 
-    def _check_pages(self, project: Project) -> None:
+    def _check_pages(self, project: ProjectState) -> None:
         if project.pages > self.options.max_pages:
             raise PaginationError(
                 f"{self.resource.name}: the list has more than {self.options.max_pages:,} pages; if that is "
                 "expected, increase the limit (--max-pages, max_pages=)"
             )
 
-    def _log_fallback(self, project: Project, reason: WindowError) -> None:
+    def _log_fallback(self, project: ProjectState, reason: WindowError) -> None:
         logger.warning(
             "%s: the list%s cannot be read in windows, because %s; reading it in one pass",
             self.resource.name, f" of {project.id}" if project.id else "", reason,
@@ -183,6 +183,12 @@ class PartReader:
         if self.schedule.stopped.is_set():
             raise StoppedError
 
+    def show_projects(self) -> None:
+        """Show how many projects have been read, and the last one, for which the run waits."""
+        with self.schedule.changed:
+            last = self.schedule.only_task
+            self.bar.count_projects(self.schedule.projects_read, last.project.id if last else None)
+
     def wait(self, reason: str, seconds: float) -> None:
         """Show the reason and the duration of a wait of a part."""
         with self.schedule.changed:
@@ -193,5 +199,5 @@ class PartReader:
             add_counts(self.counts, pages)
 
 
-def _project_query(project: Project) -> dict[str, str]:
+def _project_query(project: ProjectState) -> dict[str, str]:
     return {} if project.id is None else {PROJECT_ID.api_name: project.id}

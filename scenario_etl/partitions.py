@@ -1,19 +1,16 @@
-"""Cut a scan into partitions: groups of projects, or windows of dates with about the same number of records."""
+"""Split a scan into partitions: groups of projects, or windows of dates with about the same number of records."""
 
-import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
 from scenario_etl.client import Client
-from scenario_etl.errors import APIError, AuthError
+from scenario_etl.errors import APIError
 from scenario_etl.filters import PROJECT_ID, can_add
 from scenario_etl.pages import Pages
 from scenario_etl.schema import Resource
 from scenario_etl.windows import MILLISECOND, Cursor, Window, WindowError, WindowPages, floor, newest_date
-
-logger = logging.getLogger("scenario_etl")
 
 MICROSECOND = timedelta(microseconds=1)
 PROBES_PER_PARTITION = 4
@@ -63,7 +60,7 @@ class _Density:
         return [Window(start, end) for start, end in pairwise([self.start, *inner, self.end])]
 
 
-def plan(
+def plan_partitions(
     client: Client,
     resource: Resource,
     query: Mapping[str, str],
@@ -71,7 +68,6 @@ def plan(
     *,
     projects: Sequence[str | None],
     count: int,
-    skip_forbidden: bool = False,
 ) -> list[tuple[tuple[str | None, ...], Window | None]]:
     """Return at most `count` partitions, each a group of projects, or a window of one project.
 
@@ -84,7 +80,7 @@ def plan(
     rest, whole = split_query(resource, query)
     if whole is None or page_size is None or count <= len(projects):
         return [(group, None) for group in _groups(projects, count)]
-    densities: dict[str | None, _Density] = {}
+    densities = {}
     for project in projects:
         parameters = rest | ({} if project is None else {PROJECT_ID.api_name: project})
         try:
@@ -92,12 +88,8 @@ def plan(
             densities[project] = _estimate(probe, whole, PROBES_PER_PARTITION * count // len(projects))
         except WindowError:
             return [(group, None) for group in _groups(projects, count)]
-        except AuthError as error:
-            if error.status != 403 or not skip_forbidden or (project == projects[-1] and not densities):
-                raise
-            logger.warning("%s: skipping %s: %s", resource.name, project, error)
     total = sum(sum(each.pages) for each in densities.values()) or 1.0
-    spare = count - len(densities)
+    spare = count - len(projects)
     return [
         ((project,), window)
         for project, density in densities.items()
@@ -138,7 +130,7 @@ class Probe:
 
 
 def _estimate(probe: Probe, whole: Window, probes: int) -> _Density:
-    """Estimate the density of a list: read a page in the middle of the interval with the most pages, again and again.
+    """Estimate the density of a list: read a page in the middle of the interval with the most pages, repeatedly.
 
     Raises:
         WindowError: The list cannot be read in windows.
@@ -149,14 +141,14 @@ def _estimate(probe: Probe, whole: Window, probes: int) -> _Density:
     now = pages.date
     if now is None:
         raise APIError(
-            f"GET {pages.url}: the response has no valid Date header, at which the last partition ends; report it to "
-            "the vendor"
+            f"GET {pages.url}: the response has no valid Date header, which sets the end of the last partition; report "
+            "it to the vendor"
         )
     # the header has whole seconds
     end = min(whole.end or datetime.max.replace(tzinfo=UTC), floor(now) + 1000 * MILLISECOND)
     density = _Density(whole.start, end)
     first = probe.cursor(Window(whole.start, end))
-    oldest = first.position and first.position - (first.pace or MILLISECOND)
+    oldest = first.position and first.position - (first.page_span or MILLISECOND)
     start = whole.start or oldest or end - MILLISECOND
     last = max(start, min(newest or start, end - MILLISECOND))
     density.starts, density.pages = [start], [_pages(first, start, last)]

@@ -1,4 +1,4 @@
-"""The parts of a run: files with the rows of a project or a window, which an interrupted run leaves for the next."""
+"""The parts of a run: files with the rows of a project or a window, which the run after an interrupted one reuses."""
 
 import hashlib
 import json
@@ -197,6 +197,7 @@ def _lock(folder: Path, stack: ExitStack) -> bool:
 def _open(folder: Path, description: str, resume_within: float) -> PartStore:
     """Return the store of a folder with the parts that can be reused; remove all other files."""
     facts: dict[str, str] = {}
+    started = datetime.now(UTC)
     try:
         facts = json.loads((folder / RUN_FILE).read_text())
         started = datetime.fromisoformat(facts["started"])
@@ -209,7 +210,12 @@ def _open(folder: Path, description: str, resume_within: float) -> PartStore:
         if path.name not in {*kept, ".lock"}:
             with suppress(OSError):
                 path.unlink()
-    if not parts:
+    if parts:
+        count = f"{len(parts):,} finished part{'s' if len(parts) > 1 else ''}"
+        logger.info(
+            "continuing the run of %s, of which %s will not be read again", f"{started:%Y-%m-%dT%H:%M:%SZ}", count
+        )
+    else:
         started = datetime.now(UTC)
         facts = {"description": description, "started": started.isoformat()}
     _write(folder / RUN_FILE, json.dumps(facts))

@@ -42,6 +42,11 @@ class Bar:
         with suppress(OSError):
             self._bar.set_postfix_str(f"{self.note}{self._pages} pages; {reason}, waiting {seconds:.0f} s")
 
+    def refresh(self) -> None:
+        """Show a changed note."""
+        with suppress(OSError):
+            self._bar.set_postfix_str(f"{self.note}{self._pages} pages")
+
     def close(self) -> None:
         """Close the bar; its last state remains visible."""
         with suppress(OSError):
@@ -57,6 +62,9 @@ class NoBar:
         """Do nothing."""
 
     def wait(self, reason: str, seconds: float) -> None:
+        """Do nothing."""
+
+    def refresh(self) -> None:
         """Do nothing."""
 
     def close(self) -> None:
@@ -75,7 +83,7 @@ class ProjectsBar:
     def __init__(self, bar: Bar | NoBar, projects: int) -> None:
         self._bar = bar
         self._projects = projects
-        self._finished = 0
+        self._read = 0
         self._last = ""
         self._show()
 
@@ -87,19 +95,15 @@ class ProjectsBar:
         """Show the reason and the duration of a wait."""
         self._bar.wait(reason, seconds)
 
-    def finish_project(self) -> None:
-        """Count a project of which all rows are in the result."""
-        self._finished += 1
-        self._show()
-
-    def show_last(self, project: str | None) -> None:
-        """Show the project that the run waits for."""
-        self._last = f", waiting for {project}" if project else ""
+    def count_projects(self, read: int, last: str | None) -> None:
+        """Show the number of projects that have been read, and the last one, for which the run waits."""
+        self._read, self._last = read, f", waiting for {last}" if last else ""
         self._show()
 
     def _show(self) -> None:
         if self._projects > 1:
-            self._bar.note = f"{self._finished}/{self._projects} projects{self._last}, "
+            self._bar.note = f"{self._read}/{self._projects} projects{self._last}, "
+            self._bar.refresh()
 
 
 def progress_bar(name: str, enabled: bool) -> "closing[Bar | NoBar]":

@@ -8,6 +8,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
+from scenario_etl.arguments import check_type
 from scenario_etl.client import Client
 from scenario_etl.errors import APIError, ScenarioError, SchemaError
 from scenario_etl.pages import Page, Pages
@@ -22,20 +23,25 @@ logger = logging.getLogger("scenario_etl")
 
 @dataclass(frozen=True, slots=True)
 class Projects:
-    """The projects of a scan of several.
+    """The projects to read, if there may be several.
 
     Attributes:
-        ids: Their ids, None for all projects that the key lists.
+        ids: Their ids, None for all projects that the API lists for the key.
         skip_forbidden: Whether projects that the key may not read are skipped.
-        is_partition: Whether these are some of the projects of a scan, of which all may be skipped.
-        listed: The projects that the key lists, None if they have not been requested.
+        listed: The projects that the API lists for the key, None if they have not been requested.
+        is_partition: Whether these are some of the projects, so that all of them may be skipped.
 
     """
 
     ids: tuple[str, ...] | None
     skip_forbidden: bool = False
-    is_partition: bool = False
     listed: tuple[str, ...] | None = None
+    is_partition: bool = False
+
+    @property
+    def label(self) -> str:
+        """A description for a message."""
+        return "all projects" if self.ids is None else ", ".join(self.ids)
 
     @property
     def text(self) -> str:
@@ -66,6 +72,8 @@ def project_ids(client: Client | None = None) -> list[str]:
     4
 
     """
+    if client is not None:
+        check_type("client", client, Client)
     with nullcontext(client) if client else Client() as api:
         return _list_projects(api, Counter())
 
@@ -82,7 +90,7 @@ def _list_projects(client: Client, counts: "Counter[str]") -> list[str]:
         add_counts(counts, projects)
         add_counts(counts, teams)
     if not found:
-        raise APIError("the API key can read no project; check its teams")
+        raise APIError("the API key has no projects; check its teams")
     return sorted(found)
 
 

@@ -125,7 +125,7 @@ class Scan:
             return [Scan(source) for source in self.source.partitions(client, count)]
 
     def with_client(self, client: Client) -> "Scan":
-        """Return the same Scan with a client, such as for a partition that was pickled."""
+        """Return a copy of this Scan that uses a client, for example after unpickling a partition."""
         check_type("client", client, Client)
         return replace(self, client=client)
 

@@ -13,11 +13,11 @@ MIN_PAGES_TO_SPLIT = 3  # estimated number of pages of a rest that is worth a se
 
 
 @dataclass(eq=False)
-class Project:
-    """One project of a run.
+class ProjectState:
+    """The state of one project of a run.
 
     Attributes:
-        id: The id, None for the only project of a run.
+        id: The id, None if the table has no column for it.
         window: The whole window, None to read by token.
         next_start: The start of the next part to use.
         parts: The finished parts that have not been used, by the start of their window.
@@ -46,7 +46,7 @@ class Project:
 class Task:
     """A part to read: a window, or a whole project by token if there is no cursor."""
 
-    project: Project
+    project: ProjectState
     cursor: Cursor | None
 
 
@@ -58,41 +58,41 @@ class Schedule:
         window: The window to read of each, None to read by token.
         field: The name of the date of the window in the API.
         reused: The parts that an earlier run has read.
-        may_skip_all: Whether it is no error if all projects are skipped.
 
     Attributes:
         projects: The projects, in the order of the rows.
         skipped: The ids of the projects that the key may not read.
+        may_be_empty: Whether all projects may be skipped, as in a partition.
         stopped: Set if no more parts are needed, because one has failed or nobody needs the rows anymore.
         changed: The condition that guards all attributes.
 
     """
 
     def __init__(
-        self,
-        projects: Sequence[str | None],
-        window: Window | None,
-        field: str,
-        reused: Sequence[Part],
-        *,
-        may_skip_all: bool = False,
+        self, projects: Sequence[str | None], window: Window | None, field: str, reused: Sequence[Part]
     ) -> None:
-        self.projects = [Project(each, window, next_start=window.start if window else None) for each in projects]
+        self.projects = [ProjectState(each, window, next_start=window.start if window else None) for each in projects]
         self.skipped: list[str] = []
+        self.may_be_empty = False
         self.stopped = threading.Event()
         self.changed = threading.Condition()
         self._window, self._field = window, field
-        self._may_skip_all = may_skip_all
         self._error: BaseException | None = None
         self._active: list[Task] = []
         self._pending = deque(task for project in self.projects for task in self._first_tasks(project, reused))
 
     @property
-    def last_task(self) -> Task | None:
+    def only_task(self) -> Task | None:
         """The only task that is not finished, None if there are several or none."""
         return self._active[0] if len(self._active) == 1 and not self._pending else None
 
-    def take(self, probe: Callable[[Project], datetime | None]) -> Task | None:
+    @property
+    def projects_read(self) -> int:
+        """The number of projects of which no part is left to read."""
+        left = {id(task.project) for task in (*self._active, *self._pending)}
+        return sum(id(project) not in left for project in self.projects)
+
+    def take(self, probe: Callable[[ProjectState], datetime | None]) -> Task | None:
         """Wait for a task and return it; None if there will be no more.
 
         Args:
@@ -114,12 +114,12 @@ class Schedule:
                 unprobed.newest = newest
 
     def release(self, task: Task) -> None:
-        """Note that a task is finished, has failed or was canceled."""
+        """Mark a task as no longer active."""
         with self.changed:
             self._active.remove(task)
             self.changed.notify_all()
 
-    def add_part(self, project: Project, part: Part, rest: Window | None) -> None:
+    def add_part(self, project: ProjectState, part: Part, rest: Window | None) -> None:
         """Add a finished part, and the rest of its window as a task."""
         with self.changed:
             project.pages += part.pages
@@ -131,8 +131,13 @@ class Schedule:
                     self._pending.appendleft(Task(project, Cursor(rest, self._field)))
             self.changed.notify_all()
 
-    def read_by_token(self, project: Project) -> bool:
-        """Read a project by token instead of windows; parts that were used before remain. Return False if it is."""
+    def read_by_token(self, project: ProjectState) -> bool:
+        """Read a project by token instead of in windows; parts that were used before stay in the result.
+
+        Returns:
+            False if it is already read by token.
+
+        """
         with self.changed:
             if project.window is None:
                 return False
@@ -143,13 +148,12 @@ class Schedule:
             self.changed.notify_all()
             return True
 
-    def skip(self, project: Project, error: Exception) -> None:
-        """Skip a project; raise the error if all projects are skipped, unless others are in other partitions."""
+    def skip(self, project: ProjectState, error: Exception) -> None:
+        """Skip a project; raise the error if all projects are skipped."""
         with self.changed:
             project.is_skipped = True
-            # in the order of the projects; in place, because others refer to the list
-            self.skipped[:] = [str(each.id) for each in self.projects if each.is_skipped]
-            if len(self.skipped) == len(self.projects) and not self._may_skip_all:
+            self.skipped.append(str(project.id))
+            if len(self.skipped) == len(self.projects) and not self.may_be_empty:
                 raise error
             self.changed.notify_all()
 
@@ -160,7 +164,7 @@ class Schedule:
             self.stopped.set()
             self.changed.notify_all()
 
-    def next_part(self, project: Project) -> Part | None:
+    def next_part(self, project: ProjectState) -> Part | None:
         """Wait for the next part of a project, and return it; None after the last."""
         with self.changed:
             while True:
@@ -177,7 +181,7 @@ class Schedule:
                     return part
                 self.changed.wait()
 
-    def _first_tasks(self, project: Project, parts: Iterable[Part]) -> Iterator[Task]:
+    def _first_tasks(self, project: ProjectState, parts: Iterable[Part]) -> Iterator[Task]:
         """Yield a task for a project that has not been read, or for each gap between its windows that have been."""
         reused = [part for part in parts if part.project == project.id]
         if whole := next((part for part in reused if part.window is None), None):
@@ -188,13 +192,19 @@ class Schedule:
             for gap in _reuse(project, project.window, reused):
                 yield Task(project, Cursor(gap, self._field))
 
-    def _to_probe(self) -> Project | None:
+    def _to_probe(self) -> ProjectState | None:
         """Return a project whose newest date is needed to split its last window, if there is nothing else to do."""
         if self._pending or self.stopped.is_set():
             return None
         for task in self._active:
             cursor = task.cursor
-            if cursor and cursor.end is None and cursor.pace and not task.project.is_probed and not cursor.is_closed:
+            if (
+                cursor
+                and cursor.end is None
+                and cursor.page_span
+                and not task.project.is_probed
+                and not cursor.is_closed
+            ):
                 return task.project
         return None
 
@@ -209,10 +219,10 @@ class Schedule:
         return None
 
 
-def _reuse(project: Project, whole: Window, parts: Iterable[Part]) -> Iterator[Window]:
+def _reuse(project: ProjectState, whole: Window, parts: Iterable[Part]) -> Iterator[Window]:
     """Add the parts of an earlier run to a project, and yield the windows between them.
 
-    The last window has no end, so it is read on from its last record, for the records that were created since.
+    The last window has no end, so reading continues from its last record, to include records created since.
     """
     position = whole.start
     for part in sorted(parts, key=lambda each: _start_of(each).timestamp()):

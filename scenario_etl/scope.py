@@ -41,11 +41,12 @@ def check_scope(
                 newest.uri,
             )
         if newest.has(PROJECT.name) != (PROJECT.name in snapshots.schema.names):
-            has, needs = ("a column", "no") if newest.has(PROJECT.name) else ("no column", "a")
-            raise ConfigError(
-                f"the last snapshot, {newest.uri}, has {has} project_id, but this run needs {needs} such column; use "
-                "another lake for several projects"
+            difference = (
+                "has the column project_id, but a single project is read without it"
+                if newest.has(PROJECT.name)
+                else "has no column project_id, but several projects are read"
             )
+            raise ConfigError(f"the last snapshot, {newest.uri}, {difference}; use another lake")
         if not accept_scope and not has_scope(newest, scope):
             raise ConfigError(
                 f"the last snapshot, {newest.uri}, was made with {_describe(_scope_of(newest, scope))}, but this run "

@@ -17,7 +17,15 @@ from scenario_etl.deletions import MissingRows
 from scenario_etl.diff import compare
 from scenario_etl.errors import ConfigError, SchemaError, TransientError
 from scenario_etl.guard import Baseline, Guard, reject
-from scenario_etl.incremental import Increment, count_unexplained, footer_values, is_full_due, merge, plan, server_time
+from scenario_etl.incremental import (
+    Increment,
+    count_unexplained,
+    footer_values,
+    is_full_due,
+    merge,
+    plan_increment,
+    server_time,
+)
 from scenario_etl.lake import FIRST_YEAR, LakeTable, LakeTables, date_before
 from scenario_etl.lake_file import LakeFile, open_snapshot
 from scenario_etl.lookups import Lookups, can_look_up
@@ -205,7 +213,7 @@ def _next_step(reader: Reader, last: LakeFile | None, full_every: int) -> Step:
     watermark = dt.datetime.fromisoformat(now)
     if last is None or not last.footer or not has_scope(last, reader.scope()):
         return Step(None, watermark, None, True)
-    increment = plan(reader.source, last, watermark)
+    increment = plan_increment(reader.source, last, watermark)
     return Step(
         last, watermark, increment, increment is None or is_full_due(reader.source, last, full_every, reader.projects)
     )
@@ -268,7 +276,7 @@ def _read_list(
         skipped_before = [
             name for name, was in footers.json_object(step.last.footer, "read_projects").items() if not was
         ]
-        if {*skipped_before} <= {*run.skipped_projects} | ({*skipped_before} - {*reader.projects}):
+        if not ({*skipped_before} & {*reader.projects}) - {*run.skipped_projects}:
             return run, merge(reader.resource, step.last, part, store), True
         reader.add_counts(run.report())  # a project that was skipped can be read now, so all of it must be
     run = reader.run()

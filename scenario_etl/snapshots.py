@@ -61,7 +61,7 @@ class SnapshotReport:
         unverified: Number of missing rows that keep their last values, because it is unclear whether they are deleted,
             or because there are more than `max_lookups`.
         changes_path: Path or URI of the file with the rows that changed.
-        incremental: Whether only the records that have changed were read, so that no row is deleted.
+        incremental: Whether only changed records were read; such a run reports no deletions, and no rows carried over.
         unexplained: Number of rows of a full run that have changed, but whose date of the last update is so old that an
             incremental run would not have read them.
         thumbnails: Number of thumbnails that were stored in the lake.
@@ -169,7 +169,7 @@ def snapshot(
             The snapshot is a full one, but records that were deleted remain until the next full run. Jobs are read from
             the oldest one that was not finished, at most 30 days back. Collections, private models and other lists
             without a filter by the date of their last update are not supported.
-        full_every: With `incremental`: number of runs after which the whole list is read; 1 reads it each time.
+        full_every: With `incremental`, every Nth run reads the whole list; 1 always does.
         **filters: Filters of the resource, as in `scan`.
 
     Raises:
@@ -262,8 +262,8 @@ def _finish(published: Published, tables: LakeTables, options: Options) -> Snaps
     if published.unexplained:
         rows = f"{published.unexplained:,} row{'s have' if published.unexplained > 1 else ' has'}"
         warnings.append(
-            f"{tables.resource.name}: {rows} changed without a new date of update, which incremental runs do not "
-            "notice; consider a lower --full-every (full_every=)"
+            f"{tables.resource.name}: {rows} changed, but kept an old date of the last update, so incremental "
+            "runs do not notice them; consider a lower --full-every (full_every=)"
         )
     for warning in warnings:
         logger.warning(warning)

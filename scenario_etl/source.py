@@ -21,7 +21,7 @@ from scenario_etl.errors import AuthError, ConfigError
 from scenario_etl.filters import PROJECT_ID, is_filtered
 from scenario_etl.parallel import ParallelRun
 from scenario_etl.part_reader import PartReader
-from scenario_etl.partitions import plan, split_query
+from scenario_etl.partitions import plan_partitions, split_query
 from scenario_etl.parts import PartStore, open_parts
 from scenario_etl.projects import Projects
 from scenario_etl.run import BATCH_ROWS, Run, RunOptions, ScanReport, footer_of
@@ -58,8 +58,9 @@ class Source:
     def __str__(self) -> str:
         names = {each.api_name: each.name for each in self.resource.filters}
         filters = {names.get(name, name): value for name, value in self.query.items()}
-        projects = f"of projects {self.projects.text}" if self.projects else ""
-        return " ".join(filter(None, [self.resource.name, projects, str(filters or "")]))
+        projects = f"of {self.projects.label}" if self.projects else ""
+        bounds = f"from {self.window.start} to {self.window.end}" if self.window else ""
+        return " ".join(filter(None, [self.resource.name, projects, bounds, str(filters or "")]))
 
     def __reduce__(self) -> tuple[Any, ...]:
         values = (self.resource, dict(self.query), self.options, self.projects, self.window, self.date_field)
@@ -80,17 +81,19 @@ class Source:
     def partitions(self, client: Client, count: int) -> list["Source"]:
         """Return at most `count` independent sources, which together have the rows of this one."""
         if self.window is not None:
-            raise ConfigError("a partition cannot be cut into partitions; use `partitions` of the whole Scan")
+            raise ConfigError(
+                "a partition by date cannot be partitioned again; call partitions of the original Scan with a higher "
+                "count"
+            )
         ids: Sequence[str | None] = [None] if self.projects is None else self.projects.resolve(client)
         query = split_query(self.resource, self.query)[0]
         options = replace(self.options, progress=False)
         sources = []
-        skips = self.projects is not None and self.projects.skip_forbidden
-        for group, window in plan(
-            client, self.resource, self.query, self.options.page_size, projects=ids, count=count, skip_forbidden=skips
-        ):
-            listed = tuple(each for each in group if each)
-            projects = self.projects and replace(self.projects, ids=listed, is_partition=True)
+        for group, window in plan_partitions(
+            client, self.resource, self.query, self.options.page_size, projects=ids, count=count
+        ):  # fmt: skip
+            ids_of_group = tuple(each for each in group if each)
+            projects = self.projects and replace(self.projects, ids=ids_of_group, is_partition=True)
             used = self.query if window is None else query
             sources.append(replace(self, query=used, options=options, projects=projects, window=window))
         return sources
@@ -112,9 +115,10 @@ class Source:
         if self._is_windowed and self.date_field == "createdAt":
             query, window = split_query(self.resource, self.query)
         counts: Counter[str] = Counter()
-        is_partition = self.projects is not None and self.projects.is_partition
         projects: Sequence[str | None] = [None] if self.projects is None else self.projects.resolve(client, counts)
         window = self.window or window
+        schedule = Schedule(projects, window, self.date_field, store.reused)
+        schedule.may_be_empty = self.projects is not None and self.projects.is_partition
         reader = PartReader(
             client=client,
             resource=self.resource,
@@ -122,7 +126,7 @@ class Source:
             options=self.options,
             window=window,
             date_field=self.date_field,
-            schedule=Schedule(projects, window, self.date_field, store.reused, may_skip_all=is_partition),
+            schedule=schedule,
             store=store,
             counts=counts,
             skip_forbidden=self.projects is not None and self.projects.skip_forbidden,

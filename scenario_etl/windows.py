@@ -1,4 +1,4 @@
-"""Read a list by date instead of by token, so that a record that is deleted meanwhile makes it skip no other one.
+"""Read a list by date instead of by token, so that a record that is deleted meanwhile makes it skip no other.
 
 The token of a page is an offset: if a record is deleted before it, all later records move up, and one is skipped. In a
 list that is sorted by a date, each request can instead ask for the records from the last date of the page before.
@@ -50,16 +50,17 @@ class Window:
 
 
 class Cursor:
-    """The position of a reader in a window. Another thread can take the end of the window from it.
+    """The position of a reader in a window. Another thread can take over half of the rest.
 
     Attributes:
         field: The name of the date in the API, "createdAt" or "updatedAt".
         start: The start of the window.
         position: All records before it have been read; None before the first page.
         end: The end of the window, which only becomes earlier; None for no limit.
-        pace: The period that the last page covered, None if it is unknown.
+        page_span: The period that the last page covered, None if it is unknown.
         is_complete: Whether the whole window has been read.
-        is_closed: Whether its end cannot be taken anymore.
+        is_closed: Whether `split` is no longer allowed.
+        lock: Guards all attributes.
 
     """
 
@@ -67,7 +68,7 @@ class Cursor:
         self.field = field
         self.start = self.position = window.start
         self.end = window.end
-        self.pace: timedelta | None = None
+        self.page_span: timedelta | None = None
         self.is_complete = False
         self.is_closed = False
         self.lock = Lock()
@@ -80,9 +81,9 @@ class Cursor:
 
         """
         end = self.end or newest
-        if self.is_closed or end is None or self.position is None or not self.pace:
+        if self.is_closed or end is None or self.position is None or not self.page_span:
             return 0.0
-        return (end - self.position) / self.pace
+        return (end - self.position) / self.page_span
 
     def split(self, newest: datetime | None) -> Window | None:
         """Take the second half of the rest of the window, and return it; None if the rest is too short."""
@@ -177,7 +178,7 @@ class WindowPages:
                 if self._is_last and oldest < newest and not cursor.is_complete:
                     inside = bisect_left(moments, newest)  # the rest of the window starts with the others
                     self._can_end = True
-                cursor.pace = (newest - oldest) or cursor.pace
+                cursor.page_span = (newest - oldest) or cursor.page_span
                 cursor.position = max(newest, cursor.position or newest)
         return replace(page, records=self._new(page.records[first:inside], moments[first:inside]))
 
