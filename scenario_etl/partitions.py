@@ -1,16 +1,19 @@
 """Split a scan into partitions: groups of projects, or windows of dates with about the same number of records."""
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
 from scenario_etl.client import Client
-from scenario_etl.errors import APIError
+from scenario_etl.errors import APIError, AuthError
 from scenario_etl.filters import PROJECT_ID, can_add
 from scenario_etl.pages import Pages
 from scenario_etl.schema import Resource
 from scenario_etl.windows import MILLISECOND, Cursor, Window, WindowError, WindowPages, floor, newest_date
+
+logger = logging.getLogger("scenario_etl")
 
 MICROSECOND = timedelta(microseconds=1)
 PROBES_PER_PARTITION = 4
@@ -68,6 +71,7 @@ def plan_partitions(
     *,
     projects: Sequence[str | None],
     count: int,
+    skip_forbidden: bool = False,
 ) -> list[tuple[tuple[str | None, ...], Window | None]]:
     """Return at most `count` partitions, each a group of projects, or a window of one project.
 
@@ -80,7 +84,7 @@ def plan_partitions(
     rest, whole = split_query(resource, query)
     if whole is None or page_size is None or count <= len(projects):
         return [(group, None) for group in _groups(projects, count)]
-    densities = {}
+    densities: dict[str | None, _Density] = {}
     for project in projects:
         parameters = rest | ({} if project is None else {PROJECT_ID.api_name: project})
         try:
@@ -88,8 +92,12 @@ def plan_partitions(
             densities[project] = _estimate(probe, whole, PROBES_PER_PARTITION * count // len(projects))
         except WindowError:
             return [(group, None) for group in _groups(projects, count)]
+        except AuthError as error:
+            if error.status != 403 or not skip_forbidden or (project == projects[-1] and not densities):
+                raise
+            logger.warning("%s: skipping %s: %s", resource.name, project, error)
     total = sum(sum(each.pages) for each in densities.values()) or 1.0
-    spare = count - len(projects)
+    spare = count - len(densities)
     return [
         ((project,), window)
         for project, density in densities.items()

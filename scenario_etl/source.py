@@ -89,9 +89,10 @@ class Source:
         query = split_query(self.resource, self.query)[0]
         options = replace(self.options, progress=False)
         sources = []
+        skips = self.projects is not None and self.projects.skip_forbidden
         for group, window in plan_partitions(
-            client, self.resource, self.query, self.options.page_size, projects=ids, count=count
-        ):  # fmt: skip
+            client, self.resource, self.query, self.options.page_size, projects=ids, count=count, skip_forbidden=skips
+        ):
             ids_of_group = tuple(each for each in group if each)
             projects = self.projects and replace(self.projects, ids=ids_of_group, is_partition=True)
             used = self.query if window is None else query
