@@ -117,7 +117,7 @@ def test_count_is_a_positive_integer(count: Any) -> None:
 def test_a_window_cannot_be_cut_again_and_has_a_head() -> None:
     api = DatedAPI(assets(*SKEWED))
     part = api.scan(page_size=PAGE_SIZE).partitions(2)[0].with_client(api.client())
-    with pytest.raises(ConfigError, match="cannot be cut"):
+    with pytest.raises(ConfigError, match="cannot be partitioned again"):
         part.partitions(2)
     assert part.head(3)["id"].tolist() == ids(part)[:3]
 

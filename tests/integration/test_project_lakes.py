@@ -119,7 +119,7 @@ def test_the_guard_does_not_count_skipped_projects_as_missing(api: Lookups, lake
 @pytest.mark.parametrize("accept_scope", [False, True])
 def test_lakes_with_and_without_a_column_for_the_project_are_not_mixed(api: Lookups, lake: Path, accept_scope) -> None:
     take(api, lake, DAYS[0])
-    with pytest.raises(ConfigError, match=r"has a column project_id, .*another lake"):
+    with pytest.raises(ConfigError, match=r"has the column project_id, .*another lake"):
         take(api, lake, DAYS[1], project_id="p1", accept_scope=accept_scope)
     take(api, lake / "..", DAYS[0], project_id="p1")
     with pytest.raises(ConfigError, match="has no column project_id"):
