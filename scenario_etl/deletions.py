@@ -70,7 +70,8 @@ class MissingRows:
         recovered: Number of rows that the list skipped.
         unverified: Number of missing rows that keep their last values, because it is unclear whether they are deleted,
             or because there are more than `max_lookups`.
-        carried_over: Number of rows that keep their last values, because their project was skipped.
+        carried_over: Number of rows that keep their last values, because their project was skipped or is not listed.
+        projects: The projects of the list, if there may be several; the API no longer lists the others.
         skipped_projects: The projects that were skipped, known after the batches of the list.
 
     """
@@ -85,6 +86,7 @@ class MissingRows:
     recovered: int = 0
     unverified: int = 0
     carried_over: int = 0
+    projects: Sequence[str] = ()
     skipped_projects: Sequence[str] = ()
     _listed: ListedRows = field(init=False)
 
@@ -104,12 +106,17 @@ class MissingRows:
                 self._listed.add(batch)
             yield batch
         missing, in_scope = self._missing()
-        if self.skipped_projects:
-            is_skipped = to_numpy(_is_in(missing[PROJECT.name], strings(self.skipped_projects)))
-            carried = missing.filter(to_arrow(is_skipped))
+        if self.resource.has_projects:
+            is_carried = in_scope & ~self._is_read(missing[PROJECT.name])
+            carried = missing.filter(to_arrow(is_carried))
             self.carried_over = carried.num_rows
+            if carried.num_rows:
+                logger.warning(
+                    "%s: %s of projects that cannot be read keep their last values", self.resource.name,
+                    _rows(carried.num_rows),
+                )  # fmt: skip
             yield from carried.combine_chunks().to_batches()
-            missing, in_scope = missing.filter(to_arrow(~is_skipped)), in_scope[~is_skipped]
+            missing, in_scope = missing.filter(to_arrow(~is_carried)), in_scope[~is_carried]
         if missing.num_rows and (self.lookups is None or missing.num_rows > self.max_lookups):
             self._log_second_read(missing.num_rows)
             lacking = yield from self._second_read()
@@ -139,8 +146,8 @@ class MissingRows:
             if not mask.any():
                 continue
             carried = np.zeros(file.rows, bool)
-            if self.skipped_projects:
-                carried = mask & to_numpy(_is_in(file.column(PROJECT.name), strings(self.skipped_projects)))
+            if self.resource.has_projects and baseline.is_same_scope:
+                carried = mask & ~self._is_read(file.column(PROJECT.name))
             left = self._listed.count + int(carried.sum())
             if not self.guard.accepts(file.rows, int((mask & ~carried).sum()), left):
                 return tables[0], in_scope[0]
@@ -153,6 +160,11 @@ class MissingRows:
             tables.append(rows.filter(_not_in(_keys(self.resource, rows), _keys(self.resource, newer))))
             in_scope.append(np.full(tables[-1].num_rows, baseline.is_same_scope))
         return pa.concat_tables(tables), np.concatenate(in_scope)
+
+    def _is_read(self, projects: pa.ChunkedArray) -> Any:
+        """Return for each row whether its project was read, as a numpy array."""
+        read = [each for each in self.projects if each not in self.skipped_projects]
+        return to_numpy(_is_in(projects, strings(read)))
 
     def _log_second_read(self, missing: int) -> None:
         reason = "which cannot be looked up by id"

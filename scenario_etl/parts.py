@@ -5,6 +5,7 @@ import json
 import logging
 import os
 import shutil
+import stat
 import tempfile
 import time
 from collections import Counter
@@ -163,7 +164,7 @@ def open_parts(folder: Path | None, description: str, resume_within: float) -> I
 
     """
     with ExitStack() as stack:
-        if folder is None or not resume_within or not _lock(folder, stack):
+        if folder is None or not resume_within or not _can_use(folder, stack):
             temporary = stack.enter_context(tempfile.TemporaryDirectory(ignore_cleanup_errors=True))
             yield PartStore(Path(temporary), datetime.now(UTC))
             return
@@ -177,21 +178,32 @@ def open_parts(folder: Path | None, description: str, resume_within: float) -> I
 def remove_parts(folder: Path) -> None:
     """Remove the parts of runs that have ended or were interrupted, unless another run uses them."""
     with ExitStack() as stack:
-        if folder.is_dir() and _lock(folder, stack):
+        if folder.is_dir() and not _lock_problem(folder, stack):
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _lock(folder: Path, stack: ExitStack) -> bool:
-    """Create and lock a folder until the end of a stack; return False if another run uses it, or it has no locks."""
+def _can_use(folder: Path, stack: ExitStack) -> bool:
+    """Create and lock a folder until the end of a stack; log a warning and return False if that is not possible."""
+    problem = _lock_problem(folder, stack)
+    if problem:
+        logger.warning("%s: %s; if this run is interrupted, the next one starts from the beginning", folder, problem)
+    return not problem
+
+
+def _lock_problem(folder: Path, stack: ExitStack) -> str:
+    """Create and lock a folder until the end of a stack; return the reason why that is not possible, or ""."""
     from filelock import FileLock, Timeout  # noqa: PLC0415 - it imports asyncio, which most uses do not need
 
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, exist_ok=True)
+        if os.name == "posix" and (folder.stat().st_uid != os.geteuid() or stat.S_IMODE(folder.stat().st_mode) & 0o077):
+            return "other users may have changed it"
         stack.enter_context(FileLock(folder / ".lock", timeout=0, mode=0o600))
-    except (Timeout, NotImplementedError, OSError) as error:
-        logger.warning("%s cannot be used (%s); if this run is interrupted, the next one starts again", folder, error)
-        return False
-    return True
+    except Timeout:
+        return "another run uses it"
+    except (NotImplementedError, OSError) as error:
+        return f"it cannot be used ({getattr(error, 'strerror', None) or error})"
+    return ""
 
 
 def _open(folder: Path, description: str, resume_within: float) -> PartStore:

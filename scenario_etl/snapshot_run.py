@@ -235,6 +235,7 @@ def _missing_rows(reader: Reader, baselines: Sequence[Baseline], options: Option
         read_again=reader.read_again,
         guard=Guard(options.max_shrink, options.accept_shrink, options.max_lookups if lookups else None),
         max_lookups=options.max_lookups,
+        projects=[each for each in reader.projects if each is not None],
     )
 
 

@@ -4,6 +4,7 @@ The token of a page is an offset: if a record is deleted before it, all later re
 list that is sorted by a date, each request can instead ask for the records from the last date of the page before.
 """
 
+import logging
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -17,6 +18,8 @@ from scenario_etl.pages import Page, Pages
 
 MILLISECOND = timedelta(milliseconds=1)  # the precision of the bounds, which are exclusive
 MAX_READS = 6  # of one millisecond with more than a page of records
+
+logger = logging.getLogger("scenario_etl")
 
 
 class WindowError(Exception):
@@ -235,6 +238,11 @@ class WindowPages:
             if is_one_page or (before is not None and before <= keys):
                 break
             before = keys
+        else:
+            logger.warning(
+                "%s: records of %s were deleted during each of %d reads, so others may be missing",
+                self._pages.url, _text(position), MAX_READS,
+            )  # fmt: skip
         with self._cursor.lock:
             self._cursor.position = end
             self._cursor.is_complete = self._cursor.end is not None and self._cursor.end <= end
