@@ -46,9 +46,8 @@ class ListedRows:
         self.count += rows.num_rows
         self._keys += _keys(self._resource, rows).chunks
         if OWNER in rows.schema.names:
-            owners = rows[OWNER].unique().to_pylist()
-            # a batch has the rows of one project
-            self.owners.update((project, owner) for project in _projects(rows.slice(0, 1)) for owner in owners)
+            owners = rows[OWNER] if PROJECT.name in rows.schema.names else rows[OWNER].unique()
+            self.owners.update(zip(_projects(rows), owners.to_pylist(), strict=False))
 
     def lacks(self, keys: pa.ChunkedArray) -> pa.ChunkedArray:
         """Return for each key whether it is missing from the list."""
@@ -115,7 +114,9 @@ class MissingRows:
                     "%s: %s of projects that cannot be read keep their last values", self.resource.name,
                     _rows(carried.num_rows),
                 )  # fmt: skip
-            yield from carried.combine_chunks().to_batches()
+            for batch in carried.combine_chunks().to_batches():
+                self._listed.add(batch)
+                yield batch
             missing, in_scope = missing.filter(to_arrow(~is_carried)), in_scope[~is_carried]
         if missing.num_rows and (self.lookups is None or missing.num_rows > self.max_lookups):
             self._log_second_read(missing.num_rows)

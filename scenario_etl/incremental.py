@@ -14,8 +14,8 @@ import pyarrow as pa
 from scenario_etl import footers
 from scenario_etl.client import Client
 from scenario_etl.diff import Diff, joined_keys, keys_of, to_arrow, to_numpy
-from scenario_etl.errors import APIError, ConfigError
-from scenario_etl.filters import DATE, can_add
+from scenario_etl.errors import APIError, AuthError, ConfigError
+from scenario_etl.filters import DATE, PROJECT_ID, can_add
 from scenario_etl.lake_file import LakeFile
 from scenario_etl.parts import Part, PartStore
 from scenario_etl.projects import add_counts
@@ -76,13 +76,19 @@ def server_time(source: Source, client: Client, counts: "Counter[str]") -> dt.da
     resource = source.resource
     size = {} if resource.page_sizes is None else {"pageSize": resource.page_sizes[0]}
     projects = [None] if source.projects is None or source.projects.ids is None else source.projects.ids
-    project = {} if projects[0] is None else {"projectId": projects[0]}
     path, key = resource.path, resource.records_key
-    pages = client.pages(path, key, {**resource.fixed_query, **source.query, **project, **size})
-    try:
-        next(iter(pages))
-    finally:
-        add_counts(counts, pages)
+    for project in projects:
+        parameters = {} if project is None else {PROJECT_ID.api_name: project}
+        pages = client.pages(path, key, {**resource.fixed_query, **source.query, **parameters, **size})
+        try:
+            next(iter(pages))
+            break
+        except AuthError as error:
+            can_skip = source.projects is not None and source.projects.skip_forbidden and project != projects[-1]
+            if error.status != 403 or not can_skip:
+                raise
+        finally:
+            add_counts(counts, pages)
     if pages.date is None:
         raise APIError(
             f"GET {pages.url}: the response has no valid Date header, which incremental snapshots need; report it to "
@@ -101,7 +107,7 @@ def plan_increment(source: Source, last: LakeFile, now: dt.datetime) -> Incremen
 
     """
     watermark = footers.moment(last.footer, "watermark")
-    if watermark is None:
+    if watermark is None or watermark > now:  # the clock of the server was wrong
         return None
     lookback = MIN_LOOKBACK + dt.timedelta(seconds=footers.integer(last.footer, "seconds") or 0)
     start = floor(watermark - lookback)

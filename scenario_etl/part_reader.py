@@ -74,6 +74,10 @@ class PartReader:
         )
         try:
             return newest_date(pages, self.date_field)
+        except AuthError as error:
+            if error.status != 403 or not self.skip_forbidden:
+                raise
+            return None
         finally:
             self._add_counts(pages)
 
@@ -101,7 +105,7 @@ class PartReader:
             if self.schedule.stopped.is_set():
                 raise
         except AuthError as error:
-            if error.status != 403 or not self.skip_forbidden or project.pages:
+            if error.status != 403 or not self.skip_forbidden or project.is_used:
                 raise
             self.schedule.skip(project, error)
             logger.warning("%s: skipping %s: %s", self.resource.name, project.id, error)

@@ -158,6 +158,8 @@ def _estimate(probe: Probe, whole: Window, probes: int) -> _Density:
     first = probe.cursor(Window(whole.start, end))
     oldest = first.position and first.position - (first.page_span or MILLISECOND)
     start = whole.start or oldest or end - MILLISECOND
+    if newest and whole.end is None:  # the clock of the server may be slow
+        density.end = end = max(end, newest + MILLISECOND)
     last = max(start, min(newest or start, end - MILLISECOND))
     density.starts, density.pages = [start], [_pages(first, start, last)]
     for _ in range(probes):

@@ -196,6 +196,8 @@ def _lock_problem(folder: Path, stack: ExitStack) -> str:
 
     try:
         folder.mkdir(mode=0o700, exist_ok=True)
+        if folder.is_symlink():
+            return "it is a symbolic link"
         if os.name == "posix" and (folder.stat().st_uid != os.geteuid() or stat.S_IMODE(folder.stat().st_mode) & 0o077):
             return "other users may have changed it"
         stack.enter_context(FileLock(folder / ".lock", timeout=0, mode=0o600))
@@ -261,7 +263,7 @@ def _read(path: Path) -> Part | None:
             part, missing_fields=Counter(part.missing_fields), unknown_fields=Counter(part.unknown_fields)
         )  # fmt: skip
         return part if part.file == path.name and part.digest == _digest(path) else None
-    except (OSError, ValueError, TypeError, KeyError):
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return None
 
 

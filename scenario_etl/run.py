@@ -253,6 +253,7 @@ def footer_of(report: ScanReport, scope: Mapping[str, str], **more: object) -> d
         "extracted_at": report.extracted_at.isoformat(),
         **{name: getattr(report, name) for name in _IN_FOOTER},
         "complete": "true",
+        **({"skipped_projects": ",".join(report.skipped_projects)} if report.skipped_projects else {}),
         **scope,
         **more,
     }

@@ -1,11 +1,13 @@
 """What the threads of a parallel run read next, and in which order its parts are used."""
 
+import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
+from scenario_etl.errors import ConfigError
 from scenario_etl.parts import Part
 from scenario_etl.windows import Cursor, Window
 
@@ -27,6 +29,7 @@ class ProjectState:
         is_skipped: Whether the key may not read the project.
         is_done: Whether all parts have been used.
         pages: The number of pages so far.
+        is_used: Whether a part has been used.
 
     """
 
@@ -40,6 +43,7 @@ class ProjectState:
     is_skipped: bool = False
     is_done: bool = False
     pages: int = 0
+    is_used: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,6 +80,7 @@ class Schedule:
         self.may_be_empty = False
         self.stopped = threading.Event()
         self.changed = threading.Condition()
+        self._process = os.getpid()
         self._window, self._field = window, field
         self._error: BaseException | None = None
         self._active: list[Task] = []
@@ -151,6 +156,8 @@ class Schedule:
     def skip(self, project: ProjectState, error: Exception) -> None:
         """Skip a project; raise the error if all projects are skipped."""
         with self.changed:
+            if project.is_skipped:  # another window of it
+                return
             project.is_skipped = True
             self.skipped.append(str(project.id))
             if len(self.skipped) == len(self.projects) and not self.may_be_empty:
@@ -173,12 +180,14 @@ class Schedule:
                 if project.is_skipped or project.is_done:
                     return None
                 if project.by_token:
-                    project.is_done = True
+                    project.is_done = project.is_used = True
                     return project.by_token
                 if part := project.parts.pop(project.next_start, None):
                     project.next_start = part.window.end if part.window else None
-                    project.is_done = part.is_last
+                    project.is_done, project.is_used = part.is_last, True
                     return part
+                if os.getpid() != self._process:  # its threads do not exist here
+                    raise ConfigError("a run cannot continue in a forked process; start a new one there")
                 self.changed.wait()
 
     def _first_tasks(self, project: ProjectState, parts: Iterable[Part]) -> Iterator[Task]:

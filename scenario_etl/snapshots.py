@@ -213,7 +213,7 @@ def snapshot(
             source = replace(source, projects=replace(source.projects, listed=listed))
         place = join_uri(lake, resource)
         try:
-            with source.parts(api, place, resume_within, str(options.day)) as store:
+            with source.parts(api, place, resume_within, str(options.day), str(incremental)) as store:
                 published = publish(Reader(source, api, store, counts), tables, options)
         except GuardError:
             remove_parts(parts_folder(place))  # the next run reads all of them again

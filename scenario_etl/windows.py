@@ -137,7 +137,7 @@ class WindowPages:
         self._page_size = page_size
         self._max_pages = max_pages
         self._seen: dict[tuple[Any, ...], datetime] = {}  # keys of the records that the next page may repeat
-        self._can_end = False
+        self._can_end = self._has_order = False
 
     def __getattr__(self, name: str) -> Any:
         """Return a count or another attribute of the pages of the list."""
@@ -156,6 +156,8 @@ class WindowPages:
             position = self._cursor.position
             self._forget_before(position)
             yield self._advance(next(self._pages.follow(self._url(Window(position, self._cursor.end)))))
+            if not self._cursor.is_complete:
+                self._check_order()
             if position is not None and self._cursor.position == position and not self._cursor.is_complete:
                 yield from self._read_millisecond(position)
             if self._can_end:
@@ -185,13 +187,34 @@ class WindowPages:
                 cursor.position = max(newest, cursor.position or newest)
         return replace(page, records=self._new(page.records[first:inside], moments[first:inside]))
 
+    def _check_order(self) -> None:
+        """Raise WindowError if there are records before a page of which all have the same date.
+
+        The order of such a page is unknown: it may be the newest one of a list in descending order.
+        """
+        position = self._cursor.position
+        if self._has_order or position is None:
+            return
+        start = self._cursor.start
+        for end in (position, None):  # the second shows whether the first is ordered, or has a record that is new
+            page = next(self._pages.follow(self._url(Window(start, end))))
+            is_before = [moment < position for moment in self._moments_of(page) if start is None or start <= moment]
+            if end and not any(is_before):
+                break
+            if end is None and not is_before[:1] == [True]:
+                raise WindowError("it is not sorted by date in ascending order")
+        self._has_order = True
+
+    def _moments_of(self, page: Page) -> list[datetime]:
+        return [_moment(record, self._field) for record in page.records]
+
     @property
     def _is_last(self) -> bool:
         return self._max_pages is not None and self._pages.pages >= self._max_pages
 
     def _moments(self, page: Page) -> list[datetime]:
         """Check a page, and return the dates of its records."""
-        moments = [_moment(record, self._field) for record in page.records]
+        moments = self._moments_of(page)
         position = self._cursor.position
         if any(later < earlier for earlier, later in pairwise(moments)):
             raise WindowError("it is not sorted by date")
@@ -199,6 +222,7 @@ class WindowPages:
             raise WindowError("the API filters it after paging")
         if moments and position and moments[0] < position - MILLISECOND:
             raise WindowError("it has records before the requested date")
+        self._has_order |= bool(moments) and moments[0] < moments[-1]
         return moments
 
     def _new(self, records: list[Any], moments: list[datetime]) -> list[Any]:

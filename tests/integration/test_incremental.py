@@ -11,6 +11,7 @@ import pytest
 import requests
 
 from scenario_etl import Client, ConfigError, Emulator, SnapshotReport, changes, read_snapshot, snapshot
+from scenario_etl.emulator import Fault
 from scenario_etl.errors import APIError
 
 NOW = datetime(2026, 11, 20, 3, tzinfo=UTC)
@@ -177,7 +178,7 @@ def test_the_watermark_moves_only_with_a_snapshot_that_is_published(lake, api, c
     take(lake, DAYS[0], client)
     update(api, read_snapshot(lake, "assets")["id"][0].as_py())
     later(api, days=1)
-    api.on_request = lambda _, target: requests.get  # type: ignore[assignment,return-value] # every request fails
+    api.on_request = lambda *_: Fault(status=404)
     with pytest.raises(APIError):
         take(lake, DAYS[1], client)
     api.on_request = None

@@ -127,3 +127,19 @@ def test_with_client_takes_a_client() -> None:
         DatedAPI().scan().with_client("key")
     client = Client("k", "s", base_url="https://api.example/v1")
     assert scan("assets").with_client(client).client is client
+
+
+def test_no_record_is_left_out_if_the_clock_of_the_server_is_slow() -> None:
+    late = round((NOW - START).total_seconds() * 1000) + 3_600_000
+    api = DatedAPI(assets(*range(0, late, late // 500)))
+    parts = api.scan().partitions(4)
+    assert sorted(key for part in parts for key in read(api, part)) == sorted(row["id"] for row in api.records)
+
+
+def test_a_record_between_two_milliseconds_is_in_one_partition() -> None:
+    records = [asset(number, number) for number in range(400)]
+    for record in records:
+        record["createdAt"] = record["createdAt"].replace("Z", "500Z")
+    api = DatedAPI(records)
+    found = [key for part in api.scan().partitions(4) for key in read(api, part)]
+    assert sorted(found) == sorted(row["id"] for row in records)

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from scenario_etl import Emulator, changes, history, read_snapshot, snapshot
+from scenario_etl import Client, Emulator, changes, history, read_snapshot, snapshot
+from scenario_etl.emulator import Fault
 from scenario_etl.errors import APIError, ConfigError, GuardError
 from scenario_etl.lake_reader import newest_footer
 from scenario_etl.snapshots import SnapshotReport
@@ -145,3 +146,30 @@ def test_an_interrupted_snapshot_is_resumed_for_the_same_date_only(api: Lookups,
     assert {query["projectId"] for query in api.queries} >= {"p3"}
     assert [name for name in files(lake) if "parts" in name] == []
     assert len(rows(lake)) == 6
+
+
+def test_a_project_that_is_no_longer_listed_deletes_nothing(lake: Path) -> None:
+    with Emulator(20, assets=200) as api:
+        client = Client("demo", "demo", base_url=api.url, requests_per_minute=None)
+        before = snapshot("models", lake, date="2026-11-01", client=client, all_projects=True).scan.rows
+        gone = api.project_ids[0]
+        records = read_snapshot(lake, "models")["project_id"].to_pylist().count(gone)
+        api.forbidden_projects = {gone}
+        listed = [each for each in api.project_ids if each != gone]
+        teams = Fault(status=200, body={"teams": []})
+        projects = Fault(status=200, body={"projects": [{"id": each, "name": each} for each in listed]})
+        api.on_request = lambda _, target: {"/v1/projects": projects, "/v1/teams": teams}.get(target.partition("?")[0])
+        report = snapshot("models", lake, date="2026-11-02", client=client, all_projects=True)
+    assert (report.scan.rows, report.deleted, report.carried_over) == (before, 0, records)
+    assert records
+
+
+def test_a_run_with_incremental_does_not_continue_one_without(lake: Path) -> None:
+    with Emulator(20, assets=300) as api:
+        client = Client("demo", "demo", base_url=api.url, requests_per_minute=None, attempts=1)
+        api.on_request = lambda _, target: Fault(status=404) if api.project_ids[3] in target else None
+        with pytest.raises(APIError):
+            snapshot("assets", lake, client=client, project_id=api.project_ids)
+        api.on_request = None
+        report = snapshot("assets", lake, client=client, project_id=api.project_ids, incremental=True)
+    assert report.scan.reused_partitions == 0

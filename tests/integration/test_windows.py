@@ -170,3 +170,11 @@ def test_a_list_that_is_longer_than_max_pages_is_a_pagination_error() -> None:
     for workers in (1, 3):
         with pytest.raises(PaginationError, match=r"more than 3 pages.*--max-pages"):
             api.scan(workers=workers, page_size=5, max_pages=3).to_arrow()
+
+
+@pytest.mark.parametrize("page_size", [1, 2, 100])
+def test_a_list_in_descending_order_is_read_by_token_even_if_its_newest_page_has_one_date(page_size: int) -> None:
+    api = DatedAPI(assets(*range(150), *[200] * page_size))
+    api.is_sorted = False
+    api.projects[None].reverse()
+    assert sorted(ids(api.scan(workers=2, page_size=page_size))) == sorted(row["id"] for row in api.records)
