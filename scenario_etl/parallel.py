@@ -89,7 +89,7 @@ class ParallelRun:
             "tokens_sha256": hashlib.sha256("".join(part.tokens_sha256 for part in self._read).encode()).hexdigest(),
             "partitions": len(self._read),
             "reused_partitions": sum(part.is_reused for part in self._read),
-            "skipped_projects": tuple(self._schedule.skipped),
+            "skipped_projects": tuple(str(each.id) for each in self._schedule.projects if each.is_skipped),
         }
         return ScanReport(**values | overrides)
 

@@ -2,12 +2,14 @@ import tempfile
 import threading
 import time
 from contextlib import suppress
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from scenario_etl import Emulator, scan
+from scenario_etl import Client, Emulator, scan
+from scenario_etl.emulator import Fault
 from scenario_etl.errors import APIError, AuthError, ConfigError, PaginationError
 from scenario_etl.windows import Cursor, Window
 from tests.dated import START, DatedAPI, Query, asset, assets, ids
@@ -187,3 +189,25 @@ def test_a_record_is_in_one_half_of_a_window_that_is_split_while_a_page_is_under
     assert (cursor.end, half) == (START.replace(day=2), Window(START.replace(day=2), None))
     assert cursor.close() == Window(START, START.replace(day=2))
     assert cursor.split(newest) is None
+
+
+def test_a_429_of_one_project_does_not_slow_another() -> None:
+    with Emulator(20, assets=800, projects=2) as api:
+        slow, fast = api.project_ids
+        is_read = threading.Event()
+        numbers = count()
+
+        def refuse_first(_: str, target: str) -> Fault | None:
+            if slow in target:
+                return Fault(status=429, headers={"Retry-After": "30"}) if next(numbers) == 0 else None
+            if sum(fast in each for _, each in api.requests) == 4:  # pages
+                is_read.set()
+            return None
+
+        api.on_request = refuse_first
+        # the wait for the slow project ends when all pages of the other one have been requested
+        client = Client("demo", "demo", base_url=api.url, requests_per_minute=None, sleep=lambda _: is_read.wait(60))
+        described = scan("assets", client=client, project_id=[slow, fast])
+        assert described.to_arrow().num_rows == 800
+    assert is_read.is_set()
+    assert described.report.retries == 1
