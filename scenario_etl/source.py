@@ -5,7 +5,7 @@ import json
 import os
 from collections import Counter
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -173,8 +173,10 @@ def parts_folder(destination: str | os.PathLike[str]) -> Path:
     if isinstance(store, fs.LocalFileSystem):
         final = Path(path)
         return final.parent / f".{final.name}.parts"
-    state = os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")
-    return Path(state) / "scenario-etl" / hashlib.sha256(f"{store.type_name}:{path}".encode()).hexdigest()[:32]
+    folder = Path(os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")) / "scenario-etl"
+    with suppress(OSError):  # without it, the parts are not kept, and a warning says so
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return folder / hashlib.sha256(f"{store.type_name}:{path}".encode()).hexdigest()[:32]
 
 
 def write_parquet(path: Path, source: Source, client: Client, store: PartStore) -> ScanReport:

@@ -1,7 +1,10 @@
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from scenario_etl import Emulator
 
 
 @pytest.fixture
@@ -17,3 +20,21 @@ def s3() -> Iterator[str]:
 
     with s3_server() as endpoint:
         yield endpoint
+
+
+@pytest.fixture
+def small() -> Iterator[Emulator]:
+    """An emulator with a small team, at the time of the tests of its lists."""
+    from tests.integration.test_emulator_lists import NOW  # noqa: PLC0415 - a test module, whose asserts pytest rewrites
+
+    with Emulator(12, now=NOW) as running:
+        yield running
+
+
+@pytest.fixture
+def official(small: Emulator) -> Iterator[Any]:
+    """The official client of the small team."""
+    import scenario_sdk  # noqa: PLC0415 - imports for a second what few tests need
+
+    with scenario_sdk.Scenario(api_key="demo", api_secret="demo", base_url=small.url, max_retries=0) as client:
+        yield client

@@ -5,24 +5,11 @@ from datetime import timedelta
 
 import pytest
 import requests
-import scenario_sdk
 
 from scenario_etl import Emulator
 from tests.integration.test_emulator import get
 from tests.integration.test_emulator_lists import NOW
 from tests.integration.test_emulator_team import AUTH, Team, links, read
-
-
-@pytest.fixture
-def small():
-    with Emulator(12, now=NOW) as running:
-        yield running
-
-
-@pytest.fixture
-def official(small: Emulator):
-    with scenario_sdk.Scenario(api_key="demo", api_secret="demo", base_url=small.url, max_retries=0) as client:
-        yield client
 
 
 def test_a_deleted_asset_or_model_leaves_the_lists_and_the_counts(small) -> None:

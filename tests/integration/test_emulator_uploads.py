@@ -6,7 +6,6 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 import requests
-import scenario_sdk
 
 from scenario_etl import Emulator
 from tests.integration.test_emulator import get
@@ -14,18 +13,6 @@ from tests.integration.test_emulator_lists import NOW
 from tests.integration.test_emulator_team import AUTH, Team, read
 
 IMAGE = base64.b64encode(b"\x89PNG").decode()
-
-
-@pytest.fixture
-def small():
-    with Emulator(12, now=NOW) as running:
-        yield running
-
-
-@pytest.fixture
-def official(small: Emulator):
-    with scenario_sdk.Scenario(api_key="demo", api_secret="demo", base_url=small.url, max_retries=0) as client:
-        yield client
 
 
 def test_the_official_client_uploads_an_asset_that_is_then_the_newest(small, official) -> None:
