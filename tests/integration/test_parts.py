@@ -286,11 +286,10 @@ def test_a_destination_that_cannot_be_written_is_known_before_any_request(api, t
 
 
 def test_parts_for_an_object_store_are_in_a_new_private_folder_of_the_user(tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "home" / "state"))
-    folder = parts_folder("s3://bucket/assets.parquet")
+    folder = parts_folder("s3://bucket/assets.parquet?region=eu-west-1")
     with parts.open_parts(folder, "description", 60) as store:
         assert store.remember("name", lambda: "value") == "value"
         assert stat.S_IMODE(folder.stat().st_mode) == 0o700
         assert (tmp_path / "home" / "state" / "scenario-etl") == folder.parent
-    assert folder != parts_folder("s3://bucket/jobs.parquet")
+    assert folder != parts_folder("s3://bucket/jobs.parquet?region=eu-west-1")
