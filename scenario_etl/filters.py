@@ -166,6 +166,11 @@ def can_add(filters: Sequence[Filter], query: Mapping[str, str], names: Iterable
     return all(query.get(name, value) == value for name, value in added)
 
 
+def project_query(project: str | None) -> dict[str, str]:
+    """Return the query parameter for a project, none for None."""
+    return {} if project is None else {PROJECT_ID.api_name: project}
+
+
 def is_filtered(query: Mapping[str, str]) -> bool:
     """Return whether query parameters of a list have a filter other than the project."""
     return bool(query.keys() - {PROJECT_ID.api_name})

@@ -14,11 +14,11 @@ import pyarrow as pa
 from scenario_etl import footers
 from scenario_etl.client import Client
 from scenario_etl.diff import Diff, joined_keys, keys_of, to_arrow, to_numpy
-from scenario_etl.errors import APIError, AuthError, ConfigError
-from scenario_etl.filters import DATE, PROJECT_ID, can_add
+from scenario_etl.errors import AuthError, ConfigError
+from scenario_etl.filters import DATE, can_add, project_query
 from scenario_etl.lake_file import LakeFile
 from scenario_etl.parts import Part, PartStore
-from scenario_etl.projects import add_counts
+from scenario_etl.projects import add_counts, is_skipped
 from scenario_etl.schema import Resource
 from scenario_etl.source import Source
 from scenario_etl.windows import Window, floor
@@ -78,23 +78,16 @@ def server_time(source: Source, client: Client, counts: "Counter[str]") -> dt.da
     projects = [None] if source.projects is None or source.projects.ids is None else source.projects.ids
     path, key = resource.path, resource.records_key
     for project in projects:
-        parameters = {} if project is None else {PROJECT_ID.api_name: project}
-        pages = client.pages(path, key, {**resource.fixed_query, **source.query, **parameters, **size})
+        pages = client.pages(path, key, {**resource.fixed_query, **source.query, **project_query(project), **size})
         try:
             next(iter(pages))
             break
         except AuthError as error:
-            can_skip = source.projects is not None and source.projects.skip_forbidden and project != projects[-1]
-            if error.status != 403 or not can_skip:
+            if not is_skipped(error, source.skip_forbidden) or project == projects[-1]:
                 raise
         finally:
             add_counts(counts, pages)
-    if pages.date is None:
-        raise APIError(
-            f"GET {pages.url}: the response has no valid Date header, which incremental snapshots need; report it to "
-            "the vendor"
-        )
-    return floor(pages.date)
+    return floor(pages.require_date("incremental snapshots need"))
 
 
 def plan_increment(source: Source, last: LakeFile, now: dt.datetime) -> Increment | None:

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from scenario_etl.client import Client
 from scenario_etl.errors import APIError
-from scenario_etl.filters import PROJECT_ID, is_filtered
+from scenario_etl.filters import PROJECT_ID, is_filtered, project_query
 from scenario_etl.records import RecordReader, with_project
 from scenario_etl.redact import redact
 from scenario_etl.schema import Resource
@@ -71,9 +71,7 @@ class Lookups:
             raise APIError(f"the id {key!r} cannot be looked up, because a URL cannot contain it")
         path = f"{self.resource.path}/{quote(key, safe='')}"
         record_key = str(self.resource.record_key)
-        parameters = {**self.resource.fixed_query, **self.parameters}
-        if project is not None:
-            parameters[PROJECT_ID.api_name] = project
+        parameters = {**self.resource.fixed_query, **self.parameters, **project_query(project)}
         record = self.client.retrieve(path, record_key, parameters, counts=self.counts)
         if record is None or record.get("deletedAt"):
             return None

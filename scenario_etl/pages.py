@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
-from scenario_etl.errors import PaginationError
+from scenario_etl.errors import APIError, PaginationError
 from scenario_etl.response import parse_date_header
 from scenario_etl.transport import Endpoint
 
@@ -58,6 +58,14 @@ class Pages:
     def date(self) -> datetime | None:
         """The time of the server at its last response, from the header `Date`; None if it is missing or not valid."""
         return parse_date_header(self._endpoint.date_header)
+
+    def require_date(self, purpose: str) -> datetime:
+        """Return the time of the server; raise APIError if it is unknown."""
+        if self.date is None:
+            raise APIError(
+                f"GET {self.url}: the response has no valid Date header, which {purpose}; report it to the vendor"
+            )
+        return self.date
 
     @property
     def requests(self) -> int:
@@ -128,10 +136,7 @@ class Pages:
     def check_count(self) -> None:
         """Raise PaginationError if no more pages may be read."""
         if self.pages >= self._max_pages:
-            raise PaginationError(
-                f"{self._endpoint.url}: the list has more than {self._max_pages:,} pages; if that is expected, "
-                "increase the limit (--max-pages, max_pages=)"
-            )
+            raise too_many_pages(self._endpoint.url, self._max_pages)
 
     def _page(self, url: str) -> Page:
         self._endpoint.page = self.pages + 1
@@ -147,3 +152,11 @@ class Pages:
             f"{self._endpoint.description}: nextPaginationToken must be a string, got {self._endpoint.redact(token)}; "
             "report it to the vendor"
         )
+
+
+def too_many_pages(name: str, max_pages: int) -> PaginationError:
+    """Return the error for a list, given by its name or URL, with more than the maximum number of pages."""
+    return PaginationError(
+        f"{name}: the list has more than {max_pages:,} pages; if that is expected, increase the limit (--max-pages, "
+        "max_pages=)"
+    )

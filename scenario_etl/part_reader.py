@@ -11,11 +11,12 @@ from typing import Any
 import pyarrow as pa
 
 from scenario_etl.client import Client
-from scenario_etl.errors import AuthError, PaginationError
-from scenario_etl.filters import PROJECT_ID
+from scenario_etl.errors import AuthError
+from scenario_etl.filters import project_query
+from scenario_etl.pages import too_many_pages
 from scenario_etl.parts import Part, PartStore
 from scenario_etl.progress import NoBar, ProjectsBar
-from scenario_etl.projects import add_counts
+from scenario_etl.projects import add_counts, is_skipped
 from scenario_etl.run import BATCH_ROWS, PartOfRun, Run, RunOptions, ScanReport
 from scenario_etl.schedule import ProjectState, Schedule, Task
 from scenario_etl.schema import Resource
@@ -68,14 +69,14 @@ class PartReader:
         pages = self.client.pages(
             self.resource.path,
             self.resource.records_key,
-            {**self.resource.fixed_query, **self.query, **_project_query(project), **order},
+            {**self.resource.fixed_query, **self.query, **project_query(project.id), **order},
             self.wait,
             sleep=self._sleep,
         )
         try:
             return newest_date(pages, self.date_field)
         except AuthError as error:
-            if error.status != 403 or not self.skip_forbidden:
+            if not is_skipped(error, self.skip_forbidden):
                 raise
             return None
         finally:
@@ -105,7 +106,7 @@ class PartReader:
             if self.schedule.stopped.is_set():
                 raise
         except AuthError as error:
-            if error.status != 403 or not self.skip_forbidden or project.is_used:
+            if not is_skipped(error, self.skip_forbidden) or project.is_used:
                 raise
             self.schedule.skip(project, error)
             logger.warning("%s: skipping %s: %s", self.resource.name, project.id, error)
@@ -159,10 +160,7 @@ class PartReader:
 
     def _check_pages(self, project: ProjectState) -> None:
         if project.pages > self.options.max_pages:
-            raise PaginationError(
-                f"{self.resource.name}: the list has more than {self.options.max_pages:,} pages; if that is "
-                "expected, increase the limit (--max-pages, max_pages=)"
-            )
+            raise too_many_pages(self.resource.name, self.options.max_pages)
 
     def _log_fallback(self, project: ProjectState, reason: WindowError) -> None:
         logger.warning(
@@ -201,7 +199,3 @@ class PartReader:
     def _add_counts(self, pages: Any) -> None:
         with self.schedule.changed:
             add_counts(self.counts, pages)
-
-
-def _project_query(project: ProjectState) -> dict[str, str]:
-    return {} if project.id is None else {PROJECT_ID.api_name: project.id}

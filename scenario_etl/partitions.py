@@ -7,9 +7,10 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
 from scenario_etl.client import Client
-from scenario_etl.errors import APIError, AuthError
-from scenario_etl.filters import PROJECT_ID, can_add
+from scenario_etl.errors import AuthError
+from scenario_etl.filters import can_add, project_query
 from scenario_etl.pages import Pages
+from scenario_etl.projects import is_skipped
 from scenario_etl.schema import Resource
 from scenario_etl.windows import MILLISECOND, Cursor, Window, WindowError, WindowPages, floor, newest_date
 
@@ -86,14 +87,14 @@ def plan_partitions(
         return [(group, None) for group in _groups(projects, count)]
     densities: dict[str | None, _Density] = {}
     for project in projects:
-        parameters = rest | ({} if project is None else {PROJECT_ID.api_name: project})
+        parameters = rest | project_query(project)
         try:
             probe = Probe(client, resource, parameters, page_size)
             densities[project] = _estimate(probe, whole, PROBES_PER_PARTITION * count // len(projects))
         except WindowError:
             return [(group, None) for group in _groups(projects, count)]
         except AuthError as error:
-            if error.status != 403 or not skip_forbidden or (project == projects[-1] and not densities):
+            if not is_skipped(error, skip_forbidden) or (project == projects[-1] and not densities):
                 raise
             logger.warning("%s: skipping %s: %s", resource.name, project, error)
     total = sum(sum(each.pages) for each in densities.values()) or 1.0
@@ -146,12 +147,7 @@ def _estimate(probe: Probe, whole: Window, probes: int) -> _Density:
     """
     pages = probe.pages("desc")
     newest = newest_date(pages, "createdAt")
-    now = pages.date
-    if now is None:
-        raise APIError(
-            f"GET {pages.url}: the response has no valid Date header, which sets the end of the last partition; report "
-            "it to the vendor"
-        )
+    now = pages.require_date("sets the end of the last partition")
     # the header has whole seconds
     end = min(whole.end or datetime.max.replace(tzinfo=UTC), floor(now) + 1000 * MILLISECOND)
     density = _Density(whole.start, end)

@@ -54,6 +54,11 @@ class Projects:
         return tuple(_list_projects(client, Counter() if counts is None else counts)) if known is None else known
 
 
+def is_skipped(error: APIError, skip_forbidden: bool) -> bool:
+    """Return whether an error means that a project is skipped: the key may not read it (403), and that is accepted."""
+    return skip_forbidden and error.status == 403
+
+
 def project_ids(client: Client | None = None) -> list[str]:
     """Return the ids of all projects of the teams of the API key, sorted.
 

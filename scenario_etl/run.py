@@ -13,7 +13,7 @@ from scenario_etl.arguments import check_integer
 from scenario_etl.client import Client
 from scenario_etl.dedupe import SeenKeys
 from scenario_etl.errors import ConfigError, PaginationError
-from scenario_etl.filters import PROJECT_ID, is_filtered
+from scenario_etl.filters import PROJECT_ID, is_filtered, project_query
 from scenario_etl.pages import Page, Pages
 from scenario_etl.progress import NoBar, Progress, progress_bar
 from scenario_etl.records import RecordReader, with_project
@@ -138,7 +138,7 @@ class Run:
         part: "PartOfRun | None" = None,
     ) -> None:
         part = part or PartOfRun()
-        query = query if project is None else {**query, PROJECT_ID.api_name: project}
+        query = {**query, **project_query(project)}
         self._base_url = client.base_url
         self._resource = resource
         self._query = query

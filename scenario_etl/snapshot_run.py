@@ -83,7 +83,7 @@ class Reader:
     @property
     def projects(self) -> Sequence[str | None]:
         """The ids of the projects, [None] for a list without a column for them."""
-        return [None] if self.source.projects is None else self.source.projects.resolve(self.client)
+        return self.source.project_ids(self.client)
 
     def scope(self) -> dict[str, str]:
         """Return base_url, project_id and filters (JSON), as in the footer of a file."""

@@ -23,7 +23,7 @@ from scenario_etl.parallel import ParallelRun
 from scenario_etl.part_reader import PartReader
 from scenario_etl.partitions import plan_partitions, split_query
 from scenario_etl.parts import PartStore, open_parts
-from scenario_etl.projects import Projects
+from scenario_etl.projects import Projects, is_skipped
 from scenario_etl.run import BATCH_ROWS, Run, RunOptions, ScanReport, footer_of
 from scenario_etl.schedule import Schedule
 from scenario_etl.schema import Resource
@@ -67,6 +67,15 @@ class Source:
         return Source, values
 
     @property
+    def skip_forbidden(self) -> bool:
+        """Whether projects that the key may not read are skipped."""
+        return self.projects is not None and self.projects.skip_forbidden
+
+    def project_ids(self, client: Client, counts: "Counter[str] | None" = None) -> Sequence[str | None]:
+        """Return the ids of the projects, [None] for a list without a column for them; see `Projects.resolve`."""
+        return [None] if self.projects is None else self.projects.resolve(client, counts)
+
+    @property
     def has_parts(self) -> bool:
         """Whether the scan is read in several parts."""
         return self._is_windowed or self.projects is not None
@@ -85,11 +94,11 @@ class Source:
                 "a partition by date cannot be partitioned again; call partitions of the original Scan with a higher "
                 "count"
             )
-        ids: Sequence[str | None] = [None] if self.projects is None else self.projects.resolve(client)
+        ids = self.project_ids(client)
         query = split_query(self.resource, self.query)[0]
         options = replace(self.options, progress=False)
         sources = []
-        skips = self.projects is not None and self.projects.skip_forbidden
+        skips = self.skip_forbidden
         for group, window in plan_partitions(
             client, self.resource, self.query, self.options.page_size, projects=ids, count=count, skip_forbidden=skips
         ):
@@ -116,7 +125,7 @@ class Source:
         if self._is_windowed and self.date_field == "createdAt":
             query, window = split_query(self.resource, self.query)
         counts: Counter[str] = Counter()
-        projects: Sequence[str | None] = [None] if self.projects is None else self.projects.resolve(client, counts)
+        projects = self.project_ids(client, counts)
         window = self.window or window
         schedule = Schedule(projects, window, self.date_field, store.reused)
         schedule.may_be_empty = self.projects is not None and self.projects.is_partition
@@ -130,7 +139,7 @@ class Source:
             schedule=schedule,
             store=store,
             counts=counts,
-            skip_forbidden=self.projects is not None and self.projects.skip_forbidden,
+            skip_forbidden=self.skip_forbidden,
         )
         return ParallelRun(reader, self.projects.text if self.projects else query.get(PROJECT_ID.api_name))
 
@@ -211,9 +220,9 @@ def _batches_in_order(source: Source, client: Client) -> Generator[pa.RecordBatc
         with open_parts(None, "", 0) as store, closing(source.run(client, store).batches()) as batches:
             yield from batches
         return
-    for project in [None] if source.projects is None else source.projects.resolve(client):
+    for project in source.project_ids(client):
         try:
             yield from Run(client, source.resource, source.query, source.options, project=project).batches()
         except AuthError as error:
-            if error.status != 403 or not (source.projects and source.projects.skip_forbidden):
+            if not is_skipped(error, source.skip_forbidden):
                 raise

@@ -39,9 +39,6 @@ class Window:
     start: datetime | None = None
     end: datetime | None = None
 
-    def __contains__(self, moment: datetime) -> bool:
-        return (self.start is None or self.start <= moment) and (self.end is None or moment < self.end)
-
     def parameters(self, field: str) -> dict[str, str]:
         """Return the query parameters that limit a list to the window, which the API only has with this order."""
         name = field.removesuffix("At")
@@ -275,12 +272,11 @@ class WindowPages:
 
 def newest_date(pages: Iterable[Page], field: str) -> datetime | None:
     """Return the date of the first record of a list that is sorted in descending order, None if it has none."""
-    for page in pages:
-        try:
-            return floor(_moment(page.records[0], field)) if page.records else None
-        except WindowError:
-            return None
-    return None
+    page = next(iter(pages))
+    try:
+        return floor(_moment(page.records[0], field)) if page.records else None
+    except WindowError:
+        return None
 
 
 def floor(moment: datetime) -> datetime:

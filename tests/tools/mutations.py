@@ -175,7 +175,7 @@ MUTATIONS = [
     Mutation("7 a short secret is a word", "redact", 'if len(secret) >= MIN_SUBSTRING_CHARACTERS else rf"(?<!\\w){re.escape(secret)}(?!\\w)"', 'if True else ""'),
     Mutation("8 filtered rows are not looked up", "lookups", " and not is_filtered(query)", ""),
     Mutation("8 a project needs an owner", "lookups", "not (has_project or PROJECT_ID.api_name in query) or OWNER in resource.schema.names", "True"),
-    Mutation("8 look-ups have the fixed query", "lookups", "{**self.resource.fixed_query, **self.parameters}", "self.parameters"),
+    Mutation("8 look-ups have the fixed query", "lookups", "{**self.resource.fixed_query, **self.parameters, **project_query(project)}", "{**self.parameters, **project_query(project)}"),
     Mutation("4 duplicates of any file are noticed", "diff", "    if repeated := len(keys) - len(keys.unique()):", "    if not file.footer and (repeated := len(keys) - len(keys.unique())):"),
     Mutation("4 a resource has a key", "schema", "if not keys or len(keys)", "if len(keys)"),
     Mutation("4 a key is not nested", "schema", ' and "." not in column.field', ""),
