@@ -51,7 +51,7 @@ class ParallelRun:
     def batches(self, _: int = 0) -> Generator[pa.RecordBatch]:
         """Yield the rows, by project, and by window in each project, with a batch for some pages."""
         reader = self._reader
-        count = reader.options.workers or min(DEFAULT_WORKERS, len(self._schedule.projects))
+        count = 2 * self._schedule.readers  # so that pages are received while the records of other parts are converted
         threads = [threading.Thread(target=self._work, daemon=True) for _ in range(count)]
         with progress_bar(reader.resource.name, reader.options.progress) as bar:
             reader.bar = ProjectsBar(bar, len(self._schedule.projects))

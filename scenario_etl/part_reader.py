@@ -1,6 +1,7 @@
 """Reads the parts of a parallel run: one window, or one project by token, at a time in each thread."""
 
 import logging
+import threading
 import time
 from collections import Counter
 from collections.abc import Mapping
@@ -62,6 +63,7 @@ class PartReader:
     skip_forbidden: bool
     bar: ProjectsBar = field(default_factory=lambda: ProjectsBar(NoBar(), 1))
     _warned: set[str] = field(default_factory=set)
+    _converting: threading.Lock = field(default_factory=threading.Lock)
 
     def newest(self, project: ProjectState) -> datetime | None:
         """Request the date of the newest record of a project, None if it is unknown."""
@@ -86,7 +88,15 @@ class PartReader:
         """Read a part, and add it to the schedule with the rest of its window."""
         project, cursor = task.project, task.cursor
         start = cursor.position if cursor else None
-        part = PartOfRun(cursor, PART_PAGES if cursor else None, self, self._sleep, self._warned)
+        part = PartOfRun(
+            cursor,
+            max_pages=PART_PAGES if cursor else None,
+            progress=self,
+            sleep=self._sleep,
+            on_end=lambda: self.schedule.release(task, cursor.close() if cursor else None),
+            converting=self._converting,
+            warned=self._warned,
+        )
         query = self.query if cursor else self._query_by_token()
         run = Run(self.client, self.resource, query, self.options, project=project.id, part=part)
         try:
@@ -97,7 +107,7 @@ class PartReader:
                         raise StoppedError
                 rest = cursor.close() if cursor else None
                 finished = writer.finish(self._part(task, start, rest, run.report()))
-            self.schedule.add_part(project, finished, rest)
+            self.schedule.add_part(project, finished)
             self._check_pages(project)
         except WindowError as error:
             if self.schedule.read_by_token(project):

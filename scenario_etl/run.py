@@ -48,6 +48,9 @@ class PartOfRun:
         max_pages: The number of pages after which it ends, None for no limit; see WindowPages.
         progress: Where pages and waits are shown, None for a separate progress bar.
         sleep: The function that waits for a number of seconds, None for that of the client.
+        on_end: Called when all pages have been received, before the records of the last ones are converted.
+        converting: Held while records are converted. Only one thread needs the interpreter then, so that the parts are
+            finished one after another instead of all of them late.
         warned: The warnings so far.
 
     """
@@ -56,6 +59,8 @@ class PartOfRun:
     max_pages: int | None = None
     progress: Progress | None = None
     sleep: Callable[[float], None] | None = None
+    on_end: Callable[[], None] = lambda: None
+    converting: AbstractContextManager[object] = field(default_factory=nullcontext)
     warned: set[str] | None = None
 
 
@@ -145,6 +150,7 @@ class Run:
         self._project = project
         self._progress = options.progress
         self._shared_bar = part.progress
+        self._on_end, self._converting = part.on_end, part.converting
         self._extracted_at, self._started = datetime.now(UTC), monotonic()
         self._bar: Progress = NoBar()
         sizes = {} if options.page_size is None else {"pageSize": options.page_size}
@@ -189,12 +195,13 @@ class Run:
         last_page = last_new_page = 0
         bar = nullcontext(self._shared_bar) if self._shared_bar else progress_bar(self._resource.name, self._progress)
         with bar as self._bar:
-            for records in _group_pages(self._pages, min_rows, self._bar.add_page):
+            for records in _group_pages(self._pages, min_rows, self._bar.add_page, self._on_end):
                 self._check_progress(last_page, last_new_page)
                 last_page = self._pages.pages
-                batch = self._seen.drop_duplicates(self._reader.read(records), self._reader.keys(records))
+                with self._converting:
+                    batch = self._seen.drop_duplicates(self._reader.read(records), self._reader.keys(records))
+                    rows = self._reader.explode(batch)
                 last_new_page = last_page if batch.num_rows else last_new_page
-                rows = self._reader.explode(batch)
                 self._rows += rows.num_rows
                 yield rows if self._project is None else with_project(rows, self._project, self._resource)
 
@@ -274,7 +281,9 @@ def page_size_of(resource: Resource, page_size: int | None) -> int | None:
     return largest if page_size is None else check_integer("page_size", page_size, smallest, largest)
 
 
-def _group_pages(pages: Iterable[Page], min_rows: int, on_page: Callable[[int], None]) -> Iterator[list[Any]]:
+def _group_pages(
+    pages: Iterable[Page], min_rows: int, on_page: Callable[[int], None], on_end: Callable[[], None]
+) -> Iterator[list[Any]]:
     """Yield the records of one page, or of several with at least `min_rows` records or BATCH_BYTES in total."""
     records: list[Any] = []
     size = count = 0
@@ -286,5 +295,6 @@ def _group_pages(pages: Iterable[Page], min_rows: int, on_page: Callable[[int], 
         if len(records) >= min_rows or size >= BATCH_BYTES or count >= BATCH_PAGES:
             yield records
             records, size, count = [], 0, 0
+    on_end()
     if records:
         yield records

@@ -62,6 +62,7 @@ class Schedule:
         window: The window to read of each, None to read by token.
         field: The name of the date of the window in the API.
         reused: The parts that an earlier run has read.
+        readers: The maximum number of threads that read at the same time.
 
     Attributes:
         projects: The projects, in the order of the rows.
@@ -73,17 +74,19 @@ class Schedule:
     """
 
     def __init__(
-        self, projects: Sequence[str | None], window: Window | None, field: str, reused: Sequence[Part]
+        self, projects: Sequence[str | None], window: Window | None, field: str, reused: Sequence[Part], readers: int
     ) -> None:
         self.projects = [ProjectState(each, window, next_start=window.start if window else None) for each in projects]
         self.skipped: list[str] = []
         self.may_be_empty = False
+        self.readers = readers
         self.stopped = threading.Event()
         self.changed = threading.Condition()
         self._process = os.getpid()
         self._window, self._field = window, field
         self._error: BaseException | None = None
         self._active: list[Task] = []
+        self._probing = 0
         self._pending = deque(task for project in self.projects for task in self._first_tasks(project, reused))
 
     @property
@@ -106,34 +109,40 @@ class Schedule:
         """
         while True:
             with self.changed:
-                while (unprobed := self._to_probe()) is None:
+                while True:
                     if self.stopped.is_set() or not (self._pending or self._active):
                         return None
-                    if task := self._pending.popleft() if self._pending else self._split():
-                        self._active.append(task)
-                        return task
+                    if len(self._active) + self._probing < self.readers:
+                        if unprobed := self._to_probe():
+                            break
+                        if task := self._pending.popleft() if self._pending else self._split():
+                            self._active.append(task)
+                            return task
                     self.changed.wait()
                 unprobed.is_probed = True
+                self._probing += 1
             newest = probe(unprobed)
             with self.changed:
                 unprobed.newest = newest
+                self._probing -= 1
 
-    def release(self, task: Task) -> None:
-        """Mark a task as no longer active."""
+    def release(self, task: Task, rest: Window | None = None) -> None:
+        """Let another thread read instead of that of a task, and add the rest of its window as a task."""
         with self.changed:
-            self._active.remove(task)
-            self.changed.notify_all()
+            if task in self._active:
+                self._active.remove(task)
+                if rest and task.project.window is not None:
+                    self._pending.appendleft(Task(task.project, Cursor(rest, self._field)))
+                self.changed.notify_all()
 
-    def add_part(self, project: ProjectState, part: Part, rest: Window | None) -> None:
-        """Add a finished part, and the rest of its window as a task."""
+    def add_part(self, project: ProjectState, part: Part) -> None:
+        """Add a finished part."""
         with self.changed:
             project.pages += part.pages
             if part.window is None:
                 project.by_token = part
             elif project.window is not None:
                 project.parts[part.window.start] = part
-                if rest:
-                    self._pending.appendleft(Task(project, Cursor(rest, self._field)))
             self.changed.notify_all()
 
     def read_by_token(self, project: ProjectState) -> bool:

@@ -19,7 +19,7 @@ from scenario_etl import parquet
 from scenario_etl.client import Client
 from scenario_etl.errors import AuthError, ConfigError
 from scenario_etl.filters import PROJECT_ID, is_filtered
-from scenario_etl.parallel import ParallelRun
+from scenario_etl.parallel import DEFAULT_WORKERS, ParallelRun
 from scenario_etl.part_reader import PartReader
 from scenario_etl.partitions import plan_partitions, split_query
 from scenario_etl.parts import PartStore, open_parts
@@ -127,7 +127,8 @@ class Source:
         counts: Counter[str] = Counter()
         projects = self.project_ids(client, counts)
         window = self.window or window
-        schedule = Schedule(projects, window, self.date_field, store.reused)
+        readers = self.options.workers or min(DEFAULT_WORKERS, len(projects))
+        schedule = Schedule(projects, window, self.date_field, store.reused, readers)
         schedule.may_be_empty = self.projects is not None and self.projects.is_partition
         reader = PartReader(
             client=client,

@@ -1,3 +1,4 @@
+import os
 import tempfile
 import threading
 import time
@@ -11,6 +12,7 @@ import pytest
 from scenario_etl import Client, Emulator, scan
 from scenario_etl.emulator import Fault
 from scenario_etl.errors import APIError, AuthError, ConfigError, PaginationError
+from scenario_etl.records import RecordReader
 from scenario_etl.windows import Cursor, Window
 from tests.dated import START, DatedAPI, Query, asset, assets, ids
 
@@ -91,6 +93,46 @@ def test_workers_read_windows_side_by_side() -> None:
     api.answer = meet
     assert len(ids(api.scan(workers=3, page_size=5))) == 400
     assert have_met.is_set()
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_no_more_requests_are_under_way_than_workers(workers: int) -> None:
+    projects = [f"p{number}" for number in range(6)]
+    api = DatedAPI({name: assets(*range(0, 3000, 10), prefix=name) for name in projects})
+    lock = threading.Lock()
+    under_way: list[Query] = []
+    most = 0
+
+    def count_requests(query: Query) -> None:
+        nonlocal most
+        with lock:
+            under_way.append(query)
+            most = max(most, len(under_way))
+        os.sched_yield()
+        with lock:
+            under_way.remove(query)
+
+    api.answer = count_requests
+    for window in ({}, {"created_after": START}):
+        most = 0
+        assert api.scan(project_id=projects, workers=workers, page_size=5, **window).to_arrow().num_rows >= 1794
+        assert most <= workers
+
+
+def test_pages_are_read_while_the_records_of_another_part_are_converted(monkeypatch) -> None:
+    api = DatedAPI({name: assets(*range(20), prefix=name) for name in ("p0", "p1")})
+    is_requested = threading.Event()
+    api.answer = lambda query: is_requested.set() if query["projectId"] == "p1" else None
+    read = RecordReader.read
+    waits: list[bool] = []
+
+    def wait_for_the_other_project(self: RecordReader, records: list[Any]) -> Any:
+        waits.append(is_requested.wait(10))
+        return read(self, records)
+
+    monkeypatch.setattr(RecordReader, "read", wait_for_the_other_project)
+    assert api.scan(project_id=["p0", "p1"], workers=1).to_arrow().num_rows == 40
+    assert waits == [True, True]
 
 
 @pytest.mark.parametrize("workers", [0, 33, -1, 1.5, "2", True])
