@@ -1,5 +1,6 @@
 """The public functions that read a resource into a DataFrame, Arrow data or Parquet."""
 
+import inspect
 import os
 from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import TYPE_CHECKING, Any
@@ -73,8 +74,11 @@ def scan(
         signed_urls=check_form(signed_urls),
         workers=None if workers is None else check_integer("workers", workers, 1, MAX_WORKERS),
     )
-    query = query_for(declared.name, declared.filters, filters)
+    query = query_for(declared.name, declared.filters, filters, ARGUMENTS)
     return Scan(Source(declared.with_projects() if projects else declared, query, options, projects), client)
+
+
+ARGUMENTS = tuple(inspect.signature(scan).parameters)[:-1]  # without the filters
 
 
 def _projects_of(

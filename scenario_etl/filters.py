@@ -56,20 +56,23 @@ class Filter:
     only_with: tuple[str, ...] | None = None
 
 
-def query_for(resource: str, filters: Sequence[Filter], values: Mapping[str, object]) -> dict[str, str]:
+def query_for(
+    resource: str, filters: Sequence[Filter], values: Mapping[str, object], arguments: Collection[str] = ()
+) -> dict[str, str]:
     """Return the query parameters for the filters whose value is not None.
 
     Args:
         resource: The name of the resource, for messages.
         filters: The filters that the resource declares.
         values: The values, by the names of the filters.
+        arguments: The names of the other arguments, for messages.
 
     Raises:
         ConfigError: A filter is not declared or its value is not valid, or it needs or excludes another filter.
 
     """
     set_values = {name: value for name, value in values.items() if value is not None}
-    _check_names(resource, filters, set_values)
+    _check_names(resource, filters, set_values, arguments)
     chosen = [each for each in filters if each.name in set_values]
     encoded = {each.name: _encode(each, set_values[each.name]) for each in chosen}
     query: dict[str, str] = {}
@@ -87,12 +90,18 @@ def query_for(resource: str, filters: Sequence[Filter], values: Mapping[str, obj
     return query
 
 
-def _check_names(resource: str, filters: Iterable[Filter], names: Collection[str]) -> None:
+def _check_names(
+    resource: str, filters: Iterable[Filter], names: Collection[str], other_names: Collection[str]
+) -> None:
     declared = [each.name for each in filters]
     if unknown := [name for name in sorted(names) if name not in declared]:
+        from difflib import get_close_matches  # noqa: PLC0415 - only an error needs it
+
+        close = get_close_matches(unknown[0], [*declared, *other_names], 1, cutoff=0.85)
+        hint = f"; did you mean {close[0]!r}?" if close else ""
         known = f"the filters of {resource} are: {', '.join(declared)}" if declared else f"{resource} has no filters"
         arguments = "arguments" if len(unknown) > 1 else "argument"
-        raise ConfigError(f"unknown {arguments} {', '.join(map(repr, unknown))}; {known}")
+        raise ConfigError(f"unknown {arguments} {', '.join(map(repr, unknown))}{hint}; {known}")
 
 
 def _check_combination(declared: Filter, encoded: Mapping[str, str]) -> None:

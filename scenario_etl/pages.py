@@ -108,7 +108,7 @@ class Pages:
         seen: set[str] = set()
         empty_pages = 0
         while True:
-            page = self._page(url)
+            page = self.page_at(url)
             self.pages += 1
             yield page
             if page.next_token is None:
@@ -138,7 +138,8 @@ class Pages:
         if self.pages >= self._max_pages:
             raise too_many_pages(self._endpoint.url, self._max_pages)
 
-    def _page(self, url: str) -> Page:
+    def page_at(self, url: str) -> Page:
+        """Return the page at a URL without counting it as one of the list. Raises the errors of an iteration."""
         self._endpoint.page = self.pages + 1
         content = self._endpoint.get(self._records_key, list, url)
         return Page(content.value, self._next_token(content.document.get("nextPaginationToken")), content.size)

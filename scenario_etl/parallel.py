@@ -31,14 +31,14 @@ class ParallelRun:
 
     Args:
         reader: The reader of the parts.
-        project_text: The value of `project_id` in the report.
+        project_id: The value of `project_id` in the report.
 
     """
 
-    def __init__(self, reader: PartReader, project_text: str | None) -> None:
+    def __init__(self, reader: PartReader, project_id: str | None) -> None:
         self._reader = reader
         self._schedule = reader.schedule
-        self._project_text = project_text
+        self._project_id = project_id
         self._started = monotonic()
         self._rows = 0
         self._read: list[Part] = []
@@ -48,7 +48,7 @@ class ParallelRun:
         """The projects so far that the key may not read; the list grows during the run."""
         return self._schedule.skipped
 
-    def batches(self, _: int = 0) -> Generator[pa.RecordBatch]:
+    def batches(self, min_rows: int = 0) -> Generator[pa.RecordBatch]:  # noqa: ARG002 - as in Run
         """Yield the rows, by project, and by window in each project, with a batch for some pages."""
         reader = self._reader
         count = 2 * self._schedule.readers  # so that pages are received while the records of other parts are converted
@@ -75,7 +75,7 @@ class ParallelRun:
         values: dict[str, Any] = {
             "resource": self._reader.resource.name,
             "base_url": self._reader.client.base_url,
-            "project_id": self._project_text,
+            "project_id": self._project_id,
             "extracted_at": self._reader.store.started,
             "seconds": round(monotonic() - self._started, 3),
             "rows": self._rows,
@@ -87,8 +87,8 @@ class ParallelRun:
             "missing_fields": dict(missing),
             "unknown_fields": dict(unknown),
             "tokens_sha256": hashlib.sha256("".join(part.tokens_sha256 for part in self._read).encode()).hexdigest(),
-            "partitions": len(self._read),
-            "reused_partitions": sum(part.is_reused for part in self._read),
+            "parts": len(self._read),
+            "reused_parts": sum(part.is_reused for part in self._read),
             "skipped_projects": tuple(str(each.id) for each in self._schedule.projects if each.is_skipped),
         }
         return ScanReport(**values | overrides)

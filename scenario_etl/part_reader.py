@@ -63,6 +63,7 @@ class PartReader:
     skip_forbidden: bool
     bar: ProjectsBar = field(default_factory=lambda: ProjectsBar(NoBar(), 1))
     _warned: set[str] = field(default_factory=set)
+    _exact_bounds: threading.Event = field(default_factory=threading.Event)
     _converting: threading.Lock = field(default_factory=threading.Lock)
 
     def newest(self, project: ProjectState) -> datetime | None:
@@ -94,6 +95,7 @@ class PartReader:
             progress=self,
             sleep=self._sleep,
             on_end=lambda: self.schedule.release(task, cursor.close() if cursor else None),
+            exact_bounds=self._exact_bounds,
             converting=self._converting,
             warned=self._warned,
         )

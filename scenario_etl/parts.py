@@ -19,6 +19,8 @@ from uuid import uuid4
 
 import pyarrow as pa
 
+from scenario_etl.errors import DestinationError
+from scenario_etl.redact import redact
 from scenario_etl.windows import Window
 
 RUN_FILE = "run.json"
@@ -66,26 +68,26 @@ class PartStore:
         folder: The folder, which exists.
         started: The start of the first run that wrote parts.
         reused: The parts of an earlier run.
-        facts: The facts that the first run remembered, for a store that a later run may use; None for another.
+        metadata: Values of the first run, for a store that a later run may use; None for another.
 
     """
 
     def __init__(
-        self, folder: Path, started: datetime, reused: Iterable[Part] = (), facts: dict[str, str] | None = None
+        self, folder: Path, started: datetime, reused: Iterable[Part] = (), metadata: dict[str, str] | None = None
     ) -> None:
         self.started = started
-        self._facts = facts
+        self._metadata = metadata
         self.reused = list(reused)
         self._folder = folder
 
-    def remember(self, name: str, make: Callable[[], str]) -> str:
-        """Return a fact of the first run that wrote parts; by default the result of `make`, which is stored."""
-        facts = {} if self._facts is None else self._facts
-        if name not in facts:
-            facts[name] = make()
-            if self._facts is not None:
-                _write(self._folder / RUN_FILE, json.dumps(facts))
-        return facts[name]
+    def setdefault(self, name: str, make: Callable[[], str]) -> str:
+        """Return a value of the first run that wrote parts; by default the result of `make`, which is stored."""
+        metadata = {} if self._metadata is None else self._metadata
+        if name not in metadata:
+            metadata[name] = make()
+            if self._metadata is not None:
+                _write(self._folder / RUN_FILE, json.dumps(metadata))
+        return metadata[name]
 
     @contextmanager
     def writing(self, schema: pa.Schema) -> Iterator["PartWriter"]:
@@ -94,6 +96,12 @@ class PartStore:
         try:
             with PartWriter(path, schema) as writer:
                 yield writer
+        except OSError as error:
+            path.unlink(missing_ok=True)
+            raise DestinationError(
+                f"cannot write to {redact(str(self._folder), 500)}: {error.strerror or error}; check the disk, or use "
+                "another folder for temporary files (TMPDIR)"
+            ) from error
         except BaseException:
             path.unlink(missing_ok=True)
             raise
@@ -106,7 +114,7 @@ class PartStore:
 
     def finish(self, part: Part) -> None:
         """Remove a part that has been used, unless a later run may need it."""
-        if self._facts is None:
+        if self._metadata is None:
             (self._folder / part.file).unlink(missing_ok=True)
 
 
@@ -149,17 +157,17 @@ class PartWriter:
         finished = replace(
             part, rows=found, file=self._path.name, digest=_digest(self._path), written=time.time()
         )  # fmt: skip
-        _write(_facts_path(self._path.parent, self._path.name), _facts_of(finished))
+        _write(_metadata_path(self._path.parent, self._path.name), _metadata_of(finished))
         return finished
 
 
 @contextmanager
-def open_parts(folder: Path | None, description: str, resume_within: float) -> Iterator[PartStore]:
+def open_parts(folder: Path | None, fingerprint: str, resume_within: float) -> Iterator[PartStore]:
     """Yield a store of parts. Its folder is kept for the next run; call `remove_parts` when the result is published.
 
     Args:
         folder: The folder; None for a temporary one, which the end of the block removes.
-        description: A digest of everything that the rows depend on; parts with another one are removed.
+        fingerprint: A digest of everything that the rows depend on; parts with another one are removed.
         resume_within: The maximum age of parts in seconds.
 
     """
@@ -169,7 +177,7 @@ def open_parts(folder: Path | None, description: str, resume_within: float) -> I
             yield PartStore(Path(temporary), datetime.now(UTC))
             return
         try:
-            yield _open(folder, description, resume_within)
+            yield _open(folder, fingerprint, resume_within)
         finally:
             if not any(path.name != RUN_FILE for path in folder.glob("*.json")):
                 shutil.rmtree(folder, ignore_errors=True)
@@ -208,18 +216,18 @@ def _lock_problem(folder: Path, stack: ExitStack) -> str:
     return ""
 
 
-def _open(folder: Path, description: str, resume_within: float) -> PartStore:
+def _open(folder: Path, fingerprint: str, resume_within: float) -> PartStore:
     """Return the store of a folder with the parts that can be reused; remove all other files."""
-    facts: dict[str, str] = {}
+    metadata: dict[str, str] = {}
     started = datetime.now(UTC)
     try:
-        facts = json.loads((folder / RUN_FILE).read_text())
-        started = datetime.fromisoformat(facts["started"])
-        is_same = facts["description"] == description
+        metadata = json.loads((folder / RUN_FILE).read_text())
+        started = datetime.fromisoformat(metadata["started"])
+        is_same = metadata["fingerprint"] == fingerprint
     except (OSError, ValueError, KeyError, TypeError):
         is_same = False
     parts = [part for part in map(_read, folder.glob("*.arrow")) if part and is_same and _is_young(part, resume_within)]
-    kept = {name for part in parts for name in (part.file, _facts_path(folder, part.file).name)}
+    kept = {name for part in parts for name in (part.file, _metadata_path(folder, part.file).name)}
     for path in folder.iterdir():
         if path.name not in {*kept, ".lock"}:
             with suppress(OSError):
@@ -231,9 +239,9 @@ def _open(folder: Path, description: str, resume_within: float) -> PartStore:
         )
     else:
         started = datetime.now(UTC)
-        facts = {"description": description, "started": started.isoformat()}
-    _write(folder / RUN_FILE, json.dumps(facts))
-    return PartStore(folder, started, parts, facts)
+        metadata = {"fingerprint": fingerprint, "started": started.isoformat()}
+    _write(folder / RUN_FILE, json.dumps(metadata))
+    return PartStore(folder, started, parts, metadata)
 
 
 def _write(path: Path, text: str) -> None:
@@ -253,12 +261,12 @@ def _is_young(part: Part, resume_within: float) -> bool:
 def _read(path: Path) -> Part | None:
     """Return the part of an Arrow file, None if it is not complete or has changed."""
     try:
-        digest, _, text = _facts_path(path.parent, path.name).read_text().partition("\n")
+        digest, _, text = _metadata_path(path.parent, path.name).read_text().partition("\n")
         if digest != _digest_of(text):
             return None
-        facts: dict[str, Any] = json.loads(text)
-        window = facts.pop("window")
-        part = Part(**facts | {"window": window and _window(window), "is_reused": True})
+        metadata: dict[str, Any] = json.loads(text)
+        window = metadata.pop("window")
+        part = Part(**metadata | {"window": window and _window(window), "is_reused": True})
         part = replace(
             part, missing_fields=Counter(part.missing_fields), unknown_fields=Counter(part.unknown_fields)
         )  # fmt: skip
@@ -267,11 +275,11 @@ def _read(path: Path) -> Part | None:
         return None
 
 
-def _facts_of(part: Part) -> str:
+def _metadata_of(part: Part) -> str:
     """Return the attributes of a part as JSON, after a line with a digest of it."""
-    facts = {each.name: getattr(part, each.name) for each in fields(part)}  # asdict() breaks a Counter
-    facts["window"] = part.window and asdict(part.window)
-    text = json.dumps(facts, default=datetime.isoformat)
+    metadata = {each.name: getattr(part, each.name) for each in fields(part)}  # asdict() breaks a Counter
+    metadata["window"] = part.window and asdict(part.window)
+    text = json.dumps(metadata, default=datetime.isoformat)
     return f"{_digest_of(text)}\n{text}"
 
 
@@ -283,7 +291,7 @@ def _window(bounds: dict[str, str | None]) -> Window:
     return Window(**{name: text and datetime.fromisoformat(text) for name, text in bounds.items()})  # type: ignore[arg-type]
 
 
-def _facts_path(folder: Path, file: str) -> Path:
+def _metadata_path(folder: Path, file: str) -> Path:
     return (folder / file).with_suffix(".json")
 
 

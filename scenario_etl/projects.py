@@ -44,7 +44,7 @@ class Projects:
         return "all projects" if self.ids is None else ", ".join(self.ids)
 
     @property
-    def text(self) -> str:
+    def scope(self) -> str:
         """The value of `project_id` in a scope or a report."""
         return "all" if self.ids is None else ",".join(sorted(self.ids))
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from threading import Event
 from time import monotonic
 from typing import Any
 
@@ -49,6 +50,7 @@ class PartOfRun:
         progress: Where pages and waits are shown, None for a separate progress bar.
         sleep: The function that waits for a number of seconds, None for that of the client.
         on_end: Called when all pages have been received, before the records of the last ones are converted.
+        exact_bounds: Set when a request has shown that bounds are applied to the millisecond.
         converting: Held while records are converted. Only one thread needs the interpreter then, so that the parts are
             finished one after another instead of all of them late.
         warned: The warnings so far.
@@ -60,6 +62,7 @@ class PartOfRun:
     progress: Progress | None = None
     sleep: Callable[[float], None] | None = None
     on_end: Callable[[], None] = lambda: None
+    exact_bounds: Event = field(default_factory=Event)
     converting: AbstractContextManager[object] = field(default_factory=nullcontext)
     warned: set[str] | None = None
 
@@ -84,8 +87,8 @@ class ScanReport:
         missing_fields: Number of records in which a declared field is missing or null, by the dotted name of the field.
         unknown_fields: Number of records that have an unknown field, by the dotted name of the field.
         tokens_sha256: SHA-256 of the page tokens, in order, in hexadecimal.
-        partitions: Number of parts that were read separately: projects, or windows of dates of a project.
-        reused_partitions: Number of these that an interrupted run had read before.
+        parts: Number of parts that were read separately: projects, or windows of dates of a project.
+        reused_parts: Number of these that an interrupted run had read before.
         skipped_projects: Projects that the key may not read, which were skipped because of `skip_forbidden`.
         path: Path or URI of the file, None if no file was written.
         bytes: Size of the file in bytes, None if no file was written.
@@ -106,8 +109,8 @@ class ScanReport:
     missing_fields: dict[str, int] = field(default_factory=dict)
     unknown_fields: dict[str, int] = field(default_factory=dict)
     tokens_sha256: str = ""
-    partitions: int = 1
-    reused_partitions: int = 0
+    parts: int = 1
+    reused_parts: int = 0
     skipped_projects: tuple[str, ...] = ()
     path: str | None = None
     bytes: int | None = None
@@ -154,8 +157,8 @@ class Run:
         self._extracted_at, self._started = datetime.now(UTC), monotonic()
         self._bar: Progress = NoBar()
         sizes = {} if options.page_size is None else {"pageSize": options.page_size}
-        order = {"sortBy": part.cursor.field, "sortDirection": "asc"} if part.cursor else {}
-        self._pages: Pages | WindowPages = client.pages(
+        order = {"sortBy": part.cursor.date_field, "sortDirection": "asc"} if part.cursor else {}
+        self._pages = client.pages(
             resource.path,
             resource.records_key,
             {**resource.fixed_query, **query, **order, **sizes},
@@ -173,15 +176,17 @@ class Run:
             redact=self._pages.redact,
             warned=part.warned,
         )
+        self._pages_to_read: Iterable[Page] = self._pages
         if part.cursor and options.page_size:
-            self._pages = WindowPages(
-                self._pages, part.cursor, self._reader.key_fields, options.page_size, part.max_pages
+            self._pages_to_read = WindowPages(
+                self._pages, part.cursor, self._reader.key_fields, options.page_size,
+                max_pages=part.max_pages, exact_bounds=part.exact_bounds,
             )  # fmt: skip
         self._seen = SeenKeys()
         self._rows = 0
 
     @property
-    def pages(self) -> "Pages | WindowPages":
+    def pages(self) -> Pages:
         """The pages of the list, with the counts of requests."""
         return self._pages
 
@@ -195,7 +200,7 @@ class Run:
         last_page = last_new_page = 0
         bar = nullcontext(self._shared_bar) if self._shared_bar else progress_bar(self._resource.name, self._progress)
         with bar as self._bar:
-            for records in _group_pages(self._pages, min_rows, self._bar.add_page, self._on_end):
+            for records in _group_pages(self._pages_to_read, min_rows, self._bar.add_page, self._on_end):
                 self._check_progress(last_page, last_new_page)
                 last_page = self._pages.pages
                 with self._converting:

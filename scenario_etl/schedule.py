@@ -60,7 +60,7 @@ class Schedule:
     Args:
         projects: The ids of the projects, [None] for one without a column.
         window: The window to read of each, None to read by token.
-        field: The name of the date of the window in the API.
+        date_field: The name of the date of the window in the API.
         reused: The parts that an earlier run has read.
         readers: The maximum number of threads that read at the same time.
 
@@ -74,7 +74,12 @@ class Schedule:
     """
 
     def __init__(
-        self, projects: Sequence[str | None], window: Window | None, field: str, reused: Sequence[Part], readers: int
+        self,
+        projects: Sequence[str | None],
+        window: Window | None,
+        date_field: str,
+        reused: Sequence[Part],
+        readers: int,
     ) -> None:
         self.projects = [ProjectState(each, window, next_start=window.start if window else None) for each in projects]
         self.skipped: list[str] = []
@@ -83,7 +88,7 @@ class Schedule:
         self.stopped = threading.Event()
         self.changed = threading.Condition()
         self._process = os.getpid()
-        self._window, self._field = window, field
+        self._date_field = date_field
         self._error: BaseException | None = None
         self._active: list[Task] = []
         self._probing = 0
@@ -132,7 +137,7 @@ class Schedule:
             if task in self._active:
                 self._active.remove(task)
                 if rest and task.project.window is not None:
-                    self._pending.appendleft(Task(task.project, Cursor(rest, self._field)))
+                    self._pending.appendleft(Task(task.project, Cursor(rest, self._date_field)))
                 self.changed.notify_all()
 
     def add_part(self, project: ProjectState, part: Part) -> None:
@@ -208,7 +213,7 @@ class Schedule:
             yield Task(project, None)
         else:
             for gap in _reuse(project, project.window, reused):
-                yield Task(project, Cursor(gap, self._field))
+                yield Task(project, Cursor(gap, self._date_field))
 
     def _to_probe(self) -> ProjectState | None:
         """Return a project whose newest date is needed to split its last window, if there is nothing else to do."""
@@ -233,7 +238,7 @@ class Schedule:
             if pages < MIN_PAGES_TO_SPLIT or not task.cursor:
                 return None
             if window := task.cursor.split(task.project.newest):
-                return Task(task.project, Cursor(window, self._field))
+                return Task(task.project, Cursor(window, self._date_field))
         return None
 
 

@@ -48,9 +48,11 @@ def check_scope(
             )
             raise ConfigError(f"the last snapshot, {newest.uri}, {difference}; use another lake")
         if not accept_scope and not has_scope(newest, scope):
+            last, current = _details(_scope_of(newest, scope)), _details(scope)
+            differing = [name for name in {**last, **current} if last.get(name) != current.get(name)]
             raise ConfigError(
-                f"the last snapshot, {newest.uri}, was made with {_describe(_scope_of(newest, scope))}, but this run "
-                f"uses {_describe(scope)}; use another lake, or accept the new scope with --accept-scope "
+                f"the last snapshot, {newest.uri}, was made with {_describe(last, differing)}, but this run "
+                f"uses {_describe(current, differing)}; use another lake, or accept the new scope with --accept-scope "
                 f"(accept_scope=True){_port_advice(newest.footer.get('base_url', ''), scope['base_url'])}"
             )
 
@@ -86,8 +88,12 @@ def _normalized(scope: Mapping[str, str]) -> dict[str, str]:
     return {**scope, "base_url": parts._replace(netloc=host).geturl(), "filters": scope["filters"] or "{}"}
 
 
-def _describe(scope: Mapping[str, str]) -> str:
-    filters = {"project_id": scope["project_id"]} if scope["project_id"] else {}
-    filters |= json_object(scope, "filters")
-    details = [f"{name} {redact(value)}" for name, value in filters.items()] or ["no project_id"]
-    return " and ".join([f"base URL '{redact(scope['base_url'], 300)}'", *details])
+def _details(scope: Mapping[str, str]) -> dict[str, str]:
+    """Return what a scope consists of, by the name in a message."""
+    details = {"base URL": f"'{redact(_normalized(scope)['base_url'], 300)}'"}
+    details |= {"project_id": redact(scope["project_id"])} if scope["project_id"] else {}
+    return details | {name: redact(value) for name, value in json_object(scope, "filters").items()}
+
+
+def _describe(details: Mapping[str, str], names: Iterable[str]) -> str:
+    return " and ".join(f"{name} {details[name]}" if name in details else f"no {name}" for name in names)

@@ -207,7 +207,7 @@ def publish(reader: Reader, tables: LakeTables, options: Options) -> Published:
 
 
 def _next_step(reader: Reader, last: LakeFile | None, full_every: int) -> Step:
-    now = reader.store.remember(
+    now = reader.store.setdefault(
         "watermark", lambda: server_time(reader.source, reader.client, reader.counts).isoformat()
     )
     watermark = dt.datetime.fromisoformat(now)

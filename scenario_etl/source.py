@@ -111,9 +111,10 @@ class Source:
     def scope(self, client: Client) -> dict[str, str]:
         """Return the scope of a run, as in the footer of a file: base_url, project_id and filters (JSON)."""
         filters = {name: value for name, value in self.query.items() if name != PROJECT_ID.api_name}
+        filters |= self.window.parameters(self.date_field) if self.window else {}
         return {
             "base_url": client.api_name,
-            "project_id": self.projects.text if self.projects else self.query.get(PROJECT_ID.api_name, ""),
+            "project_id": self.projects.scope if self.projects else self.query.get(PROJECT_ID.api_name, ""),
             "filters": json.dumps(filters, sort_keys=True),
         }
 
@@ -142,16 +143,16 @@ class Source:
             counts=counts,
             skip_forbidden=self.skip_forbidden,
         )
-        return ParallelRun(reader, self.projects.text if self.projects else query.get(PROJECT_ID.api_name))
+        return ParallelRun(reader, self.projects.scope if self.projects else query.get(PROJECT_ID.api_name))
 
-    def description(self, client: Client, *more: str) -> str:
+    def fingerprint(self, client: Client, *more: str) -> str:
         """Return a digest of everything that the rows depend on, so that a run only resumes one of the same scan."""
-        facts = [
+        values = [
             version("scenario-etl"), self.resource.name, self.resource.path, str(self.resource.schema),
             self.scope(client), client.account, self.options.page_size, self.options.strict, self.options.signed_urls,
             self._is_windowed, str(self.window), *more,
         ]  # fmt: skip
-        return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+        return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
     @contextmanager
     def parts(
@@ -169,7 +170,7 @@ class Source:
         # a bearer token does not show whose projects it lists
         is_known = client.account or (self.projects and self.projects.ids) or PROJECT_ID.api_name in self.query
         folder = parts_folder(destination) if self.has_parts and is_known else None
-        with open_parts(folder, self.description(client, *more), resume_within) as store:
+        with open_parts(folder, self.fingerprint(client, *more), resume_within) as store:
             yield store
 
 

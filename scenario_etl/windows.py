@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
-from threading import Lock
+from threading import Event, Lock
 from typing import Any
 from urllib.parse import quote
 
@@ -39,9 +39,9 @@ class Window:
     start: datetime | None = None
     end: datetime | None = None
 
-    def parameters(self, field: str) -> dict[str, str]:
+    def parameters(self, date_field: str) -> dict[str, str]:
         """Return the query parameters that limit a list to the window, which the API only has with this order."""
-        name = field.removesuffix("At")
+        name = date_field.removesuffix("At")
         bounds = {
             f"{name}After": self.start and self.start - MILLISECOND,
             f"{name}Before": self.end,
@@ -53,7 +53,7 @@ class Cursor:
     """The position of a reader in a window. Another thread can take over half of the rest.
 
     Attributes:
-        field: The name of the date in the API, "createdAt" or "updatedAt".
+        date_field: The name of the date in the API, "createdAt" or "updatedAt".
         start: The start of the window.
         position: All records before it have been read; None before the first page.
         end: The end of the window, which only becomes earlier; None for no limit.
@@ -64,8 +64,8 @@ class Cursor:
 
     """
 
-    def __init__(self, window: Window, field: str = "createdAt") -> None:
-        self.field = field
+    def __init__(self, window: Window, date_field: str = "createdAt") -> None:
+        self.date_field = date_field
         self.start = self.position = window.start
         self.end = window.end
         self.page_span: timedelta | None = None
@@ -116,6 +116,7 @@ class WindowPages:
         keys: The names of the fields that identify a record.
         page_size: The number of records of a full page.
         max_pages: The number of pages after which the iteration ends early, None for all pages.
+        exact_bounds: Whether the API is known to apply bounds to the millisecond; set when the first page has shown it.
 
     """
 
@@ -125,20 +126,19 @@ class WindowPages:
         cursor: Cursor,
         keys: Sequence[str],
         page_size: int,
+        *,
         max_pages: int | None = None,
+        exact_bounds: Event | None = None,
     ) -> None:
         self._pages = pages
         self._cursor = cursor
-        self._field = cursor.field
+        self._date_field = cursor.date_field
         self._keys = keys
         self._page_size = page_size
         self._max_pages = max_pages
+        self._exact_bounds = exact_bounds or Event()
         self._seen: dict[tuple[Any, ...], datetime] = {}  # keys of the records that the next page may repeat
         self._can_end = self._has_order = False
-
-    def __getattr__(self, name: str) -> Any:
-        """Return a count or another attribute of the pages of the list."""
-        return getattr(self._pages, name)
 
     def __iter__(self) -> Iterator[Page]:
         """Yield each page as it arrives, without the records that a page before it had.
@@ -152,7 +152,11 @@ class WindowPages:
         while not self._cursor.is_complete:
             position = self._cursor.position
             self._forget_before(position)
-            yield self._advance(next(self._pages.follow(self._url(Window(position, self._cursor.end)))))
+            window = Window(position, self._cursor.end)
+            page = next(self._pages.follow(self._url(window)))
+            if window != Window() or page.next_token is not None:
+                self._check_bounds(window, page)
+            yield self._advance(page)
             if not self._cursor.is_complete:
                 self._check_order()
             if position is not None and self._cursor.position == position and not self._cursor.is_complete:
@@ -162,9 +166,13 @@ class WindowPages:
             if not self._cursor.is_complete:
                 self._pages.check_count()
 
+    def _page_of(self, window: Window) -> Page:
+        """Return the first page of a window, which is only used for a check."""
+        return self._pages.page_at(self._url(window))
+
     def _url(self, window: Window) -> str:
         return self._pages.url + "".join(
-            f"&{name}={quote(text)}" for name, text in window.parameters(self._field).items()
+            f"&{name}={quote(text)}" for name, text in window.parameters(self._date_field).items()
         )
 
     def _advance(self, page: Page) -> Page:
@@ -184,6 +192,26 @@ class WindowPages:
                 cursor.position = max(newest, cursor.position or newest)
         return replace(page, records=self._new(page.records[first:inside], moments[first:inside]))
 
+    def _check_bounds(self, window: Window, page: Page) -> None:
+        """Raise WindowError if the API rounds the bounds of a window, for example to seconds, so that rows are missing.
+
+        The last record of a page is requested by its date. If it is missing there, but not in the page that is
+        requested again, it has not been deleted or updated meanwhile.
+        """
+        if self._exact_bounds.is_set() or not page.records:
+            return
+        record = page.records[-1]
+        start = floor(_moment(record, self._date_field))
+        narrow = self._page_of(Window(start, start + MILLISECOND))
+        if self._has(narrow, record) or len(narrow.records) == self._page_size:
+            self._exact_bounds.set()
+        elif self._has(self._page_of(window), record):
+            raise WindowError("the API rounds the bounds of dates")
+
+    def _has(self, page: Page, record: Any) -> bool:
+        date, key = record[self._date_field], self._key(record)
+        return any(each.get(self._date_field) == date and self._key(each) == key for each in page.records)
+
     def _check_order(self) -> None:
         """Raise WindowError if there are records before a page of which all have the same date.
 
@@ -194,7 +222,7 @@ class WindowPages:
             return
         start = self._cursor.start
         for end in (position, None):  # the second shows whether the first is ordered, or has a record that is new
-            page = next(self._pages.follow(self._url(Window(start, end))))
+            page = self._page_of(Window(start, end))
             is_before = [moment < position for moment in self._moments_of(page) if start is None or start <= moment]
             if end and not any(is_before):
                 break
@@ -203,7 +231,7 @@ class WindowPages:
         self._has_order = True
 
     def _moments_of(self, page: Page) -> list[datetime]:
-        return [_moment(record, self._field) for record in page.records]
+        return [_moment(record, self._date_field) for record in page.records]
 
     @property
     def _is_last(self) -> bool:
@@ -270,11 +298,11 @@ class WindowPages:
             self._can_end = self._is_last
 
 
-def newest_date(pages: Iterable[Page], field: str) -> datetime | None:
+def newest_date(pages: Iterable[Page], date_field: str) -> datetime | None:
     """Return the date of the first record of a list that is sorted in descending order, None if it has none."""
     page = next(iter(pages))
     try:
-        return floor(_moment(page.records[0], field)) if page.records else None
+        return floor(_moment(page.records[0], date_field)) if page.records else None
     except WindowError:
         return None
 
@@ -284,9 +312,9 @@ def floor(moment: datetime) -> datetime:
     return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
 
 
-def _moment(record: Any, field: str) -> datetime:
+def _moment(record: Any, date_field: str) -> datetime:
     try:
-        moment = datetime.fromisoformat(record[field])
+        moment = datetime.fromisoformat(record[date_field])
         if moment.utcoffset() is not None:
             return moment.astimezone(UTC)
     except (TypeError, KeyError, ValueError, OverflowError):

@@ -49,7 +49,7 @@ def test_windows_have_the_rows_of_a_plain_scan_of_the_emulator(connect, resource
             assert table["created_at"].to_pylist() == sorted(table["created_at"].to_pylist())
             assert table.sort_by("id").equals(plain)
             assert described.report.duplicates == 0
-            assert described.report.partitions > 1 or resource == "models"
+            assert described.report.parts > 1 or resource == "models"
 
 
 def test_filters_by_date_that_are_applied_late_are_read_in_one_pass(connect, caplog) -> None:

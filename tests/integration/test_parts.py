@@ -1,6 +1,8 @@
 import json
 import os
+import resource
 import stat
+import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -12,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from scenario_etl import ScanReport, parts
-from scenario_etl.errors import APIError, ConfigError, ScenarioError
+from scenario_etl.errors import APIError, ConfigError, DestinationError, ScenarioError
 from scenario_etl.source import parts_folder
 from tests.dated import START, DatedAPI, Query, asset, assets, ids
 
@@ -60,9 +62,9 @@ def test_the_next_run_requests_only_what_is_missing_and_has_the_same_rows(api, o
     assert left >= 3
     report = resume(api, out, workers=workers)
     assert pq.read_table(out).equals(wanted)
-    assert (report.rows, report.duplicates, report.reused_partitions) == (ROWS, 0, left)
+    assert (report.rows, report.duplicates, report.reused_parts) == (ROWS, 0, left)
     assert report.requests == len(api.queries) < 110
-    assert report.partitions > left
+    assert report.parts > left
     assert os.listdir(out.parent) == ["out.parquet"]
 
 
@@ -115,7 +117,7 @@ def test_rows_that_were_created_since_are_in_the_result(api, out: Path) -> None:
         api.scan(**several).to_parquet(out)
     api.answer = lambda query: None
     api.projects["p1"].append(asset("new", 90))
-    assert resume(api, out, project_id=["p1", "p2"]).reused_partitions > 0
+    assert resume(api, out, project_id=["p1", "p2"]).reused_parts > 0
     assert "new" in found(out)
 
 
@@ -129,7 +131,7 @@ def test_projects_that_were_read_are_not_requested_again(api, out: Path) -> None
     api.queries.clear()
     report = api.scan(sort_by="updatedAt", **arguments).to_parquet(out)
     assert [query["projectId"] for query in api.queries] == ["p3", "p4"]
-    assert (report.rows, report.reused_partitions, report.partitions) == (45, 3, 5)
+    assert (report.rows, report.reused_parts, report.parts) == (45, 3, 5)
 
 
 @pytest.mark.parametrize(
@@ -142,7 +144,7 @@ def test_parts_of_another_scan_are_not_used(api, out: Path, other: dict) -> None
     api.projects.pop(None) if other.get("all_projects") else None
     interrupt(api, out, **({"project_id": ["p1", "p1"]} if other.get("all_projects") else {}))
     try:
-        assert resume(api, out, **other).reused_partitions == 0
+        assert resume(api, out, **other).reused_parts == 0
     except ScenarioError as error:
         assert "strict" in str(error)
 
@@ -150,13 +152,13 @@ def test_parts_of_another_scan_are_not_used(api, out: Path, other: dict) -> None
 def test_parts_of_another_key_are_not_used(api, out: Path) -> None:
     interrupt(api, out)
     report = api.scan(api.client(api_key="another"), workers=1, page_size=4).to_parquet(out)
-    assert report.reused_partitions == 0
+    assert report.reused_parts == 0
 
 
 def test_parts_of_another_server_are_not_used(api, out: Path) -> None:
     interrupt(api, out)
     report = api.scan(api.client(base_url="https://other.example/v1"), workers=1, page_size=4).to_parquet(out)
-    assert report.reused_partitions == 0
+    assert report.reused_parts == 0
 
 
 def test_parts_that_are_older_than_resume_within_are_not_used(api, out: Path, monkeypatch) -> None:
@@ -164,12 +166,12 @@ def test_parts_that_are_older_than_resume_within_are_not_used(api, out: Path, mo
     now = time.time()
     monkeypatch.setattr(parts.time, "time", lambda: now + 60)
     assert interrupt(api, out, after=0) == left
-    assert resume(api, out, resume_within=50).reused_partitions == 0
+    assert resume(api, out, resume_within=50).reused_parts == 0
 
 
 def test_resume_within_0_uses_and_keeps_nothing(api, out: Path) -> None:
     interrupt(api, out)
-    assert resume(api, out, resume_within=0).reused_partitions == 0
+    assert resume(api, out, resume_within=0).reused_parts == 0
     out.unlink()
     assert not (out.parent / FOLDER).exists()
     api.answer = failing_after(45)
@@ -206,14 +208,14 @@ def test_a_damaged_part_is_read_again(api, out: Path, suffix: str, damage: str) 
         path.write_bytes(content[:-1] if damage == "cut" else b"")
     report = resume(api, out)
     assert pq.read_table(out).equals(wanted)
-    assert report.reused_partitions < left or path.name == "run.json"
+    assert report.reused_parts < left or path.name == "run.json"
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"[1]", b"\xff\x00", b"null"])
-def test_without_the_facts_of_its_run_no_part_is_used(api, out: Path, content: bytes) -> None:
+def test_without_the_metadata_of_its_run_no_part_is_used(api, out: Path, content: bytes) -> None:
     interrupt(api, out)
     (out.parent / FOLDER / "run.json").write_bytes(content)
-    assert resume(api, out).reused_partitions == 0
+    assert resume(api, out).reused_parts == 0
     assert found(out) == [f"a{number:05}" for number in range(ROWS)]
 
 
@@ -224,11 +226,11 @@ def test_of_two_runs_at_once_one_keeps_parts_and_both_have_all_rows(api, out: Pa
     def run_another(query: Query) -> None:
         api.answer = lambda query: None
         report = resume(api, out)
-        assert (report.rows, report.reused_partitions) == (ROWS, 0)
+        assert (report.rows, report.reused_parts) == (ROWS, 0)
         os.rename(out, other)
 
     api.answer = run_another
-    assert resume(api, out).reused_partitions > 0
+    assert resume(api, out).reused_parts > 0
     assert pq.read_table(out).equals(pq.read_table(other))
     assert sorted(os.listdir(out.parent)) == ["other.parquet", "out.parquet"]
 
@@ -273,8 +275,20 @@ def test_parts_remain_until_the_file_is_published(api, out: Path, monkeypatch) -
         with pytest.raises(ScenarioError, match="No space left"):
             resume(api, out)
     api.queries.clear()
-    assert resume(api, out).reused_partitions > 5
+    assert resume(api, out).reused_parts > 5
     assert len(api.queries) < 5
+
+
+def test_a_disk_that_cannot_hold_a_part_is_named(api, monkeypatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))
+    try:
+        with pytest.raises(DestinationError, match=rf"^cannot write to {tmp_path}/.*: .*; check the disk"):
+            api.scan(workers=2).to_arrow()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert os.listdir(tmp_path) == []
 
 
 def test_a_destination_that_cannot_be_written_is_known_before_any_request(api, tmp_path: Path) -> None:
@@ -289,7 +303,7 @@ def test_parts_for_an_object_store_are_in_a_new_private_folder_of_the_user(tmp_p
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "home" / "state"))
     folder = parts_folder("s3://bucket/assets.parquet?region=eu-west-1")
     with parts.open_parts(folder, "description", 60) as store:
-        assert store.remember("name", lambda: "value") == "value"
+        assert store.setdefault("name", lambda: "value") == "value"
         assert stat.S_IMODE(folder.stat().st_mode) == 0o700
         assert (tmp_path / "home" / "state" / "scenario-etl") == folder.parent
     assert folder != parts_folder("s3://bucket/jobs.parquet?region=eu-west-1")

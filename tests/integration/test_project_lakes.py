@@ -142,7 +142,7 @@ def test_an_interrupted_snapshot_is_resumed_for_the_same_date_only(api: Lookups,
     api.answer = lambda query: None
     assert {Path(name).parts[0] for name in files(lake)} >= {".assets.parts"}
     api.queries.clear()
-    assert take(api, lake, DAYS[0], workers=1).scan.reused_partitions == 2
+    assert take(api, lake, DAYS[0], workers=1).scan.reused_parts == 2
     assert {query["projectId"] for query in api.queries} >= {"p3"}
     assert [name for name in files(lake) if "parts" in name] == []
     assert len(rows(lake)) == 6
@@ -172,4 +172,4 @@ def test_a_run_with_incremental_does_not_continue_one_without(lake: Path) -> Non
             snapshot("assets", lake, client=client, project_id=api.project_ids)
         api.on_request = None
         report = snapshot("assets", lake, client=client, project_id=api.project_ids, incremental=True)
-    assert report.scan.reused_partitions == 0
+    assert report.scan.reused_parts == 0

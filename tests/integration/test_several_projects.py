@@ -30,7 +30,7 @@ def test_all_projects_are_sorted(api: DatedAPI, tmp_path) -> None:
     described = api.scan(all_projects=True)
     report = described.to_parquet(tmp_path / "out.parquet")
     assert described.to_pandas()["project_id"].tolist() == ["a", "b", "b", "c"]
-    assert (report.project_id, report.partitions, report.duplicates) == ("all", 3, 0)
+    assert (report.project_id, report.parts, report.duplicates) == ("all", 3, 0)
     assert key_values(open_parquet(tmp_path / "out.parquet"))["scenario_etl.project_id"] == "all"
     assert project_ids(api.client()) == ["a", "b", "c"]
 

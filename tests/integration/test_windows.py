@@ -130,6 +130,25 @@ def test_a_list_that_ignores_the_bounds_is_read_in_one_pass(caplog) -> None:
     assert len(warnings_of(caplog)) == 1
 
 
+@pytest.mark.parametrize(("up", "down"), [(True, True), (True, False), (False, True)])
+def test_a_list_whose_bounds_are_rounded_to_seconds_is_read_in_one_pass(caplog, up: bool, down: bool) -> None:
+    api = DatedAPI(assets(*range(0, 40_000, 170)))
+
+    def with_rounded_bounds(query: Query) -> object:
+        rounded = {}
+        if up and "createdAfter" in query:
+            rounded["createdAfter"] = query["createdAfter"][:-5] + ".999Z"  # as good as the next second
+        if down and "createdBefore" in query:
+            rounded["createdBefore"] = query["createdBefore"][:-5] + ".000Z"
+        return api.page(query | rounded)
+
+    api.answer = with_rounded_bounds
+    assert sorted(ids(api.scan(workers=3, page_size=10))) == [row["id"] for row in api.records]
+    assert warnings_of(caplog) == [
+        "assets: the list cannot be read in windows, because the API rounds the bounds of dates; reading it in one pass"
+    ]
+
+
 @pytest.mark.parametrize("created", [None, "yesterday", 7, "2026-03-01T00:00:00", ""])
 def test_a_list_with_a_record_without_a_date_is_read_in_one_pass(caplog, created: object) -> None:
     api = DatedAPI(assets(*range(30)))

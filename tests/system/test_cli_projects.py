@@ -33,8 +33,8 @@ def test_the_report_of_all_projects_is_json(run, projects: list[str], tmp_path: 
     assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout)
     assert report["rows"] == pq.read_metadata(tmp_path / "out.parquet").num_rows
-    assert (report["project_id"], report["skipped_projects"], report["reused_partitions"]) == ("all", [], 0)
-    assert report["partitions"] >= len(projects)
+    assert (report["project_id"], report["skipped_projects"], report["reused_parts"]) == ("all", [], 0)
+    assert report["parts"] >= len(projects)
     assert report["duplicates"] == 0
 
 
@@ -75,6 +75,8 @@ def test_after_kill_9_the_next_run_requests_only_the_missing_projects(run, tmp_p
         project = exchange.target.partition("projectId=")[2].partition("&")[0]
         requested.append(project)
         if project == "p3" and running:
+            while len([*tmp_path.glob(".out.parquet.parts/*.json")]) < 3:  # the run and two parts, written meanwhile
+                assert running[0].poll() is None
             running.pop().kill()
             exchange.close()
         else:
@@ -91,6 +93,6 @@ def test_after_kill_9_the_next_run_requests_only_the_missing_projects(run, tmp_p
         requested.clear()
         done = run(*command, "--report", "-", api=api, **address)
     assert requested == ["p3", "p4"]
-    assert json.loads(done.stdout)["reused_partitions"] == 2
+    assert json.loads(done.stdout)["reused_parts"] == 2
     assert pq.read_table(tmp_path / "out.parquet")["id"].to_pylist() == ["p1", "p2", "p3", "p4"]
     assert os.listdir(tmp_path) == ["out.parquet"]

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from scenario_etl import scan
 from scenario_etl.errors import ConfigError
 from scenario_etl.filters import DATE, END_DATE, FLAG, TEXT, TEXTS, Filter, query_for
 
@@ -145,6 +146,8 @@ def test_filters_that_need_different_orders_are_rejected() -> None:
 
 def test_an_unknown_filter_is_rejected_with_those_that_there_are() -> None:
     assert refused(dtype="x").startswith("unknown argument 'dtype'; the filters of assets are: project_id, ")
+    with pytest.raises(ConfigError, match=r"^unknown argument 'worker'; did you mean 'workers'\?; teams has no"):
+        scan("teams", worker=3)
     with pytest.raises(ConfigError, match=r"^unknown arguments 'bar', 'foo'; teams has no filters$"):
         query_for("teams", (), {"foo": "y", "bar": "y"})
 
