@@ -53,6 +53,26 @@ class ListedRows:
         """Return for each key whether it is missing from the list."""
         return _not_in(keys, pa.chunked_array(self._keys, pa.string()))
 
+    def is_in_scope(self, row: pa.RecordBatch, project: str | None, owner: str | None, *, is_same_scope: bool) -> bool:
+        """Return whether a row that was looked up belongs to the list.
+
+        Args:
+            row: The row.
+            project: Its project, None without the column `project_id`.
+            owner: The owner that it had in an earlier snapshot.
+            is_same_scope: Whether that snapshot has the scope of the list, so that a row with this owner belongs to it.
+
+        Raises:
+            APIError: The row has no owner anymore.
+
+        """
+        if OWNER not in row.schema.names:
+            return True
+        owner_now = row[OWNER][0].as_py()
+        if owner_now is None and owner is not None:
+            raise APIError("the API returned the record without an owner, so it may have moved to another project")
+        return (project, owner_now) in self.owners or (is_same_scope and owner_now == owner)
+
 
 @dataclass
 class MissingRows:
@@ -107,19 +127,10 @@ class MissingRows:
         missing, in_scope = self._missing()
         if self.resource.has_projects:
             is_carried = in_scope & ~self._is_read(missing[PROJECT.name])
-            carried = missing.filter(to_arrow(is_carried))
-            self.carried_over = carried.num_rows
-            if carried.num_rows:
-                logger.warning(
-                    "%s: %s of projects that cannot be read keep their last values", self.resource.name,
-                    _rows(carried.num_rows),
-                )  # fmt: skip
-            for batch in carried.combine_chunks().to_batches():
-                self._listed.add(batch)
-                yield batch
+            yield from self._carry_over(missing.filter(to_arrow(is_carried)))
             missing, in_scope = missing.filter(to_arrow(~is_carried)), in_scope[~is_carried]
         if missing.num_rows and (self.lookups is None or missing.num_rows > self.max_lookups):
-            self._log_second_read(missing.num_rows)
+            _log_second_read(self.resource.name, missing.num_rows, None if self.lookups is None else self.max_lookups)
             lacking = yield from self._second_read()
             still_missing = to_numpy(self._listed.lacks(_keys(self.resource, missing)))
             self.recovered += missing.num_rows - int(still_missing.sum())
@@ -162,19 +173,19 @@ class MissingRows:
             in_scope.append(np.full(tables[-1].num_rows, baseline.is_same_scope))
         return pa.concat_tables(tables), np.concatenate(in_scope)
 
+    def _carry_over(self, rows: pa.Table) -> Iterator[pa.RecordBatch]:
+        self.carried_over = rows.num_rows
+        if rows.num_rows:
+            number = _rows(rows.num_rows)
+            logger.warning("%s: %s of projects that cannot be read keep their last values", self.resource.name, number)
+        for batch in rows.combine_chunks().to_batches():
+            self._listed.add(batch)
+            yield batch
+
     def _is_read(self, projects: pa.ChunkedArray) -> Any:
         """Return for each row whether its project was read, as a numpy array."""
         read = [each for each in self.projects if each not in self.skipped_projects]
         return to_numpy(_is_in(projects, strings(read)))
-
-    def _log_second_read(self, missing: int) -> None:
-        reason = "which cannot be looked up by id"
-        if self.lookups is not None:
-            reason = f"more than max_lookups ({self.max_lookups:,})"
-        logger.warning(
-            "%s: %s missing, %s; reading the list again",
-            self.resource.name, _rows(missing), reason,
-        )  # fmt: skip
 
     def _second_read(self) -> Generator[pa.RecordBatch, None, int]:
         """Read the list again, yield the rows that the first read skipped, and return how many others it lacks."""
@@ -199,8 +210,8 @@ class MissingRows:
             project = projects[position]
             try:
                 row = lookups.row(key, project)
-                is_listed = row is not None and self._is_in_scope(
-                    row, project, owners[position], bool(in_scope[position])
+                is_listed = row is not None and self._listed.is_in_scope(
+                    row, project, owners[position], is_same_scope=bool(in_scope[position])
                 )
             except (APIError, SchemaError) as error:
                 if isinstance(error, AuthError) and error.status == 401:
@@ -217,24 +228,22 @@ class MissingRows:
                 logger.info("%s: looked up %s of %s rows", self.resource.name, f"{position + 1:,}", f"{limit:,}")
         self.unverified = int(is_unverified.sum())
         if missing.num_rows > limit:
-            left = missing.num_rows - limit
-            was, keeps, it = ("was", "keeps its", "it") if left == 1 else ("were", "keep their", "them")
-            logger.warning(
-                "%s: %s missing %s %s not looked up and %s last values, because max_lookups is %s; "
-                "increase --max-lookups to verify %s",
-                self.resource.name, f"{left:,}", "row" if left == 1 else "rows", was, keeps, f"{self.max_lookups:,}",
-                it,
-            )  # fmt: skip
+            _log_not_looked_up(self.resource.name, missing.num_rows - limit, limit)
         yield from missing.filter(to_arrow(is_unverified)).combine_chunks().to_batches()
 
-    def _is_in_scope(self, row: pa.RecordBatch, project: str | None, owner: str | None, is_same_scope: bool) -> bool:
-        """Return whether a row belongs to the list: its owner is in the list, or unchanged in the same scope."""
-        if OWNER not in row.schema.names:
-            return True
-        owner_now = row[OWNER][0].as_py()
-        if owner_now is None and owner is not None:
-            raise APIError("the API returned the record without an owner, so it may have moved to another project")
-        return (project, owner_now) in self._listed.owners or (is_same_scope and owner_now == owner)
+
+def _log_second_read(name: str, missing: int, max_lookups: int | None) -> None:
+    reason = "which cannot be looked up by id" if max_lookups is None else f"more than max_lookups ({max_lookups:,})"
+    logger.warning("%s: %s missing, %s; reading the list again", name, _rows(missing), reason)
+
+
+def _log_not_looked_up(name: str, left: int, max_lookups: int) -> None:
+    was, keeps, it = ("was", "keeps its", "it") if left == 1 else ("were", "keep their", "them")
+    logger.warning(
+        "%s: %s missing %s %s not looked up and %s last values, because max_lookups is %s; "
+        "increase --max-lookups to verify %s",
+        name, f"{left:,}", "row" if left == 1 else "rows", was, keeps, f"{max_lookups:,}", it,
+    )  # fmt: skip
 
 
 def _log_incomplete_read(name: str, lacking: int, missing: int) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import pyarrow as pa
 
 from scenario_etl.client import Client
+from scenario_etl.dated_list import WindowError, newest_date
 from scenario_etl.errors import AuthError
 from scenario_etl.filters import project_query
 from scenario_etl.pages import too_many_pages
@@ -21,7 +22,7 @@ from scenario_etl.projects import add_counts, is_skipped
 from scenario_etl.run import BATCH_ROWS, PartOfRun, Run, RunOptions, ScanReport
 from scenario_etl.schedule import ProjectState, Schedule, Task
 from scenario_etl.schema import Resource
-from scenario_etl.windows import Window, WindowError, newest_date
+from scenario_etl.windows import Window
 
 PART_PAGES = 10
 
@@ -88,7 +89,6 @@ class PartReader:
     def read(self, task: Task) -> None:
         """Read a part, and add it to the schedule with the rest of its window."""
         project, cursor = task.project, task.cursor
-        start = cursor.position if cursor else None
         part = PartOfRun(
             cursor,
             max_pages=PART_PAGES if cursor else None,
@@ -99,21 +99,20 @@ class PartReader:
             converting=self._converting,
             warned=self._warned,
         )
-        query = self.query if cursor else self._query_by_token()
+        query = self.query if cursor else _query_by_token(self.query, self.window, self.date_field)
         run = Run(self.client, self.resource, query, self.options, project=project.id, part=part)
         try:
             with self.store.writing(self.resource.schema) as writer:
                 for batch in run.batches(BATCH_ROWS):
-                    writer.write(batch if cursor else self._inside(batch))
+                    writer.write(batch if cursor else _inside(batch, self.window, self.date_field))
                     if cursor and project.window is None:  # another part has found that windows cannot be used
                         raise StoppedError
-                rest = cursor.close() if cursor else None
-                finished = writer.finish(self._part(task, start, rest, run.report()))
+                finished = writer.finish(self._part(task, run.report()))
             self.schedule.add_part(project, finished)
             self._check_pages(project)
         except WindowError as error:
             if self.schedule.read_by_token(project):
-                self._log_fallback(project, error)
+                _log_fallback(self.resource, project, error)
         except StoppedError:
             if self.schedule.stopped.is_set():
                 raise
@@ -125,39 +124,15 @@ class PartReader:
         finally:
             self._add_counts(run.pages)
 
-    def _query_by_token(self) -> dict[str, str]:
-        """Return the query of a project that is read by token, with the bounds of a window of creation.
-
-        A list by date of update is read completely, because a record that is updated meanwhile would change its place.
-        """
-        if self.window is None or self.date_field == "updatedAt":
-            return dict(self.query)
-        bounds = self.window.parameters(self.date_field)
-        return {**self.query, **bounds, **({"sortBy": self.date_field} if bounds else {})}
-
-    def _inside(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        """Return the rows that are in the window, for a list that is read by token: the API may ignore the bounds."""
-        window = self.window
-        if window is None or self.date_field == "updatedAt" or window == Window():
-            return batch
-        import pyarrow.compute as pc  # noqa: PLC0415 - takes 30 ms, and only this case needs it
-
-        dates = batch["created_at"]
-        tests = [(pc.greater_equal, window.start), (pc.less, window.end)]
-        for compare, bound in tests:
-            if bound is not None:
-                inside = pc.fill_null(compare(dates, pa.scalar(bound, dates.type)), False)
-                batch, dates = batch.filter(inside), dates.filter(inside)
-        return batch
-
-    def _part(self, task: Task, start: datetime | None, rest: Window | None, report: ScanReport) -> Part:
+    def _part(self, task: Task, report: ScanReport) -> Part:
         """Return the part that a run has read, without its file.
 
         The last window ends at its last record, from which a run that is resumed reads on.
         """
         cursor, window, is_last = task.cursor, None, True
         if cursor:
-            window = Window(start, rest.start if rest else cursor.end or cursor.position)
+            rest = cursor.close()
+            window = Window(cursor.start, rest.start if rest else cursor.end or cursor.position)
             is_last = rest is None and cursor.end == (self.window or Window()).end
         return Part(
             project=task.project.id,
@@ -173,12 +148,6 @@ class PartReader:
     def _check_pages(self, project: ProjectState) -> None:
         if project.pages > self.options.max_pages:
             raise too_many_pages(self.resource.name, self.options.max_pages)
-
-    def _log_fallback(self, project: ProjectState, reason: WindowError) -> None:
-        logger.warning(
-            "%s: the list%s cannot be read in windows, because %s; reading it in one pass",
-            self.resource.name, f" of {project.id}" if project.id else "", reason,
-        )  # fmt: skip
 
     def _sleep(self, seconds: float) -> None:
         """Wait, but not longer than the run."""
@@ -211,3 +180,35 @@ class PartReader:
     def _add_counts(self, pages: Any) -> None:
         with self.schedule.changed:
             add_counts(self.counts, pages)
+
+
+def _query_by_token(query: Mapping[str, str], window: Window | None, date_field: str) -> dict[str, str]:
+    """Return the query of a project that is read by token, with the bounds of a window of creation.
+
+    A list by date of update is read completely, because a record that is updated meanwhile would change its place.
+    """
+    if window is None or date_field == "updatedAt":
+        return dict(query)
+    bounds = window.parameters(date_field)
+    return {**query, **bounds, **({"sortBy": date_field} if bounds else {})}
+
+
+def _inside(batch: pa.RecordBatch, window: Window | None, date_field: str) -> pa.RecordBatch:
+    """Return the rows that are in the window, for a list that is read by token: the API may ignore the bounds."""
+    if window is None or date_field == "updatedAt" or window == Window():
+        return batch
+    import pyarrow.compute as pc  # noqa: PLC0415 - takes 30 ms, and only this case needs it
+
+    dates = batch["created_at"]
+    for compare, bound in ((pc.greater_equal, window.start), (pc.less, window.end)):
+        if bound is not None:
+            inside = pc.fill_null(compare(dates, pa.scalar(bound, dates.type)), False)
+            batch, dates = batch.filter(inside), dates.filter(inside)
+    return batch
+
+
+def _log_fallback(resource: Resource, project: ProjectState, reason: WindowError) -> None:
+    logger.warning(
+        "%s: the list%s cannot be read in windows, because %s; reading it in one pass",
+        resource.name, f" of {project.id}" if project.id else "", reason,
+    )  # fmt: skip

@@ -7,12 +7,14 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
 from scenario_etl.client import Client
+from scenario_etl.dated_list import WindowError, newest_date
 from scenario_etl.errors import AuthError
 from scenario_etl.filters import can_add, project_query
 from scenario_etl.pages import Pages
 from scenario_etl.projects import is_skipped
 from scenario_etl.schema import Resource
-from scenario_etl.windows import MILLISECOND, Cursor, Window, WindowError, WindowPages, floor, newest_date
+from scenario_etl.window_pages import WindowPages
+from scenario_etl.windows import MILLISECOND, Cursor, Window, floor
 
 logger = logging.getLogger("scenario_etl")
 

@@ -21,7 +21,8 @@ from scenario_etl.records import RecordReader, with_project
 from scenario_etl.redact import redact
 from scenario_etl.schema import Resource
 from scenario_etl.signed_urls import SignedURLs
-from scenario_etl.windows import Cursor, WindowPages
+from scenario_etl.window_pages import WindowPages
+from scenario_etl.windows import Cursor
 
 BATCH_ROWS = 2000  # minimum for tables and files, because each batch has a fixed cost
 BATCH_BYTES = 8 * 2**20  # maximum of JSON, if records are large

@@ -92,7 +92,7 @@ class Schedule:
         self._error: BaseException | None = None
         self._active: list[Task] = []
         self._probing = 0
-        self._pending = deque(task for project in self.projects for task in self._first_tasks(project, reused))
+        self._pending = deque(task for project in self.projects for task in _first_tasks(project, reused, date_field))
 
     @property
     def only_task(self) -> Task | None:
@@ -120,7 +120,7 @@ class Schedule:
                     if len(self._active) + self._probing < self.readers:
                         if unprobed := self._to_probe():
                             break
-                        if task := self._pending.popleft() if self._pending else self._split():
+                        if task := self._next_task():
                             self._active.append(task)
                             return task
                     self.changed.wait()
@@ -204,42 +204,44 @@ class Schedule:
                     raise ConfigError("a run cannot continue in a forked process; start a new one there")
                 self.changed.wait()
 
-    def _first_tasks(self, project: ProjectState, parts: Iterable[Part]) -> Iterator[Task]:
-        """Yield a task for a project that has not been read, or for each gap between its windows that have been."""
-        reused = [part for part in parts if part.project == project.id]
-        if whole := next((part for part in reused if part.window is None), None):
-            project.by_token = whole
-        elif project.window is None:
-            yield Task(project, None)
-        else:
-            for gap in _reuse(project, project.window, reused):
-                yield Task(project, Cursor(gap, self._date_field))
+    def _next_task(self) -> Task | None:
+        """Return a pending task, or half of the largest rest of a window; None if no rest is large enough."""
+        return self._pending.popleft() if self._pending else _split(self._active)
 
     def _to_probe(self) -> ProjectState | None:
         """Return a project whose newest date is needed to split its last window, if there is nothing else to do."""
-        if self._pending or self.stopped.is_set():
+        if self._pending:
             return None
-        for task in self._active:
-            cursor = task.cursor
-            if (
-                cursor
-                and cursor.end is None
-                and cursor.page_span
-                and not task.project.is_probed
-                and not cursor.is_closed
-            ):
-                return task.project
-        return None
+        return next((task.project for task in self._active if _needs_newest(task)), None)
 
-    def _split(self) -> Task | None:
-        """Return a task for half of the largest rest of a window, None if no rest is large enough."""
-        rests = [(each.cursor.pages_left(each.project.newest), each) for each in self._active if each.cursor]
-        for pages, task in sorted(rests, key=lambda each: each[0], reverse=True):
-            if pages < MIN_PAGES_TO_SPLIT or not task.cursor:
-                return None
-            if window := task.cursor.split(task.project.newest):
-                return Task(task.project, Cursor(window, self._date_field))
-        return None
+
+def _split(tasks: Iterable[Task]) -> Task | None:
+    rests = [(each.cursor.pages_left(each.project.newest), each) for each in tasks if each.cursor]
+    for pages, task in sorted(rests, key=lambda each: each[0], reverse=True):
+        if pages < MIN_PAGES_TO_SPLIT or not task.cursor:
+            return None
+        if window := task.cursor.split(task.project.newest):
+            return Task(task.project, Cursor(window, task.cursor.date_field))
+    return None
+
+
+def _needs_newest(task: Task) -> bool:
+    cursor = task.cursor
+    return bool(
+        cursor and cursor.end is None and cursor.page_span and not cursor.is_closed and not task.project.is_probed
+    )  # fmt: skip
+
+
+def _first_tasks(project: ProjectState, parts: Iterable[Part], date_field: str) -> Iterator[Task]:
+    """Yield a task for a project that has not been read, or for each gap between its windows that have been."""
+    reused = [part for part in parts if part.project == project.id]
+    if whole := next((part for part in reused if part.window is None), None):
+        project.by_token = whole
+    elif project.window is None:
+        yield Task(project, None)
+    else:
+        for gap in _reuse(project, project.window, reused):
+            yield Task(project, Cursor(gap, date_field))
 
 
 def _reuse(project: ProjectState, whole: Window, parts: Iterable[Part]) -> Iterator[Window]:
