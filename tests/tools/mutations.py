@@ -240,7 +240,7 @@ MUTATIONS = [
     Mutation("a null list is no empty list", "column_types", "return pc.if_else(lists.is_valid(), joined, pa.scalar(None, pa.string()))", "return joined"),
     Mutation("a missing row is looked up", "deletions", "            yield from self._look_up(missing, in_scope, self.lookups)", "            pass"),
     Mutation("a row in the trash is deleted", "lookups", ' or record.get("deletedAt"):', ":"),
-    Mutation("a row that was moved is deleted", "deletions", "return (project, owner_now) in self._listed.owners or (is_same_scope and owner_now == owner)", "return True"),
+    Mutation("a row that was moved is deleted", "deletions", "return (project, owner_now) in self.owners or (is_same_scope and owner_now == owner)", "return True"),
     Mutation("what was not verified stays", "deletions", "        yield from missing.filter(to_arrow(is_unverified)).combine_chunks().to_batches()", "        yield from ()"),
     Mutation("many missing rows are read again", "deletions", " or missing.num_rows > self.max_lookups)", ")"),
     Mutation("another record is an error", "lookups", "if row[self.resource.primary_key[-1]][0].as_py() != key:", "if False:"),
