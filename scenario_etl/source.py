@@ -128,8 +128,8 @@ class Source:
         counts: Counter[str] = Counter()
         projects = self.project_ids(client, counts)
         window = self.window or window
-        readers = self.options.workers or min(DEFAULT_WORKERS, len(projects))
-        schedule = Schedule(projects, window, self.date_field, store.reused, readers)
+        workers = self.options.workers or min(DEFAULT_WORKERS, len(projects))
+        schedule = Schedule(projects, window, self.date_field, store.reused, workers)
         schedule.may_be_empty = self.projects is not None and self.projects.is_partition
         reader = PartReader(
             client=client,
