@@ -13,6 +13,7 @@ import requests
 from scenario_etl import Client, ConfigError, Emulator, SnapshotReport, changes, read_snapshot, snapshot
 from scenario_etl.emulator import Fault
 from scenario_etl.errors import APIError
+from scenario_etl.lake_reader import newest_footer
 
 NOW = datetime(2026, 11, 20, 3, tzinfo=UTC)
 DAYS = [date(2026, 11, day) for day in range(1, 20)]
@@ -184,3 +185,22 @@ def test_the_watermark_moves_only_with_a_snapshot_that_is_published(lake, api, c
     api.on_request = None
     later(api, days=1)
     assert take(lake, DAYS[2], client).updated == 1
+
+
+def test_a_run_that_is_resumed_has_the_watermark_of_its_start(lake, api, client) -> None:
+    api.on_request = lambda _, target: Fault(status=404) if f"projectId={api.project_ids[3]}" in target else None
+    with pytest.raises(APIError):
+        take(lake, DAYS[0], client, project_id=api.project_ids, workers=1)
+    api.on_request = None
+    later(api, hours=6)
+    resumed = take(lake, DAYS[0], client, project_id=api.project_ids, workers=1)
+    assert resumed.scan.reused_parts > 0
+    assert newest_footer(lake, "assets")["watermark"] == NOW.isoformat()
+
+
+def test_a_watermark_of_the_future_is_not_used(lake, api, client) -> None:
+    take(lake, DAYS[0], client)
+    later(api, days=-1)  # the clock of the server was wrong
+    assert not take(lake, DAYS[1], client).incremental
+    later(api, hours=1)
+    assert take(lake, DAYS[2], client).incremental

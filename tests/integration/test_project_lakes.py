@@ -180,6 +180,14 @@ def test_an_interrupted_snapshot_is_resumed_for_the_same_date_only(api: Lookups,
     assert len(rows(lake)) == 6
 
 
+def test_a_snapshot_of_another_date_uses_no_part_of_an_interrupted_one(api: Lookups, lake: Path) -> None:
+    api.answer = lambda query: (404, {"reason": "gone"}) if query["projectId"] == "p3" else None
+    with pytest.raises(APIError, match="gone"):
+        take(api, lake, DAYS[0], workers=1)
+    api.answer = lambda query: None
+    assert take(api, lake, DAYS[1], workers=1).scan.reused_parts == 0
+
+
 def test_a_project_that_is_no_longer_listed_deletes_nothing(lake: Path) -> None:
     with Emulator(20, assets=200) as api:
         client = Client("demo", "demo", base_url=api.url, requests_per_minute=None)

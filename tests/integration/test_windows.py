@@ -191,6 +191,20 @@ def test_a_list_that_is_longer_than_max_pages_is_a_pagination_error() -> None:
             api.scan(workers=workers, page_size=5, max_pages=3).to_arrow()
 
 
+@pytest.mark.parametrize("workers", [1, 3])
+def test_max_pages_counts_the_pages_of_all_windows(workers: int) -> None:
+    api = DatedAPI(assets(*range(100)))  # 50 pages, of which a part has ten
+    with pytest.raises(PaginationError, match=r"more than 25 pages.*--max-pages"):
+        api.scan(workers=workers, page_size=2, max_pages=25).to_arrow()
+
+
+def test_one_pass_over_a_list_that_ignores_the_bounds_has_no_row_outside_of_them() -> None:
+    api = DatedAPI(assets(*range(40)))
+    api.has_bounds = False
+    bounds = {"created_after": START + timedelta(milliseconds=9), "created_before": START + timedelta(milliseconds=30)}
+    assert sorted(ids(api.scan(workers=2, page_size=5, **bounds))) == [f"a{number:05}" for number in range(10, 30)]
+
+
 @pytest.mark.parametrize("page_size", [1, 2, 100])
 def test_a_list_in_descending_order_is_read_by_token_even_if_its_newest_page_has_one_date(page_size: int) -> None:
     api = DatedAPI(assets(*range(150), *[200] * page_size))
