@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pyarrow as pa
 import pytest
@@ -142,6 +143,19 @@ def test_jobs_are_read_from_the_oldest_unfinished_one(lake, tmp_path, api, clien
     assert rows(lake, "jobs", "job_id").equals(rows(tmp_path / "full", "jobs", "job_id"))
 
 
+def test_the_oldest_unfinished_job_is_read_again_for_thirty_days(lake, api, client) -> None:
+    take(lake, DAYS[0], client, "jobs")
+    jobs = read_snapshot(lake, "jobs", columns=["status", "created_at"]).to_pylist()
+    oldest = min(job["created_at"] for job in jobs if job["status"] not in {"success", "failure", "canceled"})
+    for day, days, start in ((DAYS[1], 1, oldest), (DAYS[2], 30, NOW + timedelta(days=1))):
+        later(api, days=days)
+        api.requests.clear()
+        assert take(lake, day, client, "jobs").incremental
+        queries = [parse_qs(urlsplit(target).query) for _, target in api.requests]
+        (after,) = {query["createdAfter"][0] for query in queries if "createdAfter" in query}
+        assert start == datetime.fromisoformat(after) + timedelta(milliseconds=1)  # the bound is exclusive
+
+
 def test_a_list_whose_filters_are_applied_late_is_read_completely_and_merged(lake, tmp_path) -> None:
     with Emulator(20, assets=900, now=NOW, late_filters=True) as api:
         client = Client("demo", "demo", base_url=api.url, requests_per_minute=None)
@@ -204,3 +218,20 @@ def test_a_watermark_of_the_future_is_not_used(lake, api, client) -> None:
     assert not take(lake, DAYS[1], client).incremental
     later(api, hours=1)
     assert take(lake, DAYS[2], client).incremental
+
+
+def test_a_row_is_not_replaced_by_an_older_version_of_it(lake, api, client) -> None:
+    take(lake, DAYS[0], client)
+    identifier = read_snapshot(lake, "assets")["id"][3].as_py()
+    later(api, hours=1)
+    update(api, identifier, "older")
+    older = requests.get(f"{api.url}/assets/{identifier}", auth=("demo", "demo"), timeout=60).json()["asset"]
+    later(api, minutes=1)
+    update(api, identifier, "newer")
+    later(api, minutes=1)
+    assert take(lake, DAYS[1], client).updated == 1
+    stale = Fault(status=200, body={"assets": [older]})  # as a replica has it that lags behind
+    api.on_request = lambda _, target: stale if "updatedAfter" in target else None
+    report = take(lake, DAYS[2], client)
+    assert (report.incremental, report.updated, report.scan.rows) == (True, 0, 900)
+    assert "newer" in read_snapshot(lake, "assets")["description"].to_pylist()
