@@ -24,6 +24,23 @@ def test_300_assets_of_one_millisecond_are_read_with_pages_of_100() -> None:
     assert ids(api.scan(workers=1, page_size=100)) == [f"a{number:05}" for number in range(400)]
 
 
+@pytest.mark.parametrize("page_size", [1, 2, 3, 4])
+def test_records_between_two_milliseconds_are_read_once_although_bounds_have_no_such_date(page_size: int) -> None:
+    api = DatedAPI(assets(*[1] * 3, *[2] * 3, *[3] * 3))
+    for row in api.records:
+        row["createdAt"] = row["createdAt"].replace("Z", f"{100 + int(row['id'][1:])}Z")
+
+    def with_microseconds(query: Query) -> object:
+        return api.page(
+            {name: text.replace("Z", "000Z") if name[:7] == "created" else text for name, text in query.items()}
+        )
+
+    api.answer = with_microseconds
+    described = api.scan(workers=1, page_size=page_size, max_pages=100)
+    assert ids(described) == [row["id"] for row in api.records]
+    assert described.report.duplicates == 0
+
+
 @pytest.mark.parametrize("more", [0, 1])
 def test_a_full_page_of_one_date_at_the_end_is_the_last_or_is_not(more: int) -> None:
     api = DatedAPI(assets(1, 2, *[3] * (4 + more)))
