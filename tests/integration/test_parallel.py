@@ -191,6 +191,19 @@ def test_an_iteration_that_ends_early_leaves_no_thread_and_no_file(temporary: Pa
     assert requests < 500
 
 
+def test_a_forked_process_does_not_wait_for_the_threads_of_its_parent(monkeypatch) -> None:
+    monkeypatch.setattr("scenario_etl.parallel.MAX_SECONDS_TO_STOP", 0.01)
+    api = DatedAPI(assets(*range(200)))
+    is_over = threading.Event()
+    api.answer = lambda query: is_over.wait(10) and (404, {}) if len(api.queries) > 20 else None
+    batches = api.scan(workers=1, page_size=5).to_batches()
+    assert next(batches).num_rows > 0
+    monkeypatch.setattr("scenario_etl.schedule.os.getpid", lambda: -1)
+    with pytest.raises(ConfigError, match="cannot continue in a forked process"):
+        list(batches)
+    is_over.set()
+
+
 def test_a_client_whose_sleep_is_its_own_is_still_asked_to_sleep(connect) -> None:
     api = DatedAPI({"p1": assets(1), "p2": assets(2)})
     waits: list[float] = []
