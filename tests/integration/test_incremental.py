@@ -143,17 +143,28 @@ def test_jobs_are_read_from_the_oldest_unfinished_one(lake, tmp_path, api, clien
     assert rows(lake, "jobs", "job_id").equals(rows(tmp_path / "full", "jobs", "job_id"))
 
 
+def start_of_jobs(lake: Path, day: date, api: Emulator, client: Client) -> datetime:
+    """Take an incremental snapshot of jobs, and return the first date of creation that it requests."""
+    api.requests.clear()
+    assert take(lake, day, client, "jobs").incremental
+    queries = [parse_qs(urlsplit(target).query) for _, target in api.requests]
+    (after,) = {query["createdAfter"][0] for query in queries if "createdAfter" in query}
+    return datetime.fromisoformat(after) + timedelta(milliseconds=1)  # the bound is exclusive
+
+
 def test_the_oldest_unfinished_job_is_read_again_for_thirty_days(lake, api, client) -> None:
     take(lake, DAYS[0], client, "jobs")
     jobs = read_snapshot(lake, "jobs", columns=["status", "created_at"]).to_pylist()
     oldest = min(job["created_at"] for job in jobs if job["status"] not in {"success", "failure", "canceled"})
-    for day, days, start in ((DAYS[1], 1, oldest), (DAYS[2], 30, NOW + timedelta(days=1))):
-        later(api, days=days)
-        api.requests.clear()
-        assert take(lake, day, client, "jobs").incremental
-        queries = [parse_qs(urlsplit(target).query) for _, target in api.requests]
-        (after,) = {query["createdAfter"][0] for query in queries if "createdAfter" in query}
-        assert start == datetime.fromisoformat(after) + timedelta(milliseconds=1)  # the bound is exclusive
+    for day, days, start in ((DAYS[1], 1, oldest), (DAYS[2], 16, NOW - timedelta(days=14))):
+        api.now = NOW + timedelta(days=days)
+        assert start_of_jobs(lake, day, api, client) == start
+
+
+def test_all_jobs_since_the_last_snapshot_are_read_even_if_it_is_older_than_thirty_days(lake, api, client) -> None:
+    take(lake, DAYS[0], client, "jobs")
+    api.now = NOW + timedelta(days=45)
+    assert start_of_jobs(lake, DAYS[1], api, client) <= NOW
 
 
 def test_a_list_whose_filters_are_applied_late_is_read_completely_and_merged(lake, tmp_path) -> None:

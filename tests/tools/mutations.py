@@ -29,11 +29,27 @@ SUITES = (
         "client", "extract", "any_response", "response", "connections", "deletions", "second_reads", "diff", "lake", "lake_file", "change_files", "scope", "guard", "watchdog",
         "forks", "wrong_arguments", "cli", "cli_exit", "cli_options", "cli_output", "cli_lake", "killed_writers",
     ),
+    tests_of("windows", "parallel", "parts", "partitions", "several_projects", "project_lakes", "incremental", "cli_projects"),
     ["tests/system/faults"],
     tests_of(
         "thumbnails", "charts", "charts_by_owner", "report", "report_in_a_browser", "snapshots", "snapshot_run", "lake_reader", "projects", "stores", "object_stores", "completion"
     ),
 )  # fmt: skip
+
+# The tests of a module that do not have its name.
+MORE_TESTS = {
+    "windows": ["parallel"],
+    "dated_list": ["windows", "parallel"],
+    "window_pages": ["windows", "parts", "partitions"],
+    "schedule": ["several_projects", "parts", "parallel", "partitions"],
+    "part_reader": ["parallel", "windows"],
+    "parallel": ["parts", "windows", "several_projects"],
+    "source": ["parts", "parallel", "project_lakes"],
+    "projects": ["several_projects"],
+    "snapshot_run": ["incremental", "project_lakes"],
+    "snapshots": ["project_lakes"],
+    "deletions": ["project_lakes"],
+}
 
 
 @dataclass(frozen=True)
@@ -276,7 +292,8 @@ def notices(mutation: Mutation, copy: Path) -> bool:
         raise click.ClickException(f"{mutation.rule}: stands {right.count(mutation.old)} times in {mutation.module}.py")
     path.write_text(right.replace(mutation.old, mutation.new))
     try:
-        suites = filter(None, [tests_of(Path(mutation.module).name), *SUITES])
+        name = Path(mutation.module).name
+        suites = filter(None, [tests_of(name, *MORE_TESTS.get(name, [])), *SUITES])
         return any(failure(suite, copy) for suite in suites)
     finally:
         path.write_text(right)
