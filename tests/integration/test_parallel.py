@@ -191,6 +191,28 @@ def test_an_iteration_that_ends_early_leaves_no_thread_and_no_file(temporary: Pa
     assert requests < 500
 
 
+def test_no_thread_sends_another_request_after_the_end_of_a_run(monkeypatch) -> None:
+    monkeypatch.setattr("scenario_etl.parallel.MAX_SECONDS_TO_STOP", 0.01)
+    api = DatedAPI(assets(*range(200)))
+    is_waiting, is_over = threading.Event(), threading.Event()
+
+    def wait(query: Query) -> None:
+        if len(api.queries) > 14:
+            is_waiting.set()
+            is_over.wait(10)
+
+    api.answer = wait
+    batches = api.scan(workers=1, page_size=5).to_batches()
+    assert next(batches).num_rows > 0
+    assert is_waiting.wait(10)
+    threads = [each for each in threading.enumerate() if each.daemon and "_work" in each.name]
+    batches.close()
+    is_over.set()
+    for thread in threads:
+        thread.join(10)
+    assert len(api.queries) == 16
+
+
 def test_a_forked_process_does_not_wait_for_the_threads_of_its_parent(monkeypatch) -> None:
     monkeypatch.setattr("scenario_etl.parallel.MAX_SECONDS_TO_STOP", 0.01)
     api = DatedAPI(assets(*range(200)))
