@@ -6,7 +6,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -217,6 +217,16 @@ def test_a_damaged_part_is_read_again(api, out: Path, suffix: str, damage: str) 
     report = resume(api, out)
     assert pq.read_table(out).equals(wanted)
     assert report.reused_parts < left or path.name == "run.json"
+
+
+def test_a_part_whose_window_was_changed_is_read_again(api, out: Path) -> None:
+    left = interrupt(api, out)
+    path = sorted((out.parent / FOLDER).glob("*.json"), key=lambda path: path.stat().st_size)[-1]  # not run.json
+    end = json.loads(path.read_text().partition("\n")[2])["window"]["end"]
+    later = (datetime.fromisoformat(end) + timedelta(milliseconds=50)).isoformat()
+    path.write_text(path.read_text().replace(end, later))
+    assert resume(api, out).reused_parts == left - 1
+    assert found(out) == [row["id"] for row in api.records]
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"[1]", b"\xff\x00", b"null"])

@@ -147,6 +147,20 @@ def test_a_list_that_ignores_the_bounds_is_read_in_one_pass(caplog) -> None:
     assert len(warnings_of(caplog)) == 1
 
 
+def test_a_list_that_is_filtered_after_paging_is_read_in_one_pass(caplog) -> None:
+    api = DatedAPI(assets(*range(60)))
+
+    def filter_late(query: Query) -> object:
+        page = api.page({name: value for name, value in query.items() if not name.startswith("created")})
+        after = query.get("createdAfter", "")
+        return page | {"assets": [row for row in page["assets"] if row["createdAt"] > after]}
+
+    api.answer = filter_late
+    described = api.scan(workers=2, page_size=5, max_pages=20, created_after=START + timedelta(milliseconds=22))
+    assert sorted(ids(described)) == [f"a{number:05}" for number in range(23, 60)]
+    assert len(warnings_of(caplog)) == 1
+
+
 @pytest.mark.parametrize(("up", "down"), [(True, True), (True, False), (False, True)])
 def test_a_list_whose_bounds_are_rounded_to_seconds_is_read_in_one_pass(caplog, up: bool, down: bool) -> None:
     api = DatedAPI(assets(*range(0, 40_000, 170)))
