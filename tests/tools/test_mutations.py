@@ -4,7 +4,8 @@ from pathlib import Path
 import pytest
 
 import scenario_etl
-from tests.tools.mutations import MORE_TESTS, MUTATIONS, SUITES, tests_of
+from tests.tools import mutations
+from tests.tools.mutations import MORE_TESTS, MUTATIONS, SUITES
 
 PACKAGE = Path(scenario_etl.__file__).parent
 
@@ -28,4 +29,4 @@ def test_every_suite_is_there() -> None:
 @pytest.mark.parametrize("module", MORE_TESTS)
 def test_the_tests_of_every_module_are_there(module: str) -> None:
     assert (PACKAGE / f"{module}.py").exists()
-    assert all(map(tests_of, MORE_TESTS[module]))
+    assert all(map(mutations.tests_of, MORE_TESTS[module]))
