@@ -108,9 +108,10 @@ class MissingRows:
     projects: Sequence[str] = ()
     skipped_projects: Sequence[str] = ()
     _listed: ListedRows = field(init=False)
+    _carried: ListedRows = field(init=False)
 
     def __post_init__(self) -> None:
-        self._listed = ListedRows(self.resource)
+        self._listed, self._carried = ListedRows(self.resource), ListedRows(self.resource)
 
     def complete(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """Yield the batches of the list, then the rows that it skipped or that could not be verified.
@@ -179,7 +180,7 @@ class MissingRows:
             number = _rows(rows.num_rows)
             logger.warning("%s: %s of projects that cannot be read keep their last values", self.resource.name, number)
         for batch in rows.combine_chunks().to_batches():
-            self._listed.add(batch)
+            self._carried.add(batch)
             yield batch
 
     def _is_read(self, projects: pa.ChunkedArray) -> Any:
@@ -194,7 +195,7 @@ class MissingRows:
             new = batch.filter(self._listed.lacks(_keys(self.resource, batch)).combine_chunks())
             lacking -= batch.num_rows - new.num_rows
             self._listed.add(new)
-            yield new
+            yield new.filter(self._carried.lacks(_keys(self.resource, new)).combine_chunks())  # readable by now
         return lacking
 
     def _look_up(self, missing: pa.Table, in_scope: Any, lookups: Lookups) -> Iterator[pa.RecordBatch]:

@@ -107,7 +107,7 @@ def plan_increment(source: Source, last: LakeFile, now: dt.datetime) -> Incremen
     if not _is_by_creation(source):
         window = Window(start, now)
         return Increment(replace(source, window=window, date_field="updatedAt"), "updated_at", start)
-    start = max(min(start, _oldest_unfinished(source.resource, last, now) or start), floor(now - MAX_AGE))
+    start = min(start, max(_oldest_unfinished(source.resource, last, now) or start, floor(now - MAX_AGE)))
     query = {**source.query, "createdAfter": DATE.encode("created_after", start - dt.timedelta(milliseconds=1))}
     return Increment(replace(source, query=query), "created_at", start)
 

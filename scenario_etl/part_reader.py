@@ -117,7 +117,7 @@ class PartReader:
             if self.schedule.stopped.is_set():
                 raise
         except AuthError as error:
-            if not is_skipped(error, self.skip_forbidden) or project.is_used:
+            if not is_skipped(error, self.skip_forbidden):
                 raise
             self.schedule.skip(project, error)
             logger.warning("%s: skipping %s: %s", self.resource.name, project.id, error)

@@ -153,7 +153,7 @@ class PartWriter:
         with pa.OSFile(str(self._path)) as source, pa.ipc.open_stream(source) as reader:
             found = sum(batch.num_rows for batch in reader)
         if found != self._rows:
-            raise OSError(None, f"wrote {self._rows} rows, but read back {found}; check the disk")
+            raise OSError(None, f"wrote {self._rows} rows, but read back {found}")
         finished = replace(
             part, rows=found, file=self._path.name, digest=_digest(self._path), written=time.time()
         )  # fmt: skip

@@ -168,10 +168,12 @@ class Schedule:
             return True
 
     def skip(self, project: ProjectState, error: Exception) -> None:
-        """Skip a project; raise the error if all projects are skipped."""
+        """Skip a project; raise the error if some of its rows have been used, or if all projects are skipped."""
         with self.changed:
             if project.is_skipped:  # another window of it
                 return
+            if project.is_used:
+                raise error
             project.is_skipped = True
             self.skipped.append(str(project.id))
             if len(self.skipped) == len(self.projects) and not self.may_be_empty:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pyarrow as pa
 import pytest
@@ -13,6 +14,7 @@ import requests
 from scenario_etl import Client, ConfigError, Emulator, SnapshotReport, changes, read_snapshot, snapshot
 from scenario_etl.emulator import Fault
 from scenario_etl.errors import APIError
+from scenario_etl.lake_reader import newest_footer
 
 NOW = datetime(2026, 11, 20, 3, tzinfo=UTC)
 DAYS = [date(2026, 11, day) for day in range(1, 20)]
@@ -141,6 +143,30 @@ def test_jobs_are_read_from_the_oldest_unfinished_one(lake, tmp_path, api, clien
     assert rows(lake, "jobs", "job_id").equals(rows(tmp_path / "full", "jobs", "job_id"))
 
 
+def start_of_jobs(lake: Path, day: date, api: Emulator, client: Client) -> datetime:
+    """Take an incremental snapshot of jobs, and return the first date of creation that it requests."""
+    api.requests.clear()
+    assert take(lake, day, client, "jobs").incremental
+    queries = [parse_qs(urlsplit(target).query) for _, target in api.requests]
+    (after,) = {query["createdAfter"][0] for query in queries if "createdAfter" in query}
+    return datetime.fromisoformat(after) + timedelta(milliseconds=1)  # the bound is exclusive
+
+
+def test_the_oldest_unfinished_job_is_read_again_for_thirty_days(lake, api, client) -> None:
+    take(lake, DAYS[0], client, "jobs")
+    jobs = read_snapshot(lake, "jobs", columns=["status", "created_at"]).to_pylist()
+    oldest = min(job["created_at"] for job in jobs if job["status"] not in {"success", "failure", "canceled"})
+    for day, days, start in ((DAYS[1], 1, oldest), (DAYS[2], 16, NOW - timedelta(days=14))):
+        api.now = NOW + timedelta(days=days)
+        assert start_of_jobs(lake, day, api, client) == start
+
+
+def test_all_jobs_since_the_last_snapshot_are_read_even_if_it_is_older_than_thirty_days(lake, api, client) -> None:
+    take(lake, DAYS[0], client, "jobs")
+    api.now = NOW + timedelta(days=45)
+    assert start_of_jobs(lake, DAYS[1], api, client) <= NOW
+
+
 def test_a_list_whose_filters_are_applied_late_is_read_completely_and_merged(lake, tmp_path) -> None:
     with Emulator(20, assets=900, now=NOW, late_filters=True) as api:
         client = Client("demo", "demo", base_url=api.url, requests_per_minute=None)
@@ -184,3 +210,39 @@ def test_the_watermark_moves_only_with_a_snapshot_that_is_published(lake, api, c
     api.on_request = None
     later(api, days=1)
     assert take(lake, DAYS[2], client).updated == 1
+
+
+def test_a_run_that_is_resumed_has_the_watermark_of_its_start(lake, api, client) -> None:
+    api.on_request = lambda _, target: Fault(status=404) if f"projectId={api.project_ids[3]}" in target else None
+    with pytest.raises(APIError):
+        take(lake, DAYS[0], client, project_id=api.project_ids, workers=1)
+    api.on_request = None
+    later(api, hours=6)
+    resumed = take(lake, DAYS[0], client, project_id=api.project_ids, workers=1)
+    assert resumed.scan.reused_parts > 0
+    assert newest_footer(lake, "assets")["watermark"] == NOW.isoformat()
+
+
+def test_a_watermark_of_the_future_is_not_used(lake, api, client) -> None:
+    take(lake, DAYS[0], client)
+    later(api, days=-1)  # the clock of the server was wrong
+    assert not take(lake, DAYS[1], client).incremental
+    later(api, hours=1)
+    assert take(lake, DAYS[2], client).incremental
+
+
+def test_a_row_is_not_replaced_by_an_older_version_of_it(lake, api, client) -> None:
+    take(lake, DAYS[0], client)
+    identifier = read_snapshot(lake, "assets")["id"][3].as_py()
+    later(api, hours=1)
+    update(api, identifier, "older")
+    older = requests.get(f"{api.url}/assets/{identifier}", auth=("demo", "demo"), timeout=60).json()["asset"]
+    later(api, minutes=1)
+    update(api, identifier, "newer")
+    later(api, minutes=1)
+    assert take(lake, DAYS[1], client).updated == 1
+    stale = Fault(status=200, body={"assets": [older]})  # as a replica has it that lags behind
+    api.on_request = lambda _, target: stale if "updatedAfter" in target else None
+    report = take(lake, DAYS[2], client)
+    assert (report.incremental, report.updated, report.scan.rows) == (True, 0, 900)
+    assert "newer" in read_snapshot(lake, "assets")["description"].to_pylist()

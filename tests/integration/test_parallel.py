@@ -13,7 +13,8 @@ from scenario_etl import Client, Emulator, scan
 from scenario_etl.emulator import Fault
 from scenario_etl.errors import APIError, AuthError, ConfigError, PaginationError
 from scenario_etl.records import RecordReader
-from scenario_etl.windows import Cursor, Window
+from scenario_etl.schedule import Schedule
+from scenario_etl.windows import MILLISECOND, Cursor, Window
 from tests.dated import START, DatedAPI, Query, asset, assets, ids
 
 SKEWED = [*range(0, 4000, 100), *range(4000, 4300), *[4300] * 50, *range(10**6, 10**9, 10**7)]
@@ -190,6 +191,41 @@ def test_an_iteration_that_ends_early_leaves_no_thread_and_no_file(temporary: Pa
     assert requests < 500
 
 
+def test_no_thread_sends_another_request_after_the_end_of_a_run(monkeypatch) -> None:
+    monkeypatch.setattr("scenario_etl.parallel.MAX_SECONDS_TO_STOP", 0.01)
+    api = DatedAPI(assets(*range(200)))
+    is_waiting, is_over = threading.Event(), threading.Event()
+
+    def wait(query: Query) -> None:
+        if len(api.queries) > 14:
+            is_waiting.set()
+            is_over.wait(10)
+
+    api.answer = wait
+    batches = api.scan(workers=1, page_size=5).to_batches()
+    assert next(batches).num_rows > 0
+    assert is_waiting.wait(10)
+    threads = [each for each in threading.enumerate() if each.daemon and "_work" in each.name]
+    batches.close()
+    is_over.set()
+    for thread in threads:
+        thread.join(10)
+    assert len(api.queries) == 16
+
+
+def test_a_forked_process_does_not_wait_for_the_threads_of_its_parent(monkeypatch) -> None:
+    monkeypatch.setattr("scenario_etl.parallel.MAX_SECONDS_TO_STOP", 0.01)
+    api = DatedAPI(assets(*range(200)))
+    is_over = threading.Event()
+    api.answer = lambda query: is_over.wait(10) and (404, {}) if len(api.queries) > 20 else None
+    batches = api.scan(workers=1, page_size=5).to_batches()
+    assert next(batches).num_rows > 0
+    monkeypatch.setattr("scenario_etl.schedule.os.getpid", lambda: -1)
+    with pytest.raises(ConfigError, match="cannot continue in a forked process"):
+        list(batches)
+    is_over.set()
+
+
 def test_a_client_whose_sleep_is_its_own_is_still_asked_to_sleep(connect) -> None:
     api = DatedAPI({"p1": assets(1), "p2": assets(2)})
     waits: list[float] = []
@@ -231,6 +267,28 @@ def test_a_record_is_in_one_half_of_a_window_that_is_split_while_a_page_is_under
     assert (cursor.end, half) == (START.replace(day=2), Window(START.replace(day=2), None))
     assert cursor.close() == Window(START, START.replace(day=2))
     assert cursor.split(newest) is None
+
+
+def test_a_window_is_split_at_a_whole_millisecond_as_bounds_have_no_finer_one() -> None:
+    cursor = Cursor(Window(START, START + 5 * MILLISECOND))
+    half = cursor.split(None)
+    assert half == Window(START + 2 * MILLISECOND, START + 5 * MILLISECOND)
+    assert cursor.end == half.start
+
+
+def test_by_default_at_most_eight_projects_are_read_at_once(monkeypatch) -> None:
+    projects = [f"p{number}" for number in range(9)]
+    readers: list[int] = []
+
+    def note(*arguments: Any) -> Schedule:
+        readers.append(arguments[-1])
+        return Schedule(*arguments)
+
+    monkeypatch.setattr("scenario_etl.source.Schedule", note)
+    api = DatedAPI({name: assets(1) for name in projects})
+    for given in (projects, projects[:2]):
+        assert api.scan(project_id=given).to_arrow().num_rows == len(given)
+    assert readers == [8, 2]
 
 
 def test_a_429_of_one_project_does_not_slow_another() -> None:

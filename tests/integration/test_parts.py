@@ -6,7 +6,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -117,7 +117,8 @@ def test_rows_that_were_created_since_are_in_the_result(api, out: Path) -> None:
         api.scan(**several).to_parquet(out)
     api.answer = lambda query: None
     api.projects["p1"].append(asset("new", 90))
-    assert resume(api, out, project_id=["p1", "p2"]).reused_parts > 0
+    report = resume(api, out, project_id=["p1", "p2"])
+    assert (report.reused_parts > 0, report.rows) == (True, 92)  # the last record of p1 was requested again
     assert "new" in found(out)
 
 
@@ -169,6 +170,13 @@ def test_parts_that_are_older_than_resume_within_are_not_used(api, out: Path, mo
     assert resume(api, out, resume_within=50).reused_parts == 0
 
 
+def test_parts_of_the_future_are_not_used(api, out: Path, monkeypatch) -> None:
+    interrupt(api, out)
+    now = time.time()
+    monkeypatch.setattr(parts.time, "time", lambda: now - 60)  # the clock was set back, so their age is unknown
+    assert resume(api, out).reused_parts == 0
+
+
 def test_resume_within_0_uses_and_keeps_nothing(api, out: Path) -> None:
     interrupt(api, out)
     assert resume(api, out, resume_within=0).reused_parts == 0
@@ -209,6 +217,16 @@ def test_a_damaged_part_is_read_again(api, out: Path, suffix: str, damage: str) 
     report = resume(api, out)
     assert pq.read_table(out).equals(wanted)
     assert report.reused_parts < left or path.name == "run.json"
+
+
+def test_a_part_whose_window_was_changed_is_read_again(api, out: Path) -> None:
+    left = interrupt(api, out)
+    path = sorted((out.parent / FOLDER).glob("*.json"), key=lambda path: path.stat().st_size)[-1]  # not run.json
+    end = json.loads(path.read_text().partition("\n")[2])["window"]["end"]
+    later = (datetime.fromisoformat(end) + timedelta(milliseconds=50)).isoformat()
+    path.write_text(path.read_text().replace(end, later))
+    assert resume(api, out).reused_parts == left - 1
+    assert found(out) == [row["id"] for row in api.records]
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"[1]", b"\xff\x00", b"null"])
@@ -289,6 +307,41 @@ def test_a_disk_that_cannot_hold_a_part_is_named(api, monkeypatch, tmp_path: Pat
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert os.listdir(tmp_path) == []
+
+
+def test_a_disk_that_loses_rows_is_noticed(api, monkeypatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    empty = len(api.scan().schema.serialize())
+    monkeypatch.setattr(parts.os, "fsync", lambda descriptor: os.ftruncate(descriptor, empty))
+    with pytest.raises(DestinationError, match=r": wrote [0-9]+ rows, but read back 0; check the disk"):
+        api.scan(workers=1, page_size=4).to_arrow()
+
+
+def test_parts_are_not_written_through_a_link(api, out: Path, caplog) -> None:
+    elsewhere = out.with_name("elsewhere")
+    elsewhere.mkdir(mode=0o700)
+    (out.parent / FOLDER).symlink_to(elsewhere)
+    interrupt(api, out)
+    assert list(elsewhere.iterdir()) == []
+    assert any("it is a symbolic link" in line for line in caplog.messages)
+
+
+@pytest.mark.parametrize("mode", [0o770, 0o707, 0o755])
+def test_parts_that_another_user_can_read_or_change_are_not_used(api, out: Path, mode: int) -> None:
+    left = interrupt(api, out)
+    (out.parent / FOLDER).chmod(mode)
+    assert interrupt(api, out, after=45) == left
+    assert resume(api, out).reused_parts == 0
+
+
+def test_parts_of_all_projects_of_an_unknown_account_are_not_kept(out: Path) -> None:
+    api = DatedAPI({"p1": assets(1), "p2": assets(2)})
+    client = api.client(api_key=None, api_secret=None, bearer_token="token")
+    api.answer = lambda query: (404, {"reason": "gone"}) if query["projectId"] == "p2" else None
+    for arguments, kept in (({"all_projects": True}, False), ({"project_id": ["p1", "p2"]}, True)):
+        with pytest.raises(APIError, match="gone"):
+            api.scan(client, workers=1, **arguments).to_parquet(out)
+        assert (out.parent / FOLDER).exists() == kept
 
 
 def test_a_destination_that_cannot_be_written_is_known_before_any_request(api, tmp_path: Path) -> None:

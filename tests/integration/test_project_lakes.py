@@ -97,6 +97,38 @@ def test_rows_of_skipped_projects_keep_their_values_and_are_counted(api: Lookups
     assert history(lake, "assets")["deleted"].to_pylist() == [0, 0, 1, 1]
 
 
+def test_a_second_read_verifies_deletions_although_another_project_is_skipped(api: Lookups, lake: Path) -> None:
+    filtered = {"author_id": "x", "skip_forbidden": True}  # so rows cannot be looked up
+    take(api, lake, DAYS[0], **filtered)
+    del api.projects["p1"]
+    del api.projects["p2"][0]
+    report = take(api, lake, DAYS[1], **filtered)
+    assert (report.deleted, report.carried_over, report.unverified) == (1, 3, 0)
+
+
+def test_a_project_that_only_the_second_read_may_read_has_each_row_once(api: Lookups, lake: Path) -> None:
+    filtered = {"author_id": "x", "skip_forbidden": True}
+    take(api, lake, DAYS[0], **filtered)
+    del api.projects["p2"][0]
+    refusals = iter([(403, {"reason": "not a member"})])
+    api.answer = lambda query: next(refusals, None) if query["projectId"] == "p1" else None
+    report = take(api, lake, DAYS[1], **filtered)
+    assert (report.deleted, report.carried_over) == (1, 3)
+    assert len(rows(lake)) == len({*rows(lake)}) == 5
+
+
+def test_the_second_read_of_a_run_that_is_resumed_uses_no_part_of_the_first(api: Lookups, lake: Path) -> None:
+    filtered = {"author_id": "x", "workers": 1}
+    take(api, lake, DAYS[0], **filtered)
+    answers = {"p2": {"assets": api.projects["p2"][1:]}, "p3": (404, {"reason": "gone"})}  # p2 without its first row
+    api.answer = lambda query: answers.get(query["projectId"])
+    with pytest.raises(APIError, match="gone"):
+        take(api, lake, DAYS[1], **filtered)
+    api.answer = lambda query: None
+    report = take(api, lake, DAYS[1], **filtered)
+    assert (report.scan.reused_parts, report.recovered, report.deleted) == (2, 1, 0)
+
+
 def test_a_forbidden_project_without_permission_to_skip_it_publishes_nothing(api: Lookups, lake: Path) -> None:
     take(api, lake, DAYS[0])
     before = files(lake)
@@ -146,6 +178,14 @@ def test_an_interrupted_snapshot_is_resumed_for_the_same_date_only(api: Lookups,
     assert {query["projectId"] for query in api.queries} >= {"p3"}
     assert [name for name in files(lake) if "parts" in name] == []
     assert len(rows(lake)) == 6
+
+
+def test_a_snapshot_of_another_date_uses_no_part_of_an_interrupted_one(api: Lookups, lake: Path) -> None:
+    api.answer = lambda query: (404, {"reason": "gone"}) if query["projectId"] == "p3" else None
+    with pytest.raises(APIError, match="gone"):
+        take(api, lake, DAYS[0], workers=1)
+    api.answer = lambda query: None
+    assert take(api, lake, DAYS[1], workers=1).scan.reused_parts == 0
 
 
 def test_a_project_that_is_no_longer_listed_deletes_nothing(lake: Path) -> None:

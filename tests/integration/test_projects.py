@@ -3,8 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from scenario_etl import Client, snapshot
+from scenario_etl import Client, Emulator, project_ids, snapshot
 from scenario_etl.emulator import Fault
+from scenario_etl.errors import APIError, SchemaError
 from scenario_etl.footers import project_names
 from scenario_etl.lake_reader import newest_footer
 from tests.helpers import page, record
@@ -71,3 +72,27 @@ def test_of_projects_only_names_are_stored(lake: Path) -> None:
     footer = newest_footer(lake, "collections")
     assert project_names(footer) == {"p1": ("Emberfall" * 99)[:197] + "..."}
     assert "ada@example.org" not in str(footer)
+
+
+def listed(connect, projects: list | None, teams: list | None) -> list[str]:
+    """The ids of projects of an API that has these projects and teams; None for its own."""
+    with Emulator(0) as api:
+        bodies = {"/v1/projects": {"projects": projects}, "/v1/teams": {"teams": teams}}
+        faults = {path: Fault(status=200, body=body) for path, body in bodies.items() if [*body.values()] != [None]}
+        api.on_request = lambda _, target: faults.get(target.partition("?")[0])
+        return project_ids(connect(api))
+
+
+def test_projects_are_those_that_the_api_lists_and_those_of_the_teams(connect) -> None:
+    assert listed(connect, None, []) == listed(connect, [], None) == sorted(API.project_ids)
+    assert listed(connect, [{"id": "p2"}], [{"projects": [{"id": "p1"}, {"id": "p2"}]}, {}]) == ["p1", "p2"]
+
+
+def test_a_key_without_projects_and_a_project_without_an_id_are_errors(connect) -> None:
+    with pytest.raises(APIError, match="the API key has no projects"):
+        listed(connect, [], [])
+    for project in ({"id": None}, {"id": ""}, {"name": "x"}, "p1"):
+        with pytest.raises(SchemaError, match="a project has no id"):
+            listed(connect, [project], [])
+        with pytest.raises(SchemaError, match="a project has no id"):
+            listed(connect, [], [{"projects": [project]}])

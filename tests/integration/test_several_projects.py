@@ -1,5 +1,6 @@
 """One scan of several projects."""
 
+import threading
 from typing import Any
 
 import pandas as pd
@@ -74,6 +75,24 @@ def test_other_refusals_are_never_skipped(api: DatedAPI) -> None:
     api.answer = lambda query: (401, {}) if query["projectId"] == "a" else None
     with pytest.raises(AuthError, match="401"):
         api.scan(project_id=["b", "a"], skip_forbidden=True).to_arrow()
+
+
+def test_a_project_that_is_forbidden_after_some_of_its_rows_were_used_is_an_error() -> None:
+    api = DatedAPI({"a": assets(*range(90)), "b": assets(1)})
+    are_used = threading.Event()
+
+    def forbid(query: dict) -> Any:
+        if query["projectId"] == "b" or len(api.queries) < 20:
+            return None
+        are_used.wait(10)
+        return 403, {"reason": "no longer a member"}
+
+    api.answer = forbid
+    scanned = api.scan(project_id=["a", "b"], workers=1, page_size=4, skip_forbidden=True).to_batches()
+    assert next(scanned).num_rows > 0
+    are_used.set()
+    with pytest.raises(AuthError, match="no longer a member"):
+        list(scanned)
 
 
 def test_head_has_the_first_rows_of_the_first_projects(api: DatedAPI) -> None:

@@ -24,6 +24,23 @@ def test_300_assets_of_one_millisecond_are_read_with_pages_of_100() -> None:
     assert ids(api.scan(workers=1, page_size=100)) == [f"a{number:05}" for number in range(400)]
 
 
+@pytest.mark.parametrize("page_size", [1, 2, 3, 4])
+def test_records_between_two_milliseconds_are_read_once_although_bounds_have_no_such_date(page_size: int) -> None:
+    api = DatedAPI(assets(*[1] * 3, *[2] * 3, *[3] * 3))
+    for row in api.records:
+        row["createdAt"] = row["createdAt"].replace("Z", f"{100 + int(row['id'][1:])}Z")
+
+    def with_microseconds(query: Query) -> object:
+        return api.page(
+            {name: text.replace("Z", "000Z") if name[:7] == "created" else text for name, text in query.items()}
+        )
+
+    api.answer = with_microseconds
+    described = api.scan(workers=1, page_size=page_size, max_pages=100)
+    assert ids(described) == [row["id"] for row in api.records]
+    assert described.report.duplicates == 0
+
+
 @pytest.mark.parametrize("more", [0, 1])
 def test_a_full_page_of_one_date_at_the_end_is_the_last_or_is_not(more: int) -> None:
     api = DatedAPI(assets(1, 2, *[3] * (4 + more)))
@@ -130,6 +147,20 @@ def test_a_list_that_ignores_the_bounds_is_read_in_one_pass(caplog) -> None:
     assert len(warnings_of(caplog)) == 1
 
 
+def test_a_list_that_is_filtered_after_paging_is_read_in_one_pass(caplog) -> None:
+    api = DatedAPI(assets(*range(60)))
+
+    def filter_late(query: Query) -> object:
+        page = api.page({name: value for name, value in query.items() if not name.startswith("created")})
+        after = query.get("createdAfter", "")
+        return page | {"assets": [row for row in page["assets"] if row["createdAt"] > after]}
+
+    api.answer = filter_late
+    described = api.scan(workers=2, page_size=5, max_pages=20, created_after=START + timedelta(milliseconds=22))
+    assert sorted(ids(described)) == [f"a{number:05}" for number in range(23, 60)]
+    assert len(warnings_of(caplog)) == 1
+
+
 @pytest.mark.parametrize(("up", "down"), [(True, True), (True, False), (False, True)])
 def test_a_list_whose_bounds_are_rounded_to_seconds_is_read_in_one_pass(caplog, up: bool, down: bool) -> None:
     api = DatedAPI(assets(*range(0, 40_000, 170)))
@@ -189,6 +220,20 @@ def test_a_list_that_is_longer_than_max_pages_is_a_pagination_error() -> None:
     for workers in (1, 3):
         with pytest.raises(PaginationError, match=r"more than 3 pages.*--max-pages"):
             api.scan(workers=workers, page_size=5, max_pages=3).to_arrow()
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_max_pages_counts_the_pages_of_all_windows(workers: int) -> None:
+    api = DatedAPI(assets(*range(100)))  # 50 pages, of which a part has ten
+    with pytest.raises(PaginationError, match=r"more than 25 pages.*--max-pages"):
+        api.scan(workers=workers, page_size=2, max_pages=25).to_arrow()
+
+
+def test_one_pass_over_a_list_that_ignores_the_bounds_has_no_row_outside_of_them() -> None:
+    api = DatedAPI(assets(*range(40)))
+    api.has_bounds = False
+    bounds = {"created_after": START + timedelta(milliseconds=9), "created_before": START + timedelta(milliseconds=30)}
+    assert sorted(ids(api.scan(workers=2, page_size=5, **bounds))) == [f"a{number:05}" for number in range(10, 30)]
 
 
 @pytest.mark.parametrize("page_size", [1, 2, 100])

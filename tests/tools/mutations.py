@@ -29,11 +29,27 @@ SUITES = (
         "client", "extract", "any_response", "response", "connections", "deletions", "second_reads", "diff", "lake", "lake_file", "change_files", "scope", "guard", "watchdog",
         "forks", "wrong_arguments", "cli", "cli_exit", "cli_options", "cli_output", "cli_lake", "killed_writers",
     ),
+    tests_of("windows", "parallel", "parts", "partitions", "several_projects", "project_lakes", "incremental", "cli_projects"),
     ["tests/system/faults"],
     tests_of(
         "thumbnails", "charts", "charts_by_owner", "report", "report_in_a_browser", "snapshots", "snapshot_run", "lake_reader", "projects", "stores", "object_stores", "completion"
     ),
 )  # fmt: skip
+
+# The tests of a module that do not have its name.
+MORE_TESTS = {
+    "windows": ["parallel"],
+    "dated_list": ["windows", "parallel"],
+    "window_pages": ["windows", "parts", "partitions"],
+    "schedule": ["several_projects", "parts", "parallel", "partitions"],
+    "part_reader": ["parallel", "windows"],
+    "parallel": ["parts", "windows", "several_projects"],
+    "source": ["parts", "parallel", "project_lakes"],
+    "projects": ["several_projects"],
+    "snapshot_run": ["incremental", "project_lakes"],
+    "snapshots": ["project_lakes"],
+    "deletions": ["project_lakes"],
+}
 
 
 @dataclass(frozen=True)
@@ -265,6 +281,46 @@ MUTATIONS = [
     Mutation("an object that every record has is required", "records", "is_optional = path and column.nullable and path not in self._resource.required_objects", "is_optional = path and column.nullable"),
     Mutation("links need the list of collections", "resources", "            Column(\"collection_id\", \"collectionIds\", STRINGS, nullable=False),", "            Column(\"collection_id\", \"collectionIds\", STRINGS),"),
     Mutation("a snapshot keeps nothing personal", "snapshots", "if included := sorted(filters.keys() & INCLUDE_ARGUMENTS):", "if included := []:"),
+    Mutation("a window is cut at a whole millisecond", "windows", "middle = floor(self.position + (end - self.position) / 2)", "middle = self.position + (end - self.position) / 2"),
+    Mutation("a list in descending order is read by token", "dated_list", "            if end is None and not is_before[:1] == [True]:", "            if False:"),
+    Mutation("a list that is filtered after paging is read by token", "dated_list", "if page.next_token is not None and len(page.records) < self.page_size:", "if False:"),
+    Mutation("a list with rounded bounds is read by token", "dated_list", "elif self._has(self._page_of(window), record):", "elif False:"),
+    Mutation("a record between two milliseconds is in one window", "window_pages", "first = 0 if cursor.start is None else bisect_left(moments, cursor.start)", "first = 0"),
+    Mutation("a full millisecond is read until nothing is deleted meanwhile", "window_pages", "if is_one_page or (before is not None and before <= keys):", "if True:"),
+    Mutation("no more requests are under way than workers", "schedule", "if len(self._active) + self._probing < self.readers:", "if True:"),
+    Mutation("rows that are created after an interrupted run are read", "schedule", "is_last = part.is_last and whole.end is not None", "is_last = part.is_last"),
+    Mutation("a project whose rows are used is not skipped", "schedule", "            if project.is_used:\n                raise error\n", ""),
+    Mutation("a forked process does not wait for the threads of its parent", "schedule", "if os.getpid() != self._process:", "if False:"),
+    Mutation("a list that ignores its bounds has no row outside of them", "part_reader", "batch if cursor else _inside(batch, self.window, self.date_field)", "batch"),
+    Mutation("3 max_pages counts the pages of all windows", "part_reader", "if project.pages > self.options.max_pages:", "if False:"),
+    Mutation("no thread reads on after the end of a run", "part_reader", "            self.schedule.changed.notify_all()\n        if self.schedule.stopped.is_set():\n            raise StoppedError", "            self.schedule.changed.notify_all()"),
+    Mutation("4 parts that overlap have each row once", "parallel", "rows = seen.drop_duplicates(batch, found)", "rows = batch"),
+    Mutation("7 parts are private", "parts", "os.O_EXCL, 0o600)", "os.O_EXCL, 0o644)"),
+    Mutation("7 a folder that others can change has no parts", "parts", "stat.S_IMODE(folder.stat().st_mode) & 0o077", "False"),
+    Mutation("7 parts are not written through a link", "parts", "        if folder.is_symlink():", "        if False:"),
+    Mutation("parts of another scan are not used", "parts", "if part and is_same and _is_young(part, resume_within)]", "if part and _is_young(part, resume_within)]"),
+    Mutation("a part with other rows than were written is not used", "parts", "return part if part.file == path.name and part.digest == _digest(path) else None", "return part"),
+    Mutation("a part with another window than was written is not used", "parts", "        if digest != _digest_of(text):\n            return None\n", ""),
+    Mutation("a disk that loses rows of a part is noticed", "parts", "if found != self._rows:", "if False:"),
+    Mutation("two runs do not use the same parts", "parts", "        stack.enter_context(FileLock(folder / \".lock\", timeout=0, mode=0o600))\n", ""),
+    Mutation("partitions are cut at whole milliseconds", "partitions", "cuts.append(floor(start + (end - start) * share))", "cuts.append(start + (end - start) * share)"),
+    Mutation("parts of another account are not used", "source", "self.scope(client), client.account, ", "self.scope(client), "),
+    Mutation("parts of all projects of an unknown account are not kept", "source", "if self.has_parts and is_known else None", "if self.has_parts else None"),
+    Mutation("at most eight projects are read at once by default", "source", "min(DEFAULT_WORKERS, len(projects))", "len(projects)"),
+    Mutation("parts of another date are not used", "snapshots", "resume_within, str(options.day), str(incremental)", "resume_within, str(incremental)"),
+    Mutation("only a project that the key may not read is skipped", "projects", "return skip_forbidden and error.status == 403", "return skip_forbidden"),
+    Mutation("projects of teams are read", "projects", '            found.update(_ids("teams", [Page(listed if isinstance(listed, list) else [], None, 0)]))\n', "            pass\n"),
+    Mutation("a record that is listed late is read", "incremental", "MIN_LOOKBACK + dt.timedelta(seconds", "dt.timedelta(seconds"),
+    Mutation("a watermark of the future is not used", "incremental", "if watermark is None or watermark > now:", "if watermark is None:"),
+    Mutation("a row is not replaced by an older version", "incremental", 'pc.greater(last.column("updated_at"), new["updated_at"].take(positions))', 'pc.less(positions, 0)'),
+    Mutation("the oldest unfinished job is read again", "incremental", "start - dt.timedelta(milliseconds=1))}", "start)}"),
+    Mutation("all jobs since the last snapshot are read", "incremental", "start = min(start, max(", "start = min(now, max("),
+    Mutation("a project that was skipped is read completely", "snapshot_run", "        if not ({*skipped_before} & {*reader.projects}) - {*run.skipped_projects}:", "        if True:"),
+    Mutation("a run that is resumed has the watermark of its start", "snapshot_run", "    now = reader.store.setdefault(\n        \"watermark\", lambda: server_time(reader.source, reader.client, reader.counts).isoformat()\n    )\n", "    now = server_time(reader.source, reader.client, reader.counts).isoformat()\n"),
+    Mutation("a second read uses no part of the first", "snapshot_run", '        with open_parts(None, "", 0) as store:\n            run = self.source.run(', "        for store in [self.store]:\n            run = self.source.run("),
+    Mutation("rows of a skipped project are not deleted", "deletions", "read = [each for each in self.projects if each not in self.skipped_projects]", "read = [*self.projects]"),
+    Mutation("rows that are carried over are not lacking in a second read", "deletions", "            self._carried.add(batch)\n", "            self._listed.add(batch)\n"),
+    Mutation("4 a row that is carried over is listed once", "deletions", "yield new.filter(self._carried.lacks(_keys(self.resource, new)).combine_chunks())", "yield new"),
 ]  # fmt: skip
 
 
@@ -276,7 +332,8 @@ def notices(mutation: Mutation, copy: Path) -> bool:
         raise click.ClickException(f"{mutation.rule}: stands {right.count(mutation.old)} times in {mutation.module}.py")
     path.write_text(right.replace(mutation.old, mutation.new))
     try:
-        suites = filter(None, [tests_of(Path(mutation.module).name), *SUITES])
+        name = Path(mutation.module).name
+        suites = filter(None, [tests_of(name, *MORE_TESTS.get(name, [])), *SUITES])
         return any(failure(suite, copy) for suite in suites)
     finally:
         path.write_text(right)

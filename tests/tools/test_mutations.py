@@ -4,7 +4,8 @@ from pathlib import Path
 import pytest
 
 import scenario_etl
-from tests.tools.mutations import MUTATIONS, SUITES
+from tests.tools import mutations
+from tests.tools.mutations import MORE_TESTS, MUTATIONS, SUITES
 
 PACKAGE = Path(scenario_etl.__file__).parent
 
@@ -23,3 +24,9 @@ def test_every_rule_has_its_own_name() -> None:
 
 def test_every_suite_is_there() -> None:
     assert all((PACKAGE.parent / path).exists() for suite in SUITES for path in suite)
+
+
+@pytest.mark.parametrize("module", MORE_TESTS)
+def test_the_tests_of_every_module_are_there(module: str) -> None:
+    assert (PACKAGE / f"{module}.py").exists()
+    assert all(map(mutations.tests_of, MORE_TESTS[module]))
