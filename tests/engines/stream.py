@@ -10,10 +10,20 @@ from scenario_etl import Client
 from tests.engines.sessions import start
 
 
-def append(spark: SparkSession, client: Client, folder: Path, resource: str = "assets", **options: object) -> None:
+def append(
+    spark: SparkSession,
+    client: Client,
+    folder: Path,
+    resource: str = "assets",
+    *,
+    is_deduplicated: bool = False,
+    **options: object,
+) -> None:
     """Append what is new to `folder/rows`, with the checkpoint in `folder/checkpoint`."""
     spark.dataSource.register(scenario_etl.spark.source(client))
     rows = spark.readStream.format("scenario").options(resource=resource, **options).load()
+    if is_deduplicated:
+        rows = rows.withWatermark("updated_at", "11 minutes").dropDuplicatesWithinWatermark(["id", "updated_at"])
     writer = rows.writeStream.option("checkpointLocation", str(folder / "checkpoint")).trigger(availableNow=True)
     writer.start(str(folder / "rows"), format="parquet").awaitTermination()
 

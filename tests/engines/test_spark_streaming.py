@@ -114,6 +114,16 @@ def test_each_batch_is_the_window_between_two_offsets(spark, api, tmp_path) -> N
     assert len(api.requests) == 2  # the time of the server, and one page
 
 
+def test_a_watermark_beyond_the_lookback_drops_what_is_repeated(spark, api, tmp_path) -> None:
+    client = Client("demo", "demo", base_url=api.url, requests_per_minute=None)
+    for _ in range(4):
+        api.create_assets(5)
+        api.now += timedelta(minutes=4)
+        append(spark, client, tmp_path, is_deduplicated=True)
+    expected = scan("assets", client=client).to_arrow()["id"].to_pylist()
+    assert sorted(row["id"] for row in appended(spark, tmp_path)) == sorted(expected)
+
+
 def test_a_stream_whose_filters_are_applied_late_has_only_the_rows_of_its_window(spark, tmp_path) -> None:
     with Emulator(20, assets=400, now=NOW, late_filters=True) as api:
         client = Client("demo", "demo", base_url=api.url, requests_per_minute=None)
