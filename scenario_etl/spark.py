@@ -246,4 +246,4 @@ def _arrow_schema(options: SparkOptions, schema: StructType) -> pa.Schema:
 
 
 def _type(field: StructField) -> str:
-    return field.dataType.simpleString() + ("" if field.nullable else " not null")
+    return f"{field.dataType.simpleString()}{'' if field.nullable else ' not null'}"
