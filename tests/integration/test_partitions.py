@@ -136,9 +136,9 @@ def test_a_partition_is_read_in_another_process_with_the_credentials_of_its_envi
     with Emulator(12) as api, Client("demo", "demo", base_url=api.url) as client:
         described = scan("assets", client=client)
         parts = [pickle.dumps(part) for part in described.partitions(2)]
-        options: Any = {"env": environment(api), "capture_output": True, "check": True}
-        done = [subprocess.run([sys.executable, "-c", code], input=part, **options) for part in parts]
-        assert sum(int(each.stdout) for each in done) == described.to_arrow().num_rows
+        command, env = [sys.executable, "-c", code], environment(api)
+        counts = [int(subprocess.check_output(command, input=part, env=env)) for part in parts]
+        assert sum(counts) == described.to_arrow().num_rows
     assert not any(b"demo" in part for part in parts)
 
 
