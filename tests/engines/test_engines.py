@@ -17,6 +17,7 @@ import pytest
 import requests
 
 from scenario_etl import Client, Emulator, scan
+from tests.engines.arrow_types import type_name
 from tests.helpers import environment
 
 PAGE = (Path(__file__).parents[2] / "docs/engines.md").read_text()
@@ -84,7 +85,7 @@ def test_an_engine_has_the_rows_of_the_scan_before_and_after_a_change(
             expected = scan(resource, client=client).to_arrow().sort_by("id")
             assert found.num_rows == expected.num_rows
             assert as_declared(found, expected.schema).sort_by("id").equals(expected)
-    assert ENGINES[engine] == [type_name(found, name) for name in COLUMNS]
+    assert ENGINES[engine] == [cell(found, name) for name in COLUMNS]
 
 
 def as_declared(table: pa.Table, schema: pa.Schema) -> pa.Table:
@@ -110,11 +111,9 @@ def change_some(api: Emulator) -> None:
         assert requests.put(f"{api.url}/{path}", json=change, auth=("demo", "demo"), timeout=10).status_code == 200
 
 
-def type_name(table: pa.Table, name: str) -> str:
-    """The type of a column as in the documentation, where large and other strings and lists are the same."""
-    if name not in table.column_names:
-        return "not supported"
-    return "`{}`".format(re.sub(r"large_|\w+: ", "", str(table.schema.field(name).type)))
+def cell(table: pa.Table, name: str) -> str:
+    """The type of a column as in the table of the page."""
+    return f"`{type_name(table.schema.field(name).type)}`" if name in table.column_names else "not supported"
 
 
 def test_every_engine_of_the_table_has_a_recipe_and_every_recipe_is_in_the_table() -> None:
