@@ -147,8 +147,8 @@ MUTATIONS = [
     Mutation("6 a failure leaves no debris", "publish", "            temporary.unlink(missing_ok=True)", "            pass"),
     Mutation("6 what is written is read back", "parquet", "            _read_back(self._path, self.rows)\n", "            pass\n"),
     Mutation("6 with its checksums", "parquet", "page_checksum_verification=True", "page_checksum_verification=False"),
-    Mutation("6 a stream that fails raises", "scans", "            yield from run.batches(min_rows)",
-             "            try:\n                yield from run.batches(min_rows)\n            except Exception:\n                return"),
+    Mutation("6 a stream that fails raises", "scans", "        yield from run.batches(min_rows)",
+             "        try:\n            yield from run.batches(min_rows)\n        except Exception:\n            return"),
     Mutation("7 secrets are redacted in the text of a response", "redact",
              "redact_secrets(decoded[:MAX_SEARCHED_CHARACTERS], secrets)", "decoded"),
     Mutation("7 URLs are shown without their query", "redact", 'r"\\1?..."', 'r"\\g<0>"'),
@@ -265,6 +265,12 @@ MUTATIONS = [
     Mutation("an object that every record has is required", "records", "is_optional = path and column.nullable and path not in self._resource.required_objects", "is_optional = path and column.nullable"),
     Mutation("links need the list of collections", "resources", "            Column(\"collection_id\", \"collectionIds\", STRINGS, nullable=False),", "            Column(\"collection_id\", \"collectionIds\", STRINGS),"),
     Mutation("a snapshot keeps nothing personal", "snapshots", "if included := sorted(filters.keys() & INCLUDE_ARGUMENTS):", "if included := []:"),
+    Mutation("Polars: a bound loses no row", "polars_source", "MARGIN = timedelta(milliseconds=2)", "MARGIN = timedelta(0)"),
+    Mutation("Polars: the first rows come before the predicate", "polars_source", "if predicate is None or n_rows is not None else", "if predicate is None else"),
+    Mutation("Polars: one of two predicates may not have the bound", "polars_source", "if is_and else left.keys() & right.keys()", ""),
+    Mutation("Polars: a bound does not prevent windows", "polars_source", "if filtered.is_windowed == source.is_windowed:", "if True:"),
+    Mutation("Polars: the filters of the scan stay", "polars_source", " or filters[name].api_name in source.query:", ":"),
+    Mutation("the head of windows has their order", "source", "(ORDER_OF_WINDOWS if source.is_windowed else {})", "{}"),
 ]  # fmt: skip
 
 
