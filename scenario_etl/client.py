@@ -114,7 +114,10 @@ class Client:
         self.close()
 
     def __reduce__(self) -> NoReturn:
-        raise ConfigError("a Client cannot be pickled or copied: it contains credentials; create one in each process")
+        raise ConfigError(
+            "a Client cannot be pickled or copied: it contains credentials; create one in each process, or pickle a "
+            "Scan without a client, and where it is read, call with_client or set the credentials in the environment"
+        )
 
     def arguments(self) -> dict[str, Any]:
         """Return the arguments of an equal client, for another process.
