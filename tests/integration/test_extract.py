@@ -32,6 +32,7 @@ from scenario_etl.errors import (
 )
 from scenario_etl.parquet import key_values, open_parquet
 from scenario_etl.resources import COLLECTIONS
+from tests.dated import DatedAPI, assets, ids
 from tests.helpers import answering, page, record, records, split
 from tests.versions import DTYPES, from_arrow
 
@@ -102,6 +103,12 @@ def test_head_takes_as_few_requests_as_it_needs_and_never_passes_for_the_whole(c
     assert small.report is described.report is None
     with pytest.raises(ConfigError):
         described.head(-1)
+
+
+@pytest.mark.parametrize("dates", [range(0, 1000, 10), range(1000, 0, -10)])
+def test_the_head_of_a_scan_in_windows_has_its_first_rows(dates: range) -> None:
+    described = DatedAPI(assets(*dates)).scan(workers=2, page_size=20)
+    assert list(described.head(30)["id"]) == ids(described)[:30]
 
 
 def test_head_goes_on_over_short_and_empty_pages() -> None:

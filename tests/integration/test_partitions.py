@@ -125,12 +125,6 @@ def test_a_window_cannot_be_cut_again_and_has_a_head() -> None:
     assert part.head(3)["id"].tolist() == ids(part)[:3]
 
 
-@pytest.mark.parametrize("dates", [range(0, 1000, 10), range(1000, 0, -10)])
-def test_the_head_of_a_scan_in_windows_has_its_first_rows(dates: range) -> None:
-    described = DatedAPI(assets(*dates)).scan(workers=2, page_size=20)
-    assert list(described.head(30)["id"]) == ids(described)[:30]
-
-
 def test_a_partition_is_read_in_another_process_with_the_credentials_of_its_environment() -> None:
     code = "import pickle, sys; print(pickle.load(sys.stdin.buffer).to_arrow().num_rows)"
     with Emulator(12) as api, Client("demo", "demo", base_url=api.url) as client:
