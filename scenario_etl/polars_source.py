@@ -22,7 +22,7 @@ COMPARISONS: dict[Callable[[Any, Any], Any], tuple[str, ...]] = {
 }  # fmt: skip
 OPPOSITE = {"after": "before", "before": "after"}
 NANOSECONDS = {"ns": 1, "us": 1000, "ms": 1_000_000, "day": 86_400_000_000_000}
-MARGIN = timedelta(milliseconds=2)  # bounds of the API are exclusive, and have whole milliseconds
+MARGIN = timedelta(seconds=2)  # bounds of the API are exclusive, and it may round them
 MAX_DEPTH = 100  # of a predicate
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 

@@ -111,7 +111,7 @@ def test_each_batch_is_the_window_between_two_offsets(spark, api, tmp_path) -> N
         f"{NOW + timedelta(hours=hours):%FT%T+00:00}" for hours in (0, 2)
     ]
     assert {row["id"] for row in appended(spark, tmp_path)} - known == {*created}
-    assert len(api.requests) == 2  # the time of the server, and one page
+    assert len(api.requests) == 3  # the time of the server, one page, and a check of its bounds
 
 
 def test_a_watermark_beyond_the_lookback_drops_what_is_repeated(spark, api, tmp_path) -> None:

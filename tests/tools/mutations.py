@@ -321,7 +321,7 @@ MUTATIONS = [
     Mutation("rows of a skipped project are not deleted", "deletions", "read = [each for each in self.projects if each not in self.skipped_projects]", "read = [*self.projects]"),
     Mutation("rows that are carried over are not lacking in a second read", "deletions", "            self._carried.add(batch)\n", "            self._listed.add(batch)\n"),
     Mutation("4 a row that is carried over is listed once", "deletions", "yield new.filter(self._carried.lacks(_keys(self.resource, new)).combine_chunks())", "yield new"),
-    Mutation("Polars: a bound loses no row", "polars_source", "MARGIN = timedelta(milliseconds=2)", "MARGIN = timedelta(0)"),
+    Mutation("Polars: a bound loses no row", "polars_source", "MARGIN = timedelta(seconds=2)", "MARGIN = timedelta(0)"),
     Mutation("Polars: the first rows come before the predicate", "polars_source", "if predicate is None or n_rows is not None else", "if predicate is None else"),
     Mutation("Polars: one of two predicates may not have the bound", "polars_source", "if is_and else left.keys() & right.keys()", ""),
     Mutation("Polars: a bound does not prevent windows", "polars_source", "if filtered.is_windowed == source.is_windowed:", "if True:"),
