@@ -22,7 +22,9 @@ import lazy_loader
 
 # The public names are in __init__.pyi. Each is imported on first use, because an export only needs a few.
 _load, _, _names = lazy_loader.attach_stub(__name__, __file__)
-__all__ = [name for name in _names if name not in {"charts", "emulator", "errors"}]  # without submodules
+__all__ = [name for name in _names if name not in {"charts", "emulator", "errors", "spark"}]  # without submodules
+
+_EXTRAS = {"charts": ("matplotlib", "PIL"), "spark": ("pyspark",)}  # modules, and the packages that they need
 
 
 def __getattr__(name: str) -> Any:
@@ -35,5 +37,5 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    """Return the public names, with `charts` only if its extra is installed, because help() loads each name."""
-    return sorted([*__all__, *(["charts"] if all(map(find_spec, ("matplotlib", "PIL"))) else [])])
+    """Return the public names, with modules only if their extra is installed, because help() loads each name."""
+    return sorted([*__all__, *(name for name, needs in _EXTRAS.items() if all(map(find_spec, needs)))])

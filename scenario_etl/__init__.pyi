@@ -1,5 +1,6 @@
 from . import emulator as emulator
 from . import errors as errors
+from . import spark as spark
 from .client import Client as Client
 from .dashboard import charts as charts
 from .emulator import Emulator as Emulator

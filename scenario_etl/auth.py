@@ -36,6 +36,7 @@ class BasicAuth:
         if re.search("[\ud800-\udfff]", key + secret):
             raise ConfigError("the API key or its secret is not valid Unicode text; check both")
         self.account = key
+        self.arguments = {"api_key": key, "api_secret": secret}  # of a client with the same credentials
         self._encoded = base64.b64encode(f"{key}:{secret}".encode()).decode()
         self.secrets = [self._encoded, f"{key}:{secret}", secret, key]
 
@@ -61,6 +62,7 @@ class BearerAuth:
 
     def __init__(self, token: Token) -> None:
         self._token = token
+        self.arguments = {"bearer_token": token}  # of a client with the same credentials
         self._lock = ForkSafeLock()
         self._recent = deque([] if callable(token) else [_check_token(token)], MAX_RECENT_TOKENS)
         self._in_use = Counter[str]()

@@ -2,12 +2,9 @@
 
 import sys
 
-from scenario_etl.extras import install_command
+from scenario_etl.extras import requires_extra
 
-try:
+with requires_extra("scenario_etl.charts", "report"):
     from scenario_etl.dashboard import charts
-except ModuleNotFoundError as error:
-    advice = f"scenario_etl.charts needs {error.name}; install it: {install_command('report')}"
-    raise ModuleNotFoundError(advice, name=error.name) from None
 
 sys.modules[__name__] = charts

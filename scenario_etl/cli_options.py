@@ -240,8 +240,8 @@ projects_options = option_group(
     ),
     click.option(
         "--workers", type=click.IntRange(1, MAX_WORKERS), metavar="N",
-        help="Number of threads. If set, assets and models are read in windows of creation date, and sorted by "
-        "it. Default: one for each project, up to 8.",
+        help="Maximum number of requests at the same time. If set, assets and models are read in windows of "
+        "creation date, and sorted by it. Default: one for each project, up to 8.",
     ),
     click.option(
         "--resume-within", type=click.FloatRange(0, MAX_RESUME), default=RESUME_WITHIN, show_default=True,

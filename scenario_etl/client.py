@@ -114,7 +114,29 @@ class Client:
         self.close()
 
     def __reduce__(self) -> NoReturn:
-        raise ConfigError("a Client cannot be pickled or copied: it contains credentials; create one in each process")
+        raise ConfigError(
+            "a Client cannot be pickled or copied: it contains credentials; create one in each process, or pickle a "
+            "Scan without a client, and where it is read, call with_client or set the credentials in the environment"
+        )
+
+    def arguments(self) -> dict[str, Any]:
+        """Return the arguments of an equal client, for another process.
+
+        They contain the credentials, so they must not be logged.
+        """
+        transport = self._transport
+        return {
+            **transport.authorization.arguments,
+            "base_url": self.base_url,
+            "timeout": transport.connections.timeout,
+            "attempts": transport.attempts,
+            "deadline": transport.deadline,
+            "connect_deadline": transport.connect_deadline,
+            "requests_per_minute": transport.rate_limiter and transport.rate_limiter.requests_per_minute,
+            "session": transport.connections.user_session,
+            "sleep": transport.sleep,
+            "clock": transport.clock,
+        }
 
     def redact(self, value: object) -> str:
         """Return a value from the API as one short line, without the queries of URLs and without credentials."""

@@ -62,6 +62,11 @@ class Connections:
         self._proxy_secrets = _proxy_secrets(base_url, self._settings["proxies"])
 
     @property
+    def user_session(self) -> requests.Session | None:
+        """The session of the user, None if there is none."""
+        return None if self._owns_session else self._session
+
+    @property
     def secrets(self) -> list[str]:
         """The password of the proxy, and the headers and cookies of the session that may be credentials."""
         headers = self._session.headers.items()

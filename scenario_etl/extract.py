@@ -52,8 +52,9 @@ def scan(
         all_projects: Whether to read all projects of the teams of the API key, which are listed at the start of a run.
         skip_forbidden: Whether to skip projects that the key may not read, with a warning, instead of raising
             AuthError; only for several projects.
-        workers: Number of threads, from 1 to 32. By default, one for each project, up to 8. If set, assets and models
-            are also read in windows of their date of creation, and sorted by it in ascending order.
+        workers: Maximum number of requests at the same time, from 1 to 32. By default, one for each project, up to 8.
+            If set, assets and models are also read in windows of their date of creation, and sorted by it in ascending
+            order.
         **filters: Filters of the resource, such as `project_id`; None for no filter. A list of `project_id` reads
             several projects, and adds a first column `project_id`. `include_personal=True` adds the
             users of projects with their e-mail addresses, `include_embedding=True` the embeddings of assets.
@@ -140,7 +141,7 @@ def extract_collections(
             and adds a first column `project_id`.
         all_projects: Whether to read all projects of the teams of the API key.
         skip_forbidden: Whether to skip projects that the key may not read, as in `scan`.
-        workers: Number of threads that read projects side by side; by default one for each project, up to 8.
+        workers: Maximum number of projects that are read at the same time; by default 8.
         dtype_backend: Backend of the dtypes, None, "pyarrow" or "numpy_nullable", as in `Scan.to_pandas`.
         client: Client to use; None creates one from the environment, and closes it.
         page_size: Number of records per request, from 1 to 100; by default 100.
@@ -193,7 +194,7 @@ def export_collections(
             and adds a first column `project_id`.
         all_projects: Whether to read all projects of the teams of the API key.
         skip_forbidden: Whether to skip projects that the key may not read, as in `scan`.
-        workers: Number of threads that read projects side by side; by default one for each project, up to 8.
+        workers: Maximum number of projects that are read at the same time; by default 8.
         client: Client to use; None creates one from the environment, and closes it.
         page_size: Number of records per request, from 1 to 100; by default 100.
         max_pages: Maximum number of pages; a longer list raises PaginationError.

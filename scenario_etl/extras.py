@@ -1,8 +1,29 @@
-"""The pip command that installs an extra from the same source as this package."""
+"""Extras: the error without one, and the pip command that installs it from the same source as this package."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, distribution
 from urllib.parse import unquote, urlsplit
+
+
+@contextmanager
+def requires_extra(module: str, extra: str) -> Iterator[None]:
+    """Add the command that installs an extra to the error of an import in the `with` block.
+
+    Args:
+        module: The name of the public module that needs the extra.
+        extra: The name of the extra.
+
+    Raises:
+        ModuleNotFoundError: A package is not installed.
+
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        advice = f"{module} needs {error.name}; install it: {install_command(extra)}"
+        raise ModuleNotFoundError(advice, name=error.name) from None
 
 
 def install_command(extra: str) -> str:

@@ -50,28 +50,36 @@ class Increment:
     start: dt.datetime
 
 
-def check_incremental(source: Source) -> None:
-    """Raise ConfigError if a list cannot be read incrementally."""
+def check_incremental(
+    source: Source, verb: str = "read incrementally", advice: str = "omit --incremental (incremental=)"
+) -> None:
+    """Raise ConfigError if a list cannot be read incrementally.
+
+    Args:
+        source: What a full run reads.
+        verb: What cannot be done with the list, for the message.
+        advice: What to do instead, for the message.
+
+    """
     resource = source.resource
     dates = [each.name for each in resource.filters if each.api_name in DATE_PARAMETERS & source.query.keys()]
-    if not dates and (can_add(resource.filters, source.query, UPDATE_FILTERS) or _is_by_creation(source)):
+    if not dates and (can_add(resource.filters, source.query, UPDATE_FILTERS) or is_by_creation(source)):
         return
-    advice = "omit --incremental (incremental=)"
     if filters := dates or [each.name for each in resource.filters if each.api_name in source.query]:
-        raise ConfigError(
-            f"{resource.name} cannot be read incrementally with {', '.join(filters)}; omit the filter, or {advice}"
-        )
+        raise ConfigError(f"{resource.name} cannot be {verb} with {', '.join(filters)}; omit the filter, or {advice}")
     only = "; only public models can" if resource.name == "models" else ""
     raise ConfigError(
-        f"{resource.name} cannot be read incrementally, because the API cannot filter them by the date of the last "
+        f"{resource.name} cannot be {verb}, because the API cannot filter them by the date of the last "
         f"update{only}; {advice}"
     )
 
 
-def server_time(source: Source, client: Client, counts: "Counter[str]") -> dt.datetime:
+def server_time(
+    source: Source, client: Client, counts: "Counter[str]", purpose: str = "incremental snapshots need"
+) -> dt.datetime:
     """Return the time of the server, in whole seconds, from the header `Date` of a response with one record.
 
-    The request is added to counts.
+    The request is added to counts. The purpose is for the message of the error if the time is unknown.
     """
     resource = source.resource
     size = {} if resource.page_sizes is None else {"pageSize": resource.page_sizes[0]}
@@ -87,7 +95,7 @@ def server_time(source: Source, client: Client, counts: "Counter[str]") -> dt.da
                 raise
         finally:
             add_counts(counts, pages)
-    return floor(pages.require_date("incremental snapshots need"))
+    return floor(pages.require_date(purpose))
 
 
 def plan_increment(source: Source, last: LakeFile, now: dt.datetime) -> Increment | None:
@@ -104,7 +112,7 @@ def plan_increment(source: Source, last: LakeFile, now: dt.datetime) -> Incremen
         return None
     lookback = MIN_LOOKBACK + dt.timedelta(seconds=footers.integer(last.footer, "seconds") or 0)
     start = floor(watermark - lookback)
-    if not _is_by_creation(source):
+    if not is_by_creation(source):
         window = Window(start, now)
         return Increment(replace(source, window=window, date_field="updatedAt"), "updated_at", start)
     start = min(start, max(_oldest_unfinished(source.resource, last, now) or start, floor(now - MAX_AGE)))
@@ -177,7 +185,8 @@ def footer_values(
     }
 
 
-def _is_by_creation(source: Source) -> bool:
+def is_by_creation(source: Source) -> bool:
+    """Return whether an incremental run limits the date of creation, and reads unfinished records again."""
     return bool(source.resource.finished_statuses) and can_add(source.resource.filters, source.query, CREATION_FILTERS)
 
 

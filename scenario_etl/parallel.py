@@ -2,7 +2,8 @@
 
 A list with filters by date is read in windows of `createdAt`. A thread reads about ten pages of a window and
 puts the rest back; an idle thread takes over half of the largest rest. The windows therefore adapt to the distribution
-of the records, and the order of the rows does not depend on the number of threads.
+of the records, and the order of the rows does not depend on the number of threads. While a thread converts and writes a
+part, another one reads, so there are three threads for two workers; more would lose more parts if the run is killed.
 """
 
 import hashlib
@@ -51,7 +52,7 @@ class ParallelRun:
     def batches(self, min_rows: int = 0) -> Generator[pa.RecordBatch]:  # noqa: ARG002 - as in Run
         """Yield the rows, by project, and by window in each project, with a batch for some pages."""
         reader = self._reader
-        count = 2 * self._schedule.readers  # so that pages are received while the records of other parts are converted
+        count = self._schedule.workers + (self._schedule.workers + 1) // 2
         threads = [threading.Thread(target=self._work, daemon=True) for _ in range(count)]
         with progress_bar(reader.resource.name, reader.options.progress) as bar:
             reader.bar = ProjectsBar(bar, len(self._schedule.projects))

@@ -198,9 +198,14 @@ class RateLimiter:
 
     The server counts a request without a project for a project that is unknown here. Such a request takes a token from
     every bucket, and from a bucket of its own; the bucket of a new project starts as a copy of that one.
+
+    Attributes:
+        requests_per_minute: The rate limit of each project.
+
     """
 
     def __init__(self, requests_per_minute: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self.requests_per_minute = requests_per_minute
         self._lock = ForkSafeLock()
         self._without_project = TokenBucket(requests_per_minute, clock)
         self._by_project: dict[str, TokenBucket] = {}

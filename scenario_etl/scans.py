@@ -12,6 +12,7 @@ from scenario_etl import parquet
 from scenario_etl.arguments import check_choice, check_integer, check_number, check_type
 from scenario_etl.client import Client
 from scenario_etl.parts import MAX_RESUME, RESUME_WITHIN, open_parts, remove_parts
+from scenario_etl.polars_source import lazy_frame
 from scenario_etl.publish import atomic_write
 from scenario_etl.run import BATCH_ROWS, ScanReport, client_or_default
 from scenario_etl.source import Source, first_batches, parts_folder, write_parquet
@@ -19,6 +20,7 @@ from scenario_etl.stores import expand_user, redact_uri
 
 if TYPE_CHECKING:
     import pandas as pd
+    import polars as pl
 
 DtypeBackend = Literal["pyarrow", "numpy_nullable"]
 
@@ -73,7 +75,11 @@ class Scan:
             SchemaError: A value does not fit its column.
 
         """
-        return self._batches(0)
+        return _read(self.source, self.client, self._reports)
+
+    def __arrow_c_schema__(self) -> object:
+        """Export the schema (Arrow PyCapsule interface). This does not send a request."""
+        return self.schema.__arrow_c_schema__()
 
     def __arrow_c_stream__(self, requested_schema: object = None) -> object:
         """Export a new run as an Arrow C stream (Arrow PyCapsule interface).
@@ -84,7 +90,8 @@ class Scan:
 
     def to_arrow(self) -> pa.Table:
         """Return all rows as a pyarrow.Table. Raises the errors of `to_batches`."""
-        return pa.Table.from_batches(list(self._batches(BATCH_ROWS)), schema=self.schema).combine_chunks()
+        batches = list(_read(self.source, self.client, self._reports, min_rows=BATCH_ROWS))
+        return pa.Table.from_batches(batches, schema=self.schema).combine_chunks()
 
     def to_pandas(self, dtype_backend: DtypeBackend | None = None) -> "pd.DataFrame":
         """Return all rows as a DataFrame. Raises the errors of `to_batches`, and ConfigError for an unknown backend.
@@ -104,9 +111,22 @@ class Scan:
         `report` does not change, because the run is not completed.
         """
         check_integer("rows", rows, 0)
-        with client_or_default(self.client) as client:
-            batches = first_batches(self.source, client, rows)
+        batches = _read(self.source, self.client, self._reports, max_rows=rows)
         return _to_pandas(pa.Table.from_batches(batches, schema=self.schema), None)
+
+    def to_polars(self) -> "pl.LazyFrame":
+        """Return a polars.LazyFrame, which reads the list each time it is collected.
+
+        `limit` requests only the first rows. Bounds on `created_at` and `updated_at` in a filter, such as
+        `polars.col("created_at") >= polars.datetime(2026, 11, 1, time_zone="UTC")`, are sent to the API if the list has
+        these filters and they can be used with those of the Scan; the rows are then in the order of that date.
+        Collecting raises the errors of `to_batches`; old versions of Polars raise ComputeError with the message.
+
+        Raises:
+            ConfigError: Polars is not installed, or it is older than 1.30.
+
+        """
+        return lazy_frame(self.source, lambda source, rows: _read(source, self.client, self._reports, max_rows=rows))
 
     def partitions(self, count: int) -> list["Scan"]:
         """Return at most `count` independent Scans without a client, which together have the rows of this one.
@@ -158,17 +178,21 @@ class Scan:
             report = write_parquet(path, self.source, client, store)
         remove_parts(parts_folder(destination))
         report = replace(report, path=redact_uri(expand_user(destination)), seconds=round(monotonic() - started, 3))
-        return self._store_report(report)
-
-    def _batches(self, min_rows: int) -> Iterator[pa.RecordBatch]:
-        with client_or_default(self.client) as client, open_parts(None, "", 0) as store:
-            run = self.source.run(client, store)
-            yield from run.batches(min_rows)
-        self._store_report(run.report())
-
-    def _store_report(self, report: ScanReport) -> ScanReport:
         self._reports[:] = [report]
         return report
+
+
+def _read(
+    source: Source, given: Client | None, reports: list[ScanReport], *, min_rows: int = 0, max_rows: int | None = None
+) -> Iterator[pa.RecordBatch]:
+    """Yield all rows in batches of at least `min_rows`, and store the report; or yield the first `max_rows`."""
+    with client_or_default(given) as client, open_parts(None, "", 0) as store:
+        if max_rows is not None:
+            yield from first_batches(source, client, max_rows)
+            return
+        run = source.run(client, store)
+        yield from run.batches(min_rows)
+    reports[:] = [run.report()]
 
 
 def _to_pandas(table: pa.Table, dtype_backend: DtypeBackend | None) -> "pd.DataFrame":

@@ -62,7 +62,7 @@ class Schedule:
         window: The window to read of each, None to read by token.
         date_field: The name of the date of the window in the API.
         reused: The parts that an earlier run has read.
-        readers: The maximum number of threads that read at the same time.
+        workers: The maximum number of tasks that are read at the same time.
 
     Attributes:
         projects: The projects, in the order of the rows.
@@ -79,12 +79,12 @@ class Schedule:
         window: Window | None,
         date_field: str,
         reused: Sequence[Part],
-        readers: int,
+        workers: int,
     ) -> None:
         self.projects = [ProjectState(each, window, next_start=window.start if window else None) for each in projects]
         self.skipped: list[str] = []
         self.may_be_empty = False
-        self.readers = readers
+        self.workers = workers
         self.stopped = threading.Event()
         self.changed = threading.Condition()
         self._process = os.getpid()
@@ -117,7 +117,7 @@ class Schedule:
                 while True:
                     if self.stopped.is_set() or not (self._pending or self._active):
                         return None
-                    if len(self._active) + self._probing < self.readers:
+                    if len(self._active) + self._probing < self.workers:
                         if unprobed := self._to_probe():
                             break
                         if task := self._next_task():

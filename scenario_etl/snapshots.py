@@ -162,7 +162,7 @@ def snapshot(
         all_projects: Whether to read all projects of the teams of the API key, as in `scan`.
         skip_forbidden: Whether to skip projects that the key may not read, as in `scan`. Their rows keep their last
             values, and count as `carried_over`.
-        workers: Number of threads, as in `scan`.
+        workers: Maximum number of requests at the same time, as in `scan`.
         resume_within: Maximum age in seconds of the finished parts of an interrupted run for the same date, as in
             `Scan.to_parquet`.
         incremental: Whether to read only the records that were updated since the last snapshot, and merge them into it.

@@ -30,6 +30,8 @@ from scenario_etl.schema import Resource
 from scenario_etl.stores import filesystem
 from scenario_etl.windows import Window
 
+ORDER_OF_WINDOWS = {"sortBy": "createdAt", "sortDirection": "asc"}
+
 
 @dataclass(frozen=True, slots=True)
 class Source:
@@ -78,10 +80,11 @@ class Source:
     @property
     def has_parts(self) -> bool:
         """Whether the scan is read in several parts."""
-        return self._is_windowed or self.projects is not None
+        return self.is_windowed or self.projects is not None
 
     @property
-    def _is_windowed(self) -> bool:
+    def is_windowed(self) -> bool:
+        """Whether the list is read in windows of dates."""
         if self.date_field != "createdAt":
             return self.window is not None
         wants_windows = self.window is not None or self.options.workers is not None
@@ -123,13 +126,13 @@ class Source:
         if not self.has_parts:
             return Run(client, self.resource, self.query, self.options)
         query, window = self.query, None
-        if self._is_windowed and self.date_field == "createdAt":
+        if self.is_windowed and self.date_field == "createdAt":
             query, window = split_query(self.resource, self.query)
         counts: Counter[str] = Counter()
         projects = self.project_ids(client, counts)
         window = self.window or window
-        readers = self.options.workers or min(DEFAULT_WORKERS, len(projects))
-        schedule = Schedule(projects, window, self.date_field, store.reused, readers)
+        workers = self.options.workers or min(DEFAULT_WORKERS, len(projects))
+        schedule = Schedule(projects, window, self.date_field, store.reused, workers)
         schedule.may_be_empty = self.projects is not None and self.projects.is_partition
         reader = PartReader(
             client=client,
@@ -150,7 +153,7 @@ class Source:
         values = [
             version("scenario-etl"), self.resource.name, self.resource.path, str(self.resource.schema),
             self.scope(client), client.account, self.options.page_size, self.options.strict, self.options.signed_urls,
-            self._is_windowed, str(self.window), *more,
+            self.is_windowed, str(self.window), *more,
         ]  # fmt: skip
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
@@ -202,18 +205,16 @@ def write_parquet(path: Path, source: Source, client: Client, store: PartStore) 
     return replace(report, bytes=path.stat().st_size)
 
 
-def first_batches(source: Source, client: Client, rows: int) -> list[pa.RecordBatch]:
-    """Return the first rows, one project after another, in the order of the API."""
-    found: list[pa.RecordBatch] = []
+def first_batches(source: Source, client: Client, rows: int) -> Iterator[pa.RecordBatch]:
+    """Yield the first rows of a run, with as few requests as possible."""
     options, resource = source.options, source.resource
     is_row_per_record = not resource.exploded and not is_filtered(source.query)
     if is_row_per_record and options.page_size is not None and resource.page_sizes:
         options = replace(options, page_size=max(resource.page_sizes[0], min(rows, options.page_size)))
     with closing(_batches_in_order(replace(source, options=options), client)) as batches:
         while rows > 0 and (batch := next(batches, None)) is not None:
-            found.append(batch.slice(0, min(rows, batch.num_rows)))
+            yield batch.slice(0, min(rows, batch.num_rows))
             rows -= batch.num_rows
-    return found
 
 
 def _batches_in_order(source: Source, client: Client) -> Generator[pa.RecordBatch]:
@@ -222,9 +223,10 @@ def _batches_in_order(source: Source, client: Client) -> Generator[pa.RecordBatc
         with open_parts(None, "", 0) as store, closing(source.run(client, store).batches()) as batches:
             yield from batches
         return
+    query = {**source.query, **(ORDER_OF_WINDOWS if source.is_windowed else {})}
     for project in source.project_ids(client):
         try:
-            yield from Run(client, source.resource, source.query, source.options, project=project).batches()
+            yield from Run(client, source.resource, query, source.options, project=project).batches()
         except AuthError as error:
             if not is_skipped(error, source.skip_forbidden):
                 raise

@@ -2,6 +2,7 @@
 
 import io
 import json
+import operator
 from collections import Counter
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
@@ -18,6 +19,10 @@ from scenario_etl import Client, Scan, scan
 START = datetime(2026, 3, 1, tzinfo=UTC)
 NOW = START + timedelta(days=30)  # in the header Date
 Query = dict[str, str]
+BOUNDS = {
+    "createdAfter": ("createdAt", operator.gt), "createdBefore": ("createdAt", operator.lt),
+    "updatedAfter": ("updatedAt", operator.gt), "updatedBefore": ("updatedAt", operator.lt),
+}  # fmt: skip
 
 
 def text(milliseconds: int) -> str:
@@ -93,11 +98,12 @@ class DatedAPI(BaseAdapter):
             return 403, {"reason": "not a member"}
         rows = self.projects[query.get("projectId")]
         if self.has_bounds:
-            after, before = query.get("createdAfter", ""), query.get("createdBefore", "9999")
-            rows = [row for row in rows if after < row["createdAt"] < before]
+            for name, (field, compare) in BOUNDS.items():
+                if name in query:
+                    rows = [row for row in rows if row[field] and compare(row[field], query[name])]
         if self.is_sorted and query.get("sortBy"):
             is_descending = query.get("sortDirection", "desc") == "desc"
-            rows = sorted(rows, key=lambda row: row[query["sortBy"]], reverse=is_descending)
+            rows = sorted(rows, key=lambda row: row[query["sortBy"]] or "", reverse=is_descending)
         start, size = int(query.get("paginationToken", 0)), int(query["pageSize"])
         token = {"nextPaginationToken": str(start + size)} if len(rows) > start + size else {}
         return {"assets": rows[start : start + size]} | token

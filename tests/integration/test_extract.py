@@ -269,7 +269,7 @@ def test_a_scan_is_frozen_and_can_be_pickled_without_its_client_and_its_report(a
 
 
 def test_a_scan_with_a_client_cannot_be_pickled(client) -> None:
-    with pytest.raises(ConfigError, match="a Client cannot be pickled or copied: it contains credentials"):
+    with pytest.raises(ConfigError, match="pickle a Scan without a client, and where it is read, call with_client"):
         pickle.dumps(scan("collections", client=client))
 
 
@@ -292,3 +292,8 @@ def test_the_error_for_a_second_compression_suffix_names_the_right_file(suffix: 
 def test_the_repr_of_a_scan_names_its_filters_as_they_were_passed() -> None:
     assert repr(scan("collections", project_id="p")) == "<scenario_etl.Scan of collections {'project_id': 'p'}>"
     assert repr(scan("collections")) == "<scenario_etl.Scan of collections>"
+
+
+def test_the_arrow_schema_needs_no_request() -> None:
+    described = scan("assets", project_id=["p", "q"])
+    assert pa.schema(described).equals(described.schema, check_metadata=True)

@@ -1,4 +1,6 @@
 import pickle
+import subprocess
+import sys
 from datetime import timedelta
 from typing import Any
 
@@ -7,6 +9,7 @@ import pytest
 from scenario_etl import Client, Emulator, Scan, scan
 from scenario_etl.errors import AuthError, ConfigError
 from tests.dated import NOW, START, DatedAPI, asset, assets, ids, repeated
+from tests.helpers import environment
 
 SKEWED = [
     *range(0, 10**6, 5000),
@@ -120,6 +123,23 @@ def test_a_window_cannot_be_cut_again_and_has_a_head() -> None:
     with pytest.raises(ConfigError, match="cannot be partitioned again"):
         part.partitions(2)
     assert part.head(3)["id"].tolist() == ids(part)[:3]
+
+
+@pytest.mark.parametrize("dates", [range(0, 1000, 10), range(1000, 0, -10)])
+def test_the_head_of_a_scan_in_windows_has_its_first_rows(dates: range) -> None:
+    described = DatedAPI(assets(*dates)).scan(workers=2, page_size=20)
+    assert list(described.head(30)["id"]) == ids(described)[:30]
+
+
+def test_a_partition_is_read_in_another_process_with_the_credentials_of_its_environment() -> None:
+    code = "import pickle, sys; print(pickle.load(sys.stdin.buffer).to_arrow().num_rows)"
+    with Emulator(12) as api, Client("demo", "demo", base_url=api.url) as client:
+        described = scan("assets", client=client)
+        parts = [pickle.dumps(part) for part in described.partitions(2)]
+        command, env = [sys.executable, "-c", code], environment(api)
+        counts = [int(subprocess.check_output(command, input=part, env=env)) for part in parts]
+        assert sum(counts) == described.to_arrow().num_rows
+    assert not any(b"demo" in part for part in parts)
 
 
 def test_with_client_takes_a_client() -> None:

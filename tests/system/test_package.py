@@ -39,7 +39,7 @@ def test_all_is_exactly_the_public_names() -> None:
     assert sorted(name for _, name in imported) == sorted([*scenario_etl.__all__, "charts"])
     for module, name in imported:
         assert getattr(scenario_etl, name) is getattr(importlib.import_module(f"scenario_etl.{module}"), name)
-    assert dir(scenario_etl) == sorted([*scenario_etl.__all__, "charts"])
+    assert {*dir(scenario_etl)} - {"spark"} == {*scenario_etl.__all__, "charts"}  # spark only with its extra
     with pytest.raises(AttributeError, match="No scenario_etl attribute extractor"):
         scenario_etl.extractor  # noqa: B018
 
@@ -53,15 +53,21 @@ def test_the_package_shows_its_version_its_charts_and_what_to_call() -> None:
         assert repr(api) == f"<scenario_etl.Emulator {api.url}>"
 
 
-@pytest.mark.parametrize("code", ["from scenario_etl import charts", "import scenario_etl.charts"])
-def test_charts_without_their_extra_say_how_to_install_it(tmp_path: Path, code: str) -> None:
-    (tmp_path / "matplotlib.py").write_text("raise ModuleNotFoundError('no', name='matplotlib')")
+@pytest.mark.parametrize("code", ["from scenario_etl import {}", "import scenario_etl.{}"])
+@pytest.mark.parametrize(
+    ("module", "needs", "extra"), [("charts", "matplotlib", "report"), ("spark", "pyspark", "spark")]
+)
+def test_a_module_without_its_extra_says_how_to_install_it(
+    tmp_path: Path, code: str, module: str, needs: str, extra: str
+) -> None:
+    (tmp_path / f"{needs}.py").write_text(f"raise ModuleNotFoundError('no', name='{needs}')")
     done = subprocess.run(
-        [sys.executable, "-c", code],
+        [sys.executable, "-c", code.format(module)],
         env=environment(PYTHONPATH=f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"),
         capture_output=True, text=True, check=False,
     )  # fmt: skip
-    assert re.search(r"scenario_etl\.charts needs matplotlib; install it: pip install '/.*\[report\]'", done.stderr)
+    message = rf"scenario_etl\.{module} needs {needs}; install it: pip install '/.*\[{extra}\]'"
+    assert re.search(message, done.stderr)
 
 
 def test_an_installed_package_names_itself_and_a_folder_its_path(monkeypatch) -> None:
@@ -163,7 +169,7 @@ main()
     assert (done.returncode, said(done.stderr)) == (130, ["error: interrupted"])
 
 
-def test_neither_an_export_nor_a_snapshot_imports_pandas(tmp_path) -> None:
+def test_neither_an_export_nor_a_snapshot_imports_pandas_or_pyspark(tmp_path) -> None:
     code = """
 import sys
 from scenario_etl import Client, Emulator, export_collections, snapshot
@@ -175,7 +181,7 @@ with Emulator(250) as api, Client("demo", "demo", base_url=api.url) as client:
         api.collections[number] = row | {"name": "renamed"}
     del api.collections[100:120]
     print(snapshot("collections", sys.argv[1], date="2026-11-02", client=client))
-assert "pandas" not in sys.modules
+assert not {"pandas", "pyspark"} & sys.modules.keys()
 """
     subprocess.run([sys.executable, "-c", code, tmp_path], check=True, capture_output=True, timeout=60)
 

@@ -32,7 +32,9 @@ RUN_HERE = ("python", "console", "pycon")
 RUN_ELSEWHERE = {
     "sh": "changes the machine: .ci/run, test_completion.py",
     "text": "shows paths",
+    "python engine": "needs an environment of its own: tests/engines/test_engines.py",
     "python signature": "compared with the package: tests/tools/test_docs.py",
+    "python spark": "tests/engines/test_spark_pages.py",
     **dict.fromkeys(
         ("sh cron", "crontab", "ini", "dockerfile", "sh kubernetes", "yaml kubernetes", "yaml github", "python airflow",
          "python dagster", "python prefect", "yaml prometheus"),

@@ -163,8 +163,8 @@ MUTATIONS = [
     Mutation("6 a failure leaves no debris", "publish", "            temporary.unlink(missing_ok=True)", "            pass"),
     Mutation("6 what is written is read back", "parquet", "            _read_back(self._path, self.rows)\n", "            pass\n"),
     Mutation("6 with its checksums", "parquet", "page_checksum_verification=True", "page_checksum_verification=False"),
-    Mutation("6 a stream that fails raises", "scans", "            yield from run.batches(min_rows)",
-             "            try:\n                yield from run.batches(min_rows)\n            except Exception:\n                return"),
+    Mutation("6 a stream that fails raises", "scans", "        yield from run.batches(min_rows)",
+             "        try:\n            yield from run.batches(min_rows)\n        except Exception:\n            return"),
     Mutation("7 secrets are redacted in the text of a response", "redact",
              "redact_secrets(decoded[:MAX_SEARCHED_CHARACTERS], secrets)", "decoded"),
     Mutation("7 URLs are shown without their query", "redact", 'r"\\1?..."', 'r"\\g<0>"'),
@@ -287,7 +287,7 @@ MUTATIONS = [
     Mutation("a list with rounded bounds is read by token", "dated_list", "elif self._has(self._page_of(window), record):", "elif False:"),
     Mutation("a record between two milliseconds is in one window", "window_pages", "first = 0 if cursor.start is None else bisect_left(moments, cursor.start)", "first = 0"),
     Mutation("a full millisecond is read until nothing is deleted meanwhile", "window_pages", "if is_one_page or (before is not None and before <= keys):", "if True:"),
-    Mutation("no more requests are under way than workers", "schedule", "if len(self._active) + self._probing < self.readers:", "if True:"),
+    Mutation("no more requests are under way than workers", "schedule", "if len(self._active) + self._probing < self.workers:", "if True:"),
     Mutation("rows that are created after an interrupted run are read", "schedule", "is_last = part.is_last and whole.end is not None", "is_last = part.is_last"),
     Mutation("a project whose rows are used is not skipped", "schedule", "            if project.is_used:\n                raise error\n", ""),
     Mutation("a forked process does not wait for the threads of its parent", "schedule", "if os.getpid() != self._process:", "if False:"),
@@ -321,6 +321,12 @@ MUTATIONS = [
     Mutation("rows of a skipped project are not deleted", "deletions", "read = [each for each in self.projects if each not in self.skipped_projects]", "read = [*self.projects]"),
     Mutation("rows that are carried over are not lacking in a second read", "deletions", "            self._carried.add(batch)\n", "            self._listed.add(batch)\n"),
     Mutation("4 a row that is carried over is listed once", "deletions", "yield new.filter(self._carried.lacks(_keys(self.resource, new)).combine_chunks())", "yield new"),
+    Mutation("Polars: a bound loses no row", "polars_source", "MARGIN = timedelta(milliseconds=2)", "MARGIN = timedelta(0)"),
+    Mutation("Polars: the first rows come before the predicate", "polars_source", "if predicate is None or n_rows is not None else", "if predicate is None else"),
+    Mutation("Polars: one of two predicates may not have the bound", "polars_source", "if is_and else left.keys() & right.keys()", ""),
+    Mutation("Polars: a bound does not prevent windows", "polars_source", "if filtered.is_windowed == source.is_windowed:", "if True:"),
+    Mutation("Polars: the filters of the scan stay", "polars_source", " or filters[name].api_name in source.query:", ":"),
+    Mutation("the head of windows has their order", "source", "(ORDER_OF_WINDOWS if source.is_windowed else {})", "{}"),
 ]  # fmt: skip
 
 
