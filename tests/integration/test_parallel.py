@@ -217,7 +217,14 @@ def test_a_forked_process_does_not_wait_for_the_threads_of_its_parent(monkeypatc
     monkeypatch.setattr("scenario_etl.parallel.MAX_SECONDS_TO_STOP", 0.01)
     api = DatedAPI(assets(*range(200)))
     is_over = threading.Event()
-    api.answer = lambda query: is_over.wait(10) and (404, {}) if len(api.queries) > 20 else None
+
+    def wait(query: Query) -> Any:
+        if len(api.queries) <= 20:
+            return None
+        is_over.wait(10)
+        return 404, {}
+
+    api.answer = wait
     batches = api.scan(workers=1, page_size=5).to_batches()
     assert next(batches).num_rows > 0
     monkeypatch.setattr("scenario_etl.schedule.os.getpid", lambda: -1)
