@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 import pyarrow as pa
 
-from scenario_etl.column_types import ANY, JSON, STRING, STRINGS
+from scenario_etl.column_types import ANY, JSON, STRING, STRINGS, strings
 from scenario_etl.errors import SchemaError
 from scenario_etl.redact import redact
 from scenario_etl.schema import Column, Resource
@@ -186,7 +186,7 @@ class RecordReader:
 
 def with_project(rows: pa.RecordBatch, project: str, resource: Resource) -> pa.RecordBatch:
     """Return rows with a first column for their project."""
-    column = pa.repeat(pa.scalar(project, pa.string()), rows.num_rows)
+    column = pa.repeat(strings([project])[0], rows.num_rows)  # pa.scalar imports pandas
     return pa.RecordBatch.from_arrays([column, *rows.columns], schema=resource.schema)
 
 

@@ -21,7 +21,11 @@ from tests.dated import BOUNDS, START, DatedAPI, asset, assets, text
 
 ENGINES = ("in-memory", "streaming")
 created, updated = pl.col("created_at"), pl.col("updated_at")
-OFFSETS = [timedelta(milliseconds=ms, microseconds=us) for ms in (-1000, 0, 1000, 2000, 5000, 9000) for us in (-1, 0, 1, 500, 999)]
+OFFSETS = [
+    timedelta(milliseconds=ms, microseconds=us)
+    for ms in (-1000, 0, 1000, 2000, 5000, 9000)
+    for us in (-1, 0, 1, 500, 999)
+]
 LITERALS: list[Callable[[datetime], Any]] = [
     lambda moment: moment,
     pl.lit,

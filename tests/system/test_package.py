@@ -172,9 +172,11 @@ main()
 def test_neither_an_export_nor_a_snapshot_imports_pandas_or_pyspark(tmp_path) -> None:
     code = """
 import sys
-from scenario_etl import Client, Emulator, export_collections, snapshot
-with Emulator(250) as api, Client("demo", "demo", base_url=api.url) as client:
+from scenario_etl import Client, Emulator, export_collections, scan, snapshot
+with Emulator(250, assets=30) as api, Client("demo", "demo", base_url=api.url) as client:
     export_collections(sys.argv[1] + "/c.parquet", client=client)
+    export_collections(sys.argv[1] + "/all.parquet", client=client, all_projects=True)
+    scan("assets", client=client, all_projects=True, workers=2).to_parquet(sys.argv[1] + "/assets.parquet")
     snapshot("collections", sys.argv[1], date="2026-11-01", client=client)
     for number in range(0, 20, 3):
         row = api.record(number)
