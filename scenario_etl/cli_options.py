@@ -16,7 +16,7 @@ from scenario_etl.filters import FLAG, PROJECT_ID
 from scenario_etl.incremental import FULL_EVERY, MAX_FULL_EVERY
 from scenario_etl.pages import MAX_PAGES
 from scenario_etl.parallel import MAX_WORKERS
-from scenario_etl.parts import MAX_RESUME, RESUME_WITHIN
+from scenario_etl.parts import MAX_RESUME_WITHIN, RESUME_WITHIN
 from scenario_etl.resources import INCLUDE_ARGUMENTS, RESOURCES, resource_of
 from scenario_etl.scans import Scan
 from scenario_etl.signed_urls import SignedURLs
@@ -244,7 +244,7 @@ projects_options = option_group(
         "creation date, and sorted by it. Default: one for each project, up to 8.",
     ),
     click.option(
-        "--resume-within", type=click.FloatRange(0, MAX_RESUME), default=RESUME_WITHIN, show_default=True,
+        "--resume-within", type=click.FloatRange(0, MAX_RESUME_WITHIN), default=RESUME_WITHIN, show_default=True,
         metavar="SECONDS",
         help="Reuse the finished parts of an interrupted run if they are at most this old; 0 to keep none.",
     ),

@@ -120,7 +120,7 @@ class Client:
         )
 
     def arguments(self) -> dict[str, Any]:
-        """Return the arguments of an equal client, for another process.
+        """Return the arguments that create a client with the same settings, for another process.
 
         They contain the credentials, so they must not be logged.
         """

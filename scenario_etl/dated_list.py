@@ -15,12 +15,12 @@ Key = tuple[str, ...]
 
 
 class WindowError(Exception):
-    """The list is not sorted by date, or not filtered by date before it is paged, so it must be read by token."""
+    """The list is not sorted by date, or not filtered exactly before it is paginated, so it must be read by token."""
 
 
 @dataclass
 class DatedList:
-    """A list that is sorted in ascending order by a date, and filtered by it before it is paged.
+    """A list that is sorted in ascending order by a date, and filtered by it before it is paginated.
 
     Attributes:
         pages: The pages of the list, whose URL requests that order.
@@ -48,12 +48,18 @@ class DatedList:
         return tuple(str(record.get(name)) for name in self.keys)
 
     def check_page(self, page: Page, position: datetime | None) -> list[datetime]:
-        """Return the dates of the records of a page; raise WindowError if they are not sorted or before a position."""
+        """Return the dates of the records of a page.
+
+        Raises:
+            WindowError: The dates are not valid, not sorted or before the position, or a page that is not the last has
+                fewer records than the page size.
+
+        """
         moments = self._moments(page)
         if any(later < earlier for earlier, later in pairwise(moments)):
             raise WindowError("it is not sorted by date")
         if page.next_token is not None and len(page.records) < self.page_size:
-            raise WindowError("the API filters it after paging")
+            raise WindowError("the API filters it after pagination")
         if moments and position and moments[0] < position - MILLISECOND:
             raise WindowError("it has records before the requested date")
         self.is_sorted |= bool(moments) and moments[0] < moments[-1]
@@ -62,19 +68,31 @@ class DatedList:
     def check_bounds(self, window: Window, page: Page) -> None:
         """Raise WindowError if the API rounds the bounds of a window, for example to seconds, so that rows are missing.
 
-        The last record of a page is requested by its date. If it is missing there, but not in the page that is
-        requested again, it has not been deleted or updated meanwhile.
+        Two records of a page are requested by their dates. If one is missing there, but not in the page that is
+        requested again, it has not been deleted or updated meanwhile. Rounding may spare one date, but not both.
         """
         is_whole_list = window == Window() and page.next_token is None
         if self.exact_bounds.is_set() or not page.records or is_whole_list:
             return
-        record = page.records[-1]
-        start = floor(_moment(record, self.date_field))
-        narrow = self._page_of(Window(start, start + MILLISECOND))
-        if self._has(narrow, record) or len(narrow.records) == self.page_size:
+        missing = [record for record in self._two_records(page) if not self._is_found(record)]
+        if not missing:
             self.exact_bounds.set()
-        elif self._has(self._page_of(window), record):
+            return
+        again = self._page_of(window)
+        if any(self._has(again, record) for record in missing):
             raise WindowError("the API rounds the bounds of dates")
+
+    def _two_records(self, page: Page) -> list[Any]:
+        """Return the last record of a page, and one whose milliseconds have another last digit, or at least differ."""
+        milliseconds = [moment.microsecond // 1000 for moment in self._moments(page)]
+        last = milliseconds[-1]
+        others = [number for number, each in enumerate(milliseconds) if each % 10 != last % 10]
+        others = others or [number for number, each in enumerate(milliseconds) if each != last]
+        return [page.records[number] for number in (*others[:1], -1)]
+
+    def _is_found(self, record: Any) -> bool:
+        start = floor(_moment(record, self.date_field))
+        return self._has(self._page_of(Window(start, start + MILLISECOND)), record)
 
     def check_order(self, start: datetime | None, position: datetime | None) -> None:
         """Raise WindowError if there are records before a page of which all have the same date.
@@ -115,7 +133,7 @@ class DatedList:
 
 
 def newest_date(pages: Iterable[Page], date_field: str) -> datetime | None:
-    """Return the date of the first record of a list that is sorted in descending order, None if it has none."""
+    """Return the date of the first record of a list in descending order, None without a record or a valid date."""
     page = next(iter(pages))
     try:
         return floor(_moment(page.records[0], date_field)) if page.records else None

@@ -1,4 +1,4 @@
-"""Extras: the error without one, and the pip command that installs it from the same source as this package."""
+"""Optional dependencies: the error if an extra is missing, and the pip command that installs it."""
 
 import json
 from collections.abc import Iterator

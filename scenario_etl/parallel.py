@@ -1,9 +1,10 @@
 """One run over several projects, or over windows of dates of one, with several threads.
 
-A list with filters by date is read in windows of `createdAt`. A thread reads about ten pages of a window and
-puts the rest back; an idle thread takes over half of the largest rest. The windows therefore adapt to the distribution
-of the records, and the order of the rows does not depend on the number of threads. While a thread converts and writes a
-part, another one reads, so there are three threads for two workers; more would lose more parts if the run is killed.
+A list with filters by date can be read in windows of its date of creation or update. A thread reads about ten pages of
+a window and puts the rest back; an idle thread takes over half of the largest rest. The windows therefore adapt to the
+distribution of the records, and the order of the rows does not depend on the number of threads. While a thread converts
+and writes a part, another one reads, so there are three threads for two workers; more would lose more parts if the run
+is killed.
 """
 
 import hashlib
@@ -24,7 +25,7 @@ from scenario_etl.schedule import ProjectState
 
 DEFAULT_WORKERS = 8
 MAX_WORKERS = 32
-MAX_SECONDS_TO_STOP = 1.0  # until the threads are left alone
+MAX_SECONDS_TO_STOP = 1.0  # then threads that still run are abandoned
 
 
 class ParallelRun:
@@ -105,7 +106,7 @@ class ParallelRun:
                 self._rows += rows.num_rows
                 yield rows
             self._read.append(part)
-            self._reader.store.finish(part)
+            self._reader.store.discard(part)
 
     def _work(self) -> None:
         """Read parts, until there are no more or one has failed."""

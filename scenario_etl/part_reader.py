@@ -24,13 +24,13 @@ from scenario_etl.schedule import ProjectState, Schedule, Task
 from scenario_etl.schema import Resource
 from scenario_etl.windows import Window
 
-PART_PAGES = 10
+PART_PAGES = 10  # then the rest of the window becomes a new task
 
 logger = logging.getLogger("scenario_etl")
 
 
 class StoppedError(Exception):
-    """Another part has failed, or nobody needs the rows anymore."""
+    """The rows of a part are not needed: the run has stopped, or the project is read by token instead."""
 
 
 @dataclass

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from itertools import pairwise
 
 from scenario_etl.client import Client
@@ -78,7 +78,8 @@ def plan_partitions(
 ) -> list[tuple[tuple[str | None, ...], Window | None]]:
     """Return at most `count` partitions, each a group of projects, or a window of one project.
 
-    All windows end at the time of the server, so that a partition has the same rows when it is read again.
+    The last window ends at `created_before` or, at the latest, at the time of the server, so that a partition has the
+    same rows when it is read again.
 
     Raises:
         APIError: A request failed, or the responses have no date; TransientError and AuthError are subclasses.
@@ -86,6 +87,8 @@ def plan_partitions(
     """
     rest, whole = split_query(resource, query)
     if whole is None or page_size is None or count <= len(projects):
+        if skip_forbidden:
+            _check_readable(client, resource, query, projects)
         return [(group, None) for group in _groups(projects, count)]
     densities: dict[str | None, _Density] = {}
     for project in projects:
@@ -106,6 +109,22 @@ def plan_partitions(
         for project, density in densities.items()
         for window in density.windows(1 + int(spare * sum(density.pages) / total))
     ]
+
+
+def _check_readable(
+    client: Client, resource: Resource, query: Mapping[str, str], projects: Sequence[str | None]
+) -> None:
+    """Raise AuthError if the key may read none of the projects."""
+    size: dict[str, str | int] = {"pageSize": resource.page_sizes[0]} if resource.page_sizes else {}
+    for project in projects:
+        parameters = {**resource.fixed_query, **query, **project_query(project), **size}
+        try:
+            next(iter(client.pages(resource.path, resource.records_key, parameters)))
+        except AuthError as error:
+            if not is_skipped(error, skip_forbidden=True) or project == projects[-1]:
+                raise
+        else:
+            return
 
 
 def _groups(projects: Sequence[str | None], count: int) -> Iterator[tuple[str | None, ...]]:
@@ -150,14 +169,14 @@ def _estimate(probe: Probe, whole: Window, probes: int) -> _Density:
     pages = probe.pages("desc")
     newest = newest_date(pages, "createdAt")
     now = pages.require_date("sets the end of the last partition")
-    # the header has whole seconds
-    end = min(whole.end or datetime.max.replace(tzinfo=UTC), floor(now) + 1000 * MILLISECOND)
+    end = floor(now) + timedelta(seconds=1)  # it has whole seconds
+    if newest:  # the clock of the server may be slow
+        end = max(end, newest + MILLISECOND)
+    end = min(whole.end or end, end)
     density = _Density(whole.start, end)
     first = probe.cursor(Window(whole.start, end))
     oldest = first.position and first.position - (first.page_span or MILLISECOND)
     start = whole.start or oldest or end - MILLISECOND
-    if newest and whole.end is None:  # the clock of the server may be slow
-        density.end = end = max(end, newest + MILLISECOND)
     last = max(start, min(newest or start, end - MILLISECOND))
     density.starts, density.pages = [start], [_pages(first, start, last)]
     for _ in range(probes):

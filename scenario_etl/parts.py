@@ -24,7 +24,7 @@ from scenario_etl.redact import redact
 from scenario_etl.windows import Window
 
 RUN_FILE = "run.json"
-MAX_RESUME = 7 * 24 * 3600.0  # seconds
+MAX_RESUME_WITHIN = 7 * 24 * 3600.0  # seconds
 RESUME_WITHIN = 2 * 3600.0  # seconds
 
 logger = logging.getLogger("scenario_etl")
@@ -68,7 +68,7 @@ class PartStore:
         folder: The folder, which exists.
         started: The start of the first run that wrote parts.
         reused: The parts of an earlier run.
-        metadata: Values of the first run, for a store that a later run may use; None for another.
+        metadata: Values stored by the first run; None for a temporary store.
 
     """
 
@@ -78,6 +78,7 @@ class PartStore:
         self.started = started
         self._metadata = metadata
         self.reused = list(reused)
+        self._process = os.getpid()
         self._folder = folder
 
     def setdefault(self, name: str, make: Callable[[], str]) -> str:
@@ -98,10 +99,11 @@ class PartStore:
                 yield writer
         except OSError as error:
             path.unlink(missing_ok=True)
-            raise DestinationError(
-                f"cannot write to {redact(str(self._folder), 500)}: {error.strerror or error}; check the disk, or use "
-                "another folder for temporary files (TMPDIR)"
-            ) from error
+            advice = "set TMPDIR to another folder"
+            if self._metadata is not None:
+                advice = "keep no parts (--resume-within 0, resume_within=0)"
+            problem = f"cannot write to {redact(str(self._folder), 500)}: {error.strerror or error}"
+            raise DestinationError(f"{problem}; free space there, or {advice}") from error
         except BaseException:
             path.unlink(missing_ok=True)
             raise
@@ -112,9 +114,9 @@ class PartStore:
             with pa.OSFile(str(self._folder / part.file)) as source, pa.ipc.open_stream(source) as reader:
                 yield from reader
 
-    def finish(self, part: Part) -> None:
+    def discard(self, part: Part) -> None:
         """Remove a part that has been used, unless a later run may need it."""
-        if self._metadata is None:
+        if self._metadata is None and os.getpid() == self._process:
             (self._folder / part.file).unlink(missing_ok=True)
 
 
@@ -155,10 +157,21 @@ class PartWriter:
         if found != self._rows:
             raise OSError(None, f"wrote {self._rows} rows, but read back {found}")
         finished = replace(
-            part, rows=found, file=self._path.name, digest=_digest(self._path), written=time.time()
+            part, rows=found, file=self._path.name, digest=_hash_file(self._path), written=time.time()
         )  # fmt: skip
-        _write(_metadata_path(self._path.parent, self._path.name), _metadata_of(finished))
+        _write(_metadata_path(self._path.parent, self._path.name), _encode_metadata(finished))
         return finished
+
+
+@contextmanager
+def temporary_parts() -> Iterator[PartStore]:
+    """Yield a store of parts in a temporary folder, which the end of the block removes."""
+    folder, process = tempfile.mkdtemp(), os.getpid()
+    try:
+        yield PartStore(Path(folder), datetime.now(UTC))
+    finally:
+        if os.getpid() == process:  # not in a forked one, whose parent still reads
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager
@@ -173,8 +186,7 @@ def open_parts(folder: Path | None, fingerprint: str, resume_within: float) -> I
     """
     with ExitStack() as stack:
         if folder is None or not resume_within or not _can_use(folder, stack):
-            temporary = stack.enter_context(tempfile.TemporaryDirectory(ignore_cleanup_errors=True))
-            yield PartStore(Path(temporary), datetime.now(UTC))
+            yield stack.enter_context(temporary_parts())
             return
         try:
             yield _open(folder, fingerprint, resume_within)
@@ -226,7 +238,9 @@ def _open(folder: Path, fingerprint: str, resume_within: float) -> PartStore:
         is_same = metadata["fingerprint"] == fingerprint
     except (OSError, ValueError, KeyError, TypeError):
         is_same = False
-    parts = [part for part in map(_read, folder.glob("*.arrow")) if part and is_same and _is_young(part, resume_within)]
+    parts = [
+        part for part in map(_read, folder.glob("*.arrow")) if part and is_same and _is_recent(part, resume_within)
+    ]
     kept = {name for part in parts for name in (part.file, _metadata_path(folder, part.file).name)}
     for path in folder.iterdir():
         if path.name not in {*kept, ".lock"}:
@@ -254,7 +268,7 @@ def _write(path: Path, text: str) -> None:
     os.replace(temporary, path)
 
 
-def _is_young(part: Part, resume_within: float) -> bool:
+def _is_recent(part: Part, resume_within: float) -> bool:
     return 0 <= time.time() - part.written <= resume_within
 
 
@@ -262,7 +276,7 @@ def _read(path: Path) -> Part | None:
     """Return the part of an Arrow file, None if it is not complete or has changed."""
     try:
         digest, _, text = _metadata_path(path.parent, path.name).read_text().partition("\n")
-        if digest != _digest_of(text):
+        if digest != _hash_text(text):
             return None
         metadata: dict[str, Any] = json.loads(text)
         window = metadata.pop("window")
@@ -270,20 +284,20 @@ def _read(path: Path) -> Part | None:
         part = replace(
             part, missing_fields=Counter(part.missing_fields), unknown_fields=Counter(part.unknown_fields)
         )  # fmt: skip
-        return part if part.file == path.name and part.digest == _digest(path) else None
+        return part if part.file == path.name and part.digest == _hash_file(path) else None
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return None
 
 
-def _metadata_of(part: Part) -> str:
+def _encode_metadata(part: Part) -> str:
     """Return the attributes of a part as JSON, after a line with a digest of it."""
     metadata = {each.name: getattr(part, each.name) for each in fields(part)}  # asdict() breaks a Counter
     metadata["window"] = part.window and asdict(part.window)
     text = json.dumps(metadata, default=datetime.isoformat)
-    return f"{_digest_of(text)}\n{text}"
+    return f"{_hash_text(text)}\n{text}"
 
 
-def _digest_of(text: str) -> str:
+def _hash_text(text: str) -> str:
     return hashlib.blake2b(text.encode()).hexdigest()
 
 
@@ -295,7 +309,7 @@ def _metadata_path(folder: Path, file: str) -> Path:
     return (folder / file).with_suffix(".json")
 
 
-def _digest(path: Path) -> str:
+def _hash_file(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "blake2b").hexdigest()
 

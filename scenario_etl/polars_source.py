@@ -26,7 +26,7 @@ MARGIN = timedelta(seconds=2)  # bounds of the API are exclusive, and it may rou
 MAX_DEPTH = 100  # of a predicate
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
-Bounds = dict[str, datetime]  # inclusive, by the name of the filter, such as "created_after"
+Bounds = dict[str, datetime]  # widened by MARGIN, by the name of the filter, such as "created_after"
 ReadBatches = Callable[[Source, int | None], Iterator[pa.RecordBatch]]
 
 
@@ -82,9 +82,10 @@ def with_bounds(source: Source, predicate: "pl.Expr") -> Source:
 
 
 def _bounds(predicate: "pl.Expr", depth: int) -> Bounds:
-    """Return bounds of dates that all rows meet that match a predicate.
+    """Return the bounds on dates that follow from a predicate.
 
-    Its operator is unknown, so it is compared with the expressions of each operator with the same operands.
+    Polars does not expose the operator of an expression, so it is compared with the expressions of each operator with
+    the same operands.
     """
     operands = predicate.meta.pop()[::-1] if depth else []
     if len(operands) == 3:
@@ -150,7 +151,7 @@ def _is_constant(expression: "pl.Expr") -> bool:
 
 
 def _merge(left: Bounds, right: Bounds, *, is_and: bool) -> Bounds:
-    """Return the bounds that both predicates meet (`and`), or that one of them meets (`or`)."""
+    """Return the bounds that follow from both predicates (`and`), or from either (`or`)."""
     names = left.keys() | right.keys() if is_and else left.keys() & right.keys()
     merged = {}
     for name in names:

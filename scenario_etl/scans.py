@@ -11,7 +11,7 @@ import pyarrow as pa
 from scenario_etl import parquet
 from scenario_etl.arguments import check_choice, check_integer, check_number, check_type
 from scenario_etl.client import Client
-from scenario_etl.parts import MAX_RESUME, RESUME_WITHIN, open_parts, remove_parts
+from scenario_etl.parts import MAX_RESUME_WITHIN, RESUME_WITHIN, remove_parts, temporary_parts
 from scenario_etl.polars_source import lazy_frame
 from scenario_etl.publish import atomic_write
 from scenario_etl.run import BATCH_ROWS, ScanReport, client_or_default
@@ -64,9 +64,11 @@ class Scan:
         return self._reports[-1] if self._reports else None
 
     def to_batches(self) -> Iterator[pa.RecordBatch]:
-        """Yield one RecordBatch per page, as each page arrives.
+        """Yield the rows as RecordBatches.
 
-        The result is only complete when the iterator has ended without an error.
+        There is one per page, as each page arrives. With several projects or windows, there is one for up to about
+        2,000 rows, when the project or window has been read completely; these are stored in temporary files. The result
+        is only complete when the iterator has ended without an error.
 
         Raises:
             ConfigError: There are no credentials.
@@ -120,7 +122,7 @@ class Scan:
         `limit` requests only the first rows. Bounds on `created_at` and `updated_at` in a filter, such as
         `polars.col("created_at") >= polars.datetime(2026, 11, 1, time_zone="UTC")`, are sent to the API if the list has
         these filters and they can be used with those of the Scan; the rows are then in the order of that date.
-        Collecting raises the errors of `to_batches`; old versions of Polars raise ComputeError with the message.
+        Collecting raises the errors of `to_batches`; Polars 1 may raise ComputeError with the message instead.
 
         Raises:
             ConfigError: Polars is not installed, or it is older than 1.30.
@@ -136,8 +138,10 @@ class Scan:
         are requested, and records that are created later are not included.
 
         Raises:
-            ConfigError: `count` is not a positive integer, or there are no credentials.
+            ConfigError: `count` is not a positive integer, there are no credentials, or this Scan is itself a partition
+                by date.
             APIError: A request failed; TransientError and AuthError are subclasses.
+            PaginationError, SchemaError: The projects cannot be listed.
 
         """
         check_integer("count", count, 1)
@@ -145,7 +149,12 @@ class Scan:
             return [Scan(source) for source in self.source.partitions(client, count)]
 
     def with_client(self, client: Client) -> "Scan":
-        """Return a copy of this Scan that uses a client, for example after unpickling a partition."""
+        """Return a copy of this Scan that uses a client, for example after unpickling a partition.
+
+        Raises:
+            ConfigError: `client` is not a Client.
+
+        """
         check_type("client", client, Client)
         return replace(self, client=client)
 
@@ -159,7 +168,8 @@ class Scan:
 
         Args:
             destination: Path of the file, or its URI in an object store.
-            resume_within: Maximum age in seconds of the finished parts of an earlier run; 0 to keep and use none.
+            resume_within: Maximum age in seconds of the finished parts of an earlier run, at most 604,800 (7 days); 0
+                to keep and use none.
 
         Raises:
             ConfigError: The destination is not a valid path or URI, or has the suffix of a different format.
@@ -169,7 +179,7 @@ class Scan:
         """
         started = monotonic()
         parquet.check_suffix(destination)
-        check_number("resume_within", resume_within, 0, MAX_RESUME)
+        check_number("resume_within", resume_within, 0, MAX_RESUME_WITHIN)
         with (
             client_or_default(self.client) as client,
             atomic_write(destination, deadline=client.deadline) as path,
@@ -183,14 +193,14 @@ class Scan:
 
 
 def _read(
-    source: Source, given: Client | None, reports: list[ScanReport], *, min_rows: int = 0, max_rows: int | None = None
+    source: Source, client: Client | None, reports: list[ScanReport], *, min_rows: int = 0, max_rows: int | None = None
 ) -> Iterator[pa.RecordBatch]:
     """Yield all rows in batches of at least `min_rows`, and store the report; or yield the first `max_rows`."""
-    with client_or_default(given) as client, open_parts(None, "", 0) as store:
+    with client_or_default(client) as used_client, temporary_parts() as store:
         if max_rows is not None:
-            yield from first_batches(source, client, max_rows)
+            yield from first_batches(source, used_client, max_rows)
             return
-        run = source.run(client, store)
+        run = source.run(used_client, store)
         yield from run.batches(min_rows)
     reports[:] = [run.report()]
 

@@ -67,6 +67,7 @@ class Schedule:
     Attributes:
         projects: The projects, in the order of the rows.
         skipped: The ids of the projects that the key may not read.
+        workers: The maximum number of tasks that are read at the same time.
         may_be_empty: Whether all projects may be skipped, as in a partition.
         stopped: Set if no more parts are needed, because one has failed or nobody needs the rows anymore.
         changed: The condition that guards all attributes.
@@ -132,7 +133,7 @@ class Schedule:
                 self._probing -= 1
 
     def release(self, task: Task, rest: Window | None = None) -> None:
-        """Let another thread read instead of that of a task, and add the rest of its window as a task."""
+        """Remove a task from the active ones, so that another can start, and add a task for the rest of its window."""
         with self.changed:
             if task in self._active:
                 self._active.remove(task)
@@ -235,7 +236,7 @@ def _needs_newest(task: Task) -> bool:
 
 
 def _first_tasks(project: ProjectState, parts: Iterable[Part], date_field: str) -> Iterator[Task]:
-    """Yield a task for a project that has not been read, or for each gap between its windows that have been."""
+    """Yield the tasks of a project: all of it, or each gap between the windows that an earlier run has read."""
     reused = [part for part in parts if part.project == project.id]
     if whole := next((part for part in reused if part.window is None), None):
         project.by_token = whole

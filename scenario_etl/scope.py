@@ -48,18 +48,28 @@ def check_scope(
             )
             raise ConfigError(f"the last snapshot, {newest.uri}, {difference}; use another lake")
         if not accept_scope and not has_scope(newest, scope):
-            last, current = _details(_scope_of(newest, scope)), _details(scope)
-            differing = [name for name in {**last, **current} if last.get(name) != current.get(name)]
+            last, current = describe_difference(_scope_of(newest, scope), scope)
+            advice = _port_advice(newest.footer.get("base_url", ""), scope["base_url"])
             raise ConfigError(
-                f"the last snapshot, {newest.uri}, was made with {_describe(last, differing)}, but this run "
-                f"uses {_describe(current, differing)}; use another lake, or accept the new scope with --accept-scope "
-                f"(accept_scope=True){_port_advice(newest.footer.get('base_url', ''), scope['base_url'])}"
+                f"the last snapshot, {newest.uri}, was made with {last}, but this run uses {current}; use another "
+                f"lake, or accept the new scope with --accept-scope (accept_scope=True){advice}"
             )
 
 
 def has_scope(file: LakeFile, scope: Mapping[str, str]) -> bool:
     """Return whether the scope of a snapshot is the same or unknown."""
     return not file.footer or _normalized(_scope_of(file, scope)) == _normalized(scope)
+
+
+def describe_difference(last: Mapping[str, str], current: Mapping[str, str]) -> tuple[str, str]:
+    """Return what differs between two scopes, once with the values of the first and once with those of the second."""
+    both = _details(last), _details(current)
+    differing = [name for name in {**both[0], **both[1]} if both[0].get(name) != both[1].get(name)]
+    first, second = (
+        " and ".join(f"{name} {details[name]}" if name in details else f"no {name}" for name in differing)
+        for details in both
+    )
+    return first, second
 
 
 def _port_advice(*base_urls: str) -> str:
@@ -91,9 +101,5 @@ def _normalized(scope: Mapping[str, str]) -> dict[str, str]:
 def _details(scope: Mapping[str, str]) -> dict[str, str]:
     """Return what a scope consists of, by the name in a message."""
     details = {"base URL": f"'{redact(_normalized(scope)['base_url'], 300)}'"}
-    details |= {"project_id": redact(scope["project_id"])} if scope["project_id"] else {}
+    details |= {name: redact(scope[name]) for name in ("resource", "project_id") if scope.get(name)}
     return details | {name: redact(value) for name, value in json_object(scope, "filters").items()}
-
-
-def _describe(details: Mapping[str, str], names: Iterable[str]) -> str:
-    return " and ".join(f"{name} {details[name]}" if name in details else f"no {name}" for name in names)

@@ -30,7 +30,7 @@ from scenario_etl.lake import FIRST_YEAR, LakeTable, LakeTables, date_before
 from scenario_etl.lake_file import LakeFile, open_snapshot
 from scenario_etl.lookups import Lookups, can_look_up
 from scenario_etl.parallel import ParallelRun
-from scenario_etl.parts import Part, PartStore, open_parts
+from scenario_etl.parts import Part, PartStore, temporary_parts
 from scenario_etl.projects import read_project_names
 from scenario_etl.publish import atomic_write
 from scenario_etl.records import RecordReader
@@ -95,7 +95,7 @@ class Reader:
 
     def read_again(self) -> Iterator[pa.RecordBatch]:
         """Read the list a second time, and yield its rows."""
-        with open_parts(None, "", 0) as store:
+        with temporary_parts() as store:
             run = self.source.run(self.client, store)
             yield from run.batches(BATCH_ROWS)
         self.add_counts(run.report())
@@ -268,7 +268,7 @@ def _read_list(
 ) -> tuple[Run | ParallelRun, Iterator[pa.RecordBatch], bool]:
     """Return a run, the rows of the list, and whether the run only reads the records that have changed."""
     if step and step.increment and step.last and not step.is_full:
-        store = stack.enter_context(open_parts(None, "", 0))
+        store = stack.enter_context(temporary_parts())
         run = step.increment.source.run(reader.client, store)
         with store.writing(reader.resource.schema) as writer:
             for batch in run.batches(BATCH_ROWS):

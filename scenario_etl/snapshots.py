@@ -26,7 +26,7 @@ from scenario_etl.incremental import FULL_EVERY, MAX_FULL_EVERY, check_increment
 from scenario_etl.lake import LakeTable, LakeTables, lock_lake
 from scenario_etl.lake_thumbnails import store_thumbnails
 from scenario_etl.pages import MAX_PAGES
-from scenario_etl.parts import MAX_RESUME, RESUME_WITHIN, remove_parts
+from scenario_etl.parts import MAX_RESUME_WITHIN, RESUME_WITHIN, remove_parts
 from scenario_etl.redact import redact
 from scenario_etl.resources import INCLUDE_ARGUMENTS
 from scenario_etl.run import ScanReport, client_or_default
@@ -190,7 +190,7 @@ def snapshot(
         resource, client=client, page_size=page_size, max_pages=max_pages, strict=strict, progress=progress,
         signed_urls=signed_urls, all_projects=all_projects, skip_forbidden=skip_forbidden, workers=workers, **filters,
     )  # fmt: skip
-    check_number("resume_within", resume_within, 0, MAX_RESUME)
+    check_number("resume_within", resume_within, 0, MAX_RESUME_WITHIN)
     today = dt.datetime.now(dt.UTC).date()
     options = Options(
         day=as_date(date) or today,

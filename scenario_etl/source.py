@@ -22,7 +22,7 @@ from scenario_etl.filters import PROJECT_ID, is_filtered
 from scenario_etl.parallel import DEFAULT_WORKERS, ParallelRun
 from scenario_etl.part_reader import PartReader
 from scenario_etl.partitions import plan_partitions, split_query
-from scenario_etl.parts import PartStore, open_parts
+from scenario_etl.parts import PartStore, open_parts, temporary_parts
 from scenario_etl.projects import Projects, is_skipped
 from scenario_etl.run import BATCH_ROWS, Run, RunOptions, ScanReport, footer_of
 from scenario_etl.schedule import Schedule
@@ -61,7 +61,7 @@ class Source:
         names = {each.api_name: each.name for each in self.resource.filters}
         filters = {names.get(name, name): value for name, value in self.query.items()}
         projects = f"of {self.projects.label}" if self.projects else ""
-        bounds = f"from {self.window.start} to {self.window.end}" if self.window else ""
+        bounds = str(self.window or "")
         return " ".join(filter(None, [self.resource.name, projects, bounds, str(filters or "")]))
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -220,7 +220,7 @@ def first_batches(source: Source, client: Client, rows: int) -> Iterator[pa.Reco
 def _batches_in_order(source: Source, client: Client) -> Generator[pa.RecordBatch]:
     """Yield a batch for each page, one project after another."""
     if source.window is not None:
-        with open_parts(None, "", 0) as store, closing(source.run(client, store).batches()) as batches:
+        with temporary_parts() as store, closing(source.run(client, store).batches()) as batches:
             yield from batches
         return
     query = {**source.query, **(ORDER_OF_WINDOWS if source.is_windowed else {})}

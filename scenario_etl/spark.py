@@ -11,12 +11,13 @@ import pyarrow as pa
 
 from scenario_etl.arguments import check_type
 from scenario_etl.client import Client
-from scenario_etl.errors import ConfigError, ScenarioError
+from scenario_etl.errors import APIError, ConfigError, ScenarioError
 from scenario_etl.extras import requires_extra
 from scenario_etl.incremental import MAX_AGE, MIN_LOOKBACK, check_incremental, is_by_creation, server_time
 from scenario_etl.scans import Scan
+from scenario_etl.scope import describe_difference
 from scenario_etl.source import Source
-from scenario_etl.spark_options import SparkOptions, check_column, parse
+from scenario_etl.spark_options import SparkOptions, check_column, parse_options
 from scenario_etl.windows import Window
 
 with requires_extra("scenario_etl.spark", "spark"):
@@ -33,7 +34,7 @@ def source(client: Client) -> type[DataSource]:
     """Return a data source for `spark.dataSource.register`, with the format "scenario".
 
     The credentials and the other settings of the client are part of the returned class, which Spark sends to its
-    executors. They are in no option, plan or log.
+    executors. They do not appear in options, plans or logs.
 
     Args:
         client: A client with the credentials and settings to use. It can be closed afterwards.
@@ -47,7 +48,7 @@ def source(client: Client) -> type[DataSource]:
 
     class ScenarioDataSource(DataSource):  # a local class is pickled by value, with its settings
         def __init__(self, options: MutableMapping[str, str]) -> None:
-            self._options = parse(options)
+            self._options = parse_options(options)
 
         @classmethod
         def name(cls) -> str:
@@ -80,10 +81,10 @@ class _Settings:
                 ) from None
         self._arguments = arguments
 
-    def client(self, share: int = 1) -> Client:
-        """Return a client that may use one of so many equal shares of the rate limit."""
+    def client(self, rate_limit_divisor: int = 1) -> Client:
+        """Return a client whose rate limit is divided by a number."""
         limit = self._arguments["requests_per_minute"]
-        return Client(**self._arguments | {"requests_per_minute": limit and limit / share})
+        return Client(**self._arguments | {"requests_per_minute": limit and limit / rate_limit_divisor})
 
 
 @dataclass
@@ -92,9 +93,9 @@ class _Partition(InputPartition):
 
     Attributes:
         source: What is read from the API.
-        window: The rows that are used, by a date.
+        window: Bounds on `column`; rows outside are dropped, and rows without a date are kept.
         column: The column of that date.
-        share: The number of partitions that share the rate limit of a project.
+        rate_limit_divisor: The number of partitions that share the rate limit of a project.
         limit: The maximum number of rows, None for all.
 
     """
@@ -102,14 +103,14 @@ class _Partition(InputPartition):
     source: Source
     window: Window
     column: str
-    share: int = 1
+    rate_limit_divisor: int = 1
     limit: int | None = None
 
     def read(self, settings: _Settings, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
         """Yield the rows with the columns of a schema; an error names the partition."""
         rows_left = self.limit
         try:
-            with settings.client(self.share) as client, closing(_batches(self.source, client)) as batches:
+            with settings.client(self.rate_limit_divisor) as client, closing(_batches(self.source, client)) as batches:
                 for batch in batches:
                     rows = self._inside(batch).slice(0, rows_left)
                     yield pa.RecordBatch.from_arrays([rows[name] for name in schema.names], schema=schema)
@@ -117,7 +118,7 @@ class _Partition(InputPartition):
                         return
         except ScenarioError as error:
             advice = "Spark retries the task" if error.transient else "Spark retries the task, which will not help"
-            error.add_note(f"This was the partition with {self.source}. {advice}.")
+            error.add_note(f"Partition: {self.source}. {advice}.")
             raise
 
     def _inside(self, batch: pa.RecordBatch) -> pa.RecordBatch:
@@ -157,50 +158,83 @@ class _Reader(DataSourceReader):
 
 
 class _StreamReader(DataSourceStreamReader, SupportsTriggerAvailableNow):
-    """Reads a stream. An offset has the time of the server, and for jobs the creation of the oldest unfinished one."""
+    """Reads a stream.
+
+    An offset contains the scope, the time of the server and, for jobs, the creation of the oldest unfinished job.
+    """
 
     def __init__(self, settings: _Settings, options: SparkOptions, schema: StructType) -> None:
-        check_incremental(options.source, "streamed", "use spark.read")
-        if options.limit is not None:
-            raise ConfigError("limit cannot be used with a stream, which does not end; omit it")
         self._settings = settings
         self._options = options
-        self._schema = _arrow_schema(options, schema)
+        self._schema = schema
         self._target: Offset | None = None
 
     def initialOffset(self) -> Offset:  # noqa: N802 - the name of Spark
         return {}
 
     def prepareForTriggerAvailableNow(self) -> None:  # noqa: N802 - the name of Spark
-        self._target = self._now()
+        self._target = self._current_offset()
 
     def latestOffset(self, start: Offset, _: ReadLimit) -> Offset:  # noqa: N802 - the name of Spark
-        latest = self._target or self._now()
-        return latest if _until(latest) > _until(start) else start
+        latest = self._target or self._current_offset()
+        _check_scope(start, latest)
+        if start and _end_of(latest) < _end_of(start) - MIN_LOOKBACK:
+            raise APIError(
+                f"the clock of the server ({_end_of(latest)}) is before that of the last batch ({_end_of(start)}), so "
+                "one is wrong, and rows might be lost; wait until that time, or use a new checkpoint"
+            )
+        return latest if _end_of(latest) > _end_of(start) else start
 
     def partitions(self, start: Offset, end: Offset) -> list[InputPartition]:
         if start == end:
             return []
         with self._settings.client() as client:
+            _check_scope(end, self._scope(client))
             projects = self._options.source.project_ids(client)
             sources = self._options.source.partitions(client, min(self._options.partitions, len(projects)))
         return [_increment(each, start, end) for each in sources]
 
     def read(self, partition: InputPartition) -> Iterator[pa.RecordBatch]:
-        return cast("_Partition", partition).read(self._settings, self._schema)
+        return cast("_Partition", partition).read(self._settings, _arrow_schema(self._options, self._schema))
 
-    def _now(self) -> Offset:
+    def _scope(self, client: Client) -> Offset:
+        return {"resource": self._options.source.resource.name, **self._options.source.scope(client)}
+
+    def _current_offset(self) -> Offset:
+        """Return the offset of now.
+
+        The options are checked here, because PySpark 4.3 hides the error of a constructor behind an UnboundLocalError.
+        """
         source = self._options.source
+        check_incremental(source, "streamed", "use spark.read")
+        if self._options.limit is not None:
+            raise ConfigError("limit cannot be used with a stream, which does not end; omit it")
+        if source.skip_forbidden:
+            raise ConfigError("skipForbidden cannot be used with a stream, which would lose rows; omit it")
+        _arrow_schema(self._options, self._schema)
         with self._settings.client() as client:
+            scope = self._scope(client)
             until = server_time(source, client, Counter(), "limits the rows of a batch")
-            unfinished = _oldest_unfinished(source, client) if is_by_creation(source) else None
-        return {"until": until.isoformat()} | ({"unfinished": unfinished.isoformat()} if unfinished else {})
+            unfinished = _request_oldest_unfinished(source, client) if is_by_creation(source) else None
+        dates = {"until": until, "unfinished": unfinished}
+        return scope | {name: date.isoformat() for name, date in dates.items() if date}
+
+
+def _check_scope(checkpoint: Offset, current: Offset) -> None:
+    """Raise ConfigError if the offset of a checkpoint has another scope than the query."""
+    names = ("resource", "base_url", "project_id", "filters")
+    if checkpoint and any(checkpoint.get(name) != current[name] for name in names):
+        last, used = describe_difference({name: checkpoint.get(name, "") for name in names}, current)
+        raise ConfigError(
+            f"the checkpoint was made with {last}, but this query uses {used}; use another checkpoint, or the same "
+            "options"
+        )
 
 
 def _increment(source: Source, start: Offset, end: Offset) -> _Partition:
-    """Return what a task reads between two offsets, and before the first of them what may have been listed late."""
-    until = _until(end)
-    since = _until(start) - MIN_LOOKBACK if start else None
+    """Return the partition between two offsets, extended by the lookback."""
+    until = _end_of(end)
+    since = _end_of(start) - MIN_LOOKBACK if start else None
     if not is_by_creation(source):
         window = Window(since, until)
         return _Partition(replace(source, window=window, date_field="updatedAt"), window, "updated_at")
@@ -211,11 +245,11 @@ def _increment(source: Source, start: Offset, end: Offset) -> _Partition:
     return _Partition(replace(source, query=query), window, "created_at")
 
 
-def _until(offset: Offset) -> datetime:
+def _end_of(offset: Offset) -> datetime:
     return datetime.fromisoformat(offset["until"]) if offset else datetime.min.replace(tzinfo=UTC)
 
 
-def _oldest_unfinished(source: Source, client: Client) -> datetime | None:
+def _request_oldest_unfinished(source: Source, client: Client) -> datetime | None:
     """Return the date of creation of the oldest record that is not finished, None if all are."""
     resource = source.resource
     statuses = next(each.type.choices for each in resource.filters if each.name == "status")
@@ -237,6 +271,8 @@ def _arrow_schema(options: SparkOptions, schema: StructType) -> pa.Schema:
     declared = from_arrow_schema(resource.schema)
     for field in schema.fields:
         check_column(resource, field.name)
+        if field.name not in options.columns:
+            raise ConfigError(f"the schema has the column {field.name}, the option columns does not; omit one of them")
         wanted = declared[field.name]
         if field.dataType != wanted.dataType or (wanted.nullable and not field.nullable):
             raise ConfigError(

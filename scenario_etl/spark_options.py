@@ -1,7 +1,7 @@
 """The options of the Spark data source, which are strings, and what they read."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
@@ -36,7 +36,7 @@ class SparkOptions:
     limit: int | None
 
 
-def parse(options: Mapping[str, str]) -> SparkOptions:
+def parse_options(options: Mapping[str, str]) -> SparkOptions:
     """Return what the options of a DataFrame read. The names are not case-sensitive, as in Spark.
 
     Raises:
@@ -52,14 +52,20 @@ def parse(options: Mapping[str, str]) -> SparkOptions:
     for name in sorted(texts.keys() - names.keys()):
         raise _unknown("option", name, resource, map(_option_name, ("resource", *parsers)))
     values = {names[name]: parsers[names[name]](_option_name(names[name]), text) for name, text in texts.items()}
-    columns, partitions, limit = (values.pop(name, None) for name in _NOT_OF_SCAN)
-    source = scan(resource.name, **values).source
+    columns, partitions, limit = (values.pop(name, None) for name in _SPARK_ONLY)
+    try:
+        source = scan(resource.name, **values).source
+    except ConfigError as error:
+        raise ConfigError(_with_option_names(str(error), parsers)) from None
     if limit is not None and (partitions or 1) > 1:
-        raise ConfigError("limit and partitions cannot be used together, because one partition counts the rows")
+        raise ConfigError(
+            f"limit cannot be used with more than one partition, got limit {limit} and partitions {partitions}; omit "
+            "one of them"
+        )
     return SparkOptions(
         source=source,
         columns=_check_columns(source.resource, columns or source.resource.schema.names),
-        partitions=check_integer("partitions", partitions or 1, 1),
+        partitions=partitions or 1,
         limit=limit,
     )
 
@@ -74,7 +80,7 @@ def _check_columns(resource: Resource, names: Any) -> tuple[str, ...]:
     for name in names:
         check_column(resource, name)
         if names.count(name) > 1:
-            raise ConfigError(f"columns contains {name} more than once; omit it")
+            raise ConfigError(f"columns contains {name} more than once; list each column once")
     return tuple(names)
 
 
@@ -87,7 +93,7 @@ def _parsers(resource: Resource) -> dict[str, Parser]:
         **dict.fromkeys((*of_projects, "strict", *included), _flag),
         **({"page_size": _integer} if resource.page_sizes else {}),
         "signed_urls": _text,
-        **_NOT_OF_SCAN,
+        **_SPARK_ONLY,
     }
 
 
@@ -100,6 +106,11 @@ def _parser(declared: Filter) -> Parser:
 def _option_name(argument: str) -> str:
     """Return the name of an argument in camelCase, as in the API."""
     return re.sub("_(.)", lambda match: match[1].upper(), argument)
+
+
+def _with_option_names(message: str, arguments: Iterable[str]) -> str:
+    """Return a message about arguments of `scan` with the names of the options."""
+    return re.sub(rf"\b({'|'.join(arguments)})\b", lambda match: _option_name(match[1]), message)
 
 
 def _text(_: str, text: str) -> str:
@@ -128,7 +139,7 @@ def _integer(name: str, text: str) -> int:
         raise ConfigError(f"{name} must be an integer, got {redact(repr(text))}") from None
 
 
-_NOT_OF_SCAN: dict[str, Parser] = {"columns": _texts, "partitions": _integer, "limit": _integer}
+_SPARK_ONLY: dict[str, Parser] = {"columns": _texts, "partitions": _integer, "limit": _integer}
 
 
 def _unknown(kind: str, name: str, resource: Resource, known: Any) -> ConfigError:

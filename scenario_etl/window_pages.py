@@ -1,4 +1,4 @@
-"""Read a list by date instead of by token, so that a record that is deleted meanwhile makes it skip no other.
+"""Read a list by date instead of by token, so that no record is skipped if another one is deleted.
 
 The token of a page is an offset: if a record is deleted before it, all later records move up, and one is skipped. In a
 list that is sorted by a date, each request can instead ask for the records from the last date of the page before.
@@ -14,7 +14,7 @@ from typing import Any
 
 from scenario_etl.dated_list import DatedList, Key
 from scenario_etl.pages import Page, Pages
-from scenario_etl.windows import MILLISECOND, Cursor, Window, floor, text_of
+from scenario_etl.windows import MILLISECOND, Cursor, Window, floor, format_bound
 
 MAX_READS = 6  # of one millisecond with more than a page of records
 
@@ -24,7 +24,7 @@ logger = logging.getLogger("scenario_etl")
 class WindowPages:
     """The pages of a window, sorted by date; an iteration yields each record once.
 
-    The list must be sorted in ascending order by its date, and must be filtered before it is paged.
+    The list must be sorted in ascending order by its date, and must be filtered before it is paginated.
 
     Args:
         pages: The pages of the list, whose URL requests that order.
@@ -51,7 +51,7 @@ class WindowPages:
         self._list = DatedList(pages, cursor.date_field, keys, page_size, exact_bounds or Event())
         self._max_pages = max_pages
         self._seen: dict[Key, datetime] = {}  # keys of the records that the next page may repeat
-        self._can_end = False
+        self._has_ended_early = False
 
     def __iter__(self) -> Iterator[Page]:
         """Yield each page as it arrives, without the records that a page before it had.
@@ -73,7 +73,7 @@ class WindowPages:
                 self._list.check_order(self._cursor.start, self._cursor.position)
             if position is not None and self._cursor.position == position and not self._cursor.is_complete:
                 yield from self._read_millisecond(position)
-            if self._can_end:
+            if self._has_ended_early:
                 return
             if not self._cursor.is_complete:
                 self._pages.check_count()
@@ -88,15 +88,15 @@ class WindowPages:
             cursor.is_complete = page.next_token is None or inside < len(moments)
             if first < inside:
                 oldest, newest = floor(moments[first]), floor(moments[inside - 1])
-                if self._is_last and oldest < newest and not cursor.is_complete:
+                if self._reached_page_limit and oldest < newest and not cursor.is_complete:
                     inside = bisect_left(moments, newest)  # the rest of the window starts with the others
-                    self._can_end = True
+                    self._has_ended_early = True
                 cursor.page_span = (newest - oldest) or cursor.page_span
                 cursor.position = max(newest, cursor.position or newest)
         return replace(page, records=self._new(page.records[first:inside], moments[first:inside]))
 
     @property
-    def _is_last(self) -> bool:
+    def _reached_page_limit(self) -> bool:
         return self._max_pages is not None and self._pages.pages >= self._max_pages
 
     def _new(self, records: list[Any], moments: list[datetime]) -> list[Any]:
@@ -114,7 +114,7 @@ class WindowPages:
         """Read a millisecond with a full page of records by token, and move the cursor to the next one.
 
         A record that is deleted meanwhile makes the tokens skip one. So the millisecond is read again, until a read has
-        all records of the one before: then nothing was deleted during that one.
+        all records of the previous read: then none was deleted during that one.
         """
         end = position + MILLISECOND
         before: set[Key] | None = None
@@ -135,10 +135,10 @@ class WindowPages:
             before = keys
         else:
             logger.warning(
-                "%s: records of %s were deleted during each of %d reads, so others may be missing",
-                self._pages.url, text_of(position), MAX_READS,
+                "%s: records were deleted during each of %d reads dated %s, so others may be missing; run again",
+                self._pages.url, MAX_READS, format_bound(position),
             )  # fmt: skip
         with self._cursor.lock:
             self._cursor.position = end
             self._cursor.is_complete = self._cursor.end is not None and self._cursor.end <= end
-            self._can_end = self._is_last
+            self._has_ended_early = self._reached_page_limit

@@ -20,14 +20,21 @@ class Window:
     start: datetime | None = None
     end: datetime | None = None
 
+    def __str__(self) -> str:
+        names = (("from", self.start), ("before", self.end))
+        return " ".join(f"{name} {format_bound(bound)}" for name, bound in names if bound)
+
     def parameters(self, date_field: str) -> dict[str, str]:
-        """Return the query parameters that limit a list to the window, which the API only has with this order."""
+        """Return the query parameters that limit a list to the window.
+
+        The API requires that the list is sorted by the same date. Its bounds are exclusive.
+        """
         name = date_field.removesuffix("At")
         bounds = {
             f"{name}After": self.start and self.start - MILLISECOND,
             f"{name}Before": self.end,
         }
-        return {parameter: text_of(bound) for parameter, bound in bounds.items() if bound}
+        return {parameter: format_bound(bound) for parameter, bound in bounds.items() if bound}
 
 
 class Cursor:
@@ -41,7 +48,7 @@ class Cursor:
         page_span: The period that the last page covered, None if it is unknown.
         is_complete: Whether the whole window has been read.
         is_closed: Whether `split` is no longer allowed.
-        lock: Guards all attributes.
+        lock: Held while attributes are changed.
 
     """
 
@@ -91,6 +98,6 @@ def floor(moment: datetime) -> datetime:
     return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
 
 
-def text_of(moment: datetime) -> str:
+def format_bound(moment: datetime) -> str:
     """Return a moment in UTC as a bound, in ISO 8601 with milliseconds."""
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -130,7 +130,7 @@ def test_an_error_names_the_partition_and_what_spark_does(spark, api, client) ->
     with pytest.raises(PySparkException, match="TransientError: GET http") as caught:
         df.count()
     partition = f"collections of {api.project_ids[5]}"
-    assert f"This was the partition with {partition}. Spark retries the task." in str(caught.value)
+    assert f"Partition: {partition}. Spark retries the task." in str(caught.value)
 
 
 def test_the_rate_limit_is_divided_among_the_windows_of_a_project(api) -> None:
@@ -138,8 +138,8 @@ def test_the_rate_limit_is_divided_among_the_windows_of_a_project(api) -> None:
     (project, *_) = api.project_ids
     windows = plan(client, resource="assets", projectId=project, partitions="3")
     groups = plan(client, resource="assets", allProjects="true", partitions="4")
-    assert [each.share for each in windows] == [3, 3, 3]
-    assert [each.share for each in groups] == [1] * 4
+    assert [each.rate_limit_divisor for each in windows] == [3, 3, 3]
+    assert [each.rate_limit_divisor for each in groups] == [1] * 4
 
 
 @pytest.mark.parametrize("name", ["bearer_token", "session", "sleep", "clock"])

@@ -137,12 +137,33 @@ def test_a_stream_whose_filters_are_applied_late_has_only_the_rows_of_its_window
     assert rows - Counter(row["id"] for row in first) == Counter(created)
 
 
-def test_a_clock_of_the_server_that_went_back_repeats_no_batch(spark, api, tmp_path) -> None:
+def test_a_clock_of_the_server_that_went_back_by_less_than_the_lookback_repeats_no_batch(spark, api, tmp_path) -> None:
+    client = Client("demo", "demo", base_url=api.url, requests_per_minute=None)
+    append(spark, client, tmp_path)
+    api.now -= timedelta(minutes=9)
+    append(spark, client, tmp_path)
+    assert len(offsets(tmp_path)) == 1
+
+
+def test_a_clock_of_the_server_that_went_back_by_more_is_an_error(spark, api, tmp_path) -> None:
     client = Client("demo", "demo", base_url=api.url, requests_per_minute=None)
     append(spark, client, tmp_path)
     api.now -= timedelta(hours=1)
+    with pytest.raises(
+        StreamingQueryException, match=r"APIError: the clock of the server .* is before that of the last"
+    ):
+        append(spark, client, tmp_path)
+
+
+@pytest.mark.parametrize("options", [{"resource": "jobs"}, {"projectId": "other"}, {"type": "inference"}], ids=str)
+def test_a_checkpoint_of_another_scope_is_an_error(spark, api, tmp_path, options) -> None:
+    client = Client("demo", "demo", base_url=api.url, requests_per_minute=None)
     append(spark, client, tmp_path)
-    assert len(offsets(tmp_path)) == 1
+    options = {name: api.project_ids[0] if value == "other" else value for name, value in options.items()}
+    with pytest.raises(
+        StreamingQueryException, match=r"ConfigError: the checkpoint was made with .* use another checkpoint"
+    ):
+        append(spark, client, tmp_path, **options)
 
 
 def test_jobs_are_read_again_until_they_are_finished(spark, api, tmp_path) -> None:
@@ -163,6 +184,7 @@ def test_jobs_are_read_again_until_they_are_finished(spark, api, tmp_path) -> No
     [
         ({"resource": "collections"}, "collections cannot be streamed, because the API cannot filter them"),
         ({"createdAfter": "2026-01-01"}, "assets cannot be streamed with created_after; omit the filter, or use spark"),
+        ({"projectId": "p,q", "skipForbidden": "true"}, "skipForbidden cannot be used with a stream"),
         ({"limit": "5"}, "limit cannot be used with a stream, which does not end; omit it"),
     ],
 )

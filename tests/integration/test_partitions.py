@@ -150,6 +150,21 @@ def test_no_record_is_left_out_if_the_clock_of_the_server_is_slow() -> None:
     assert sorted(key for part in parts for key in read(api, part)) == sorted(row["id"] for row in api.records)
 
 
+def test_no_record_before_an_end_is_left_out_if_the_clock_of_the_server_is_slow() -> None:
+    hour = 3_600_000
+    api = DatedAPI(assets(*range(0, 1000 * hour, hour)))  # until 11 days after the header Date
+    parts = api.scan(page_size=PAGE_SIZE, created_before="2026-12-01").partitions(4)
+    assert sum(len(read(api, part)) for part in parts) == 1000
+
+
+@pytest.mark.parametrize("count", [1, 2, 4])
+def test_if_all_projects_are_forbidden_partitions_are_an_error(count: int) -> None:
+    api = DatedAPI({"p1": assets(1), "p2": assets(2)})
+    api.answer = lambda query: (403, {"reason": "not a member"})
+    with pytest.raises(AuthError):
+        api.scan(project_id=["p1", "p2"], skip_forbidden=True).partitions(count)
+
+
 def test_a_record_between_two_milliseconds_is_in_one_partition() -> None:
     records = [asset(number, number) for number in range(400)]
     for record in records:

@@ -1,4 +1,4 @@
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import pairwise
 
 import pytest
@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scenario_etl.errors import PaginationError
-from tests.dated import START, DatedAPI, Query, asset, assets, ids
+from scenario_etl.windows import MILLISECOND
+from tests.dated import START, DatedAPI, Query, asset, assets, ids, text
 
 MINUTE = 60_000  # ms
 
@@ -178,6 +179,20 @@ def test_a_list_whose_bounds_are_rounded_to_seconds_is_read_in_one_pass(caplog, 
     assert warnings_of(caplog) == [
         "assets: the list cannot be read in windows, because the API rounds the bounds of dates; reading it in one pass"
     ]
+
+
+@pytest.mark.parametrize("unit", [10, 100, 1000])
+@pytest.mark.parametrize("step", [1, 5, 250, 500])
+def test_a_list_whose_bounds_are_rounded_to_the_nearest_unit_has_all_rows(unit: int, step: int) -> None:
+    api = DatedAPI(assets(*(number * number * step % 200_003 for number in range(300))))
+
+    def nearest(query: Query) -> object:
+        bounds = {name: query[name] for name in ("createdAfter", "createdBefore") if name in query}
+        numbers = {name: round((datetime.fromisoformat(each) - START) / MILLISECOND) for name, each in bounds.items()}
+        return api.page(query | {name: text((number + unit // 2) // unit * unit) for name, number in numbers.items()})
+
+    api.answer = nearest
+    assert sorted(ids(api.scan(workers=2, page_size=10))) == [row["id"] for row in api.records]
 
 
 @pytest.mark.parametrize("created", [None, "yesterday", 7, "2026-03-01T00:00:00", ""])
