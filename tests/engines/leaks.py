@@ -34,8 +34,8 @@ def main(folder: Path) -> None:
     ui, app = spark.sparkContext.uiWebUrl, spark.sparkContext.applicationId
     for url in (*(f"{ui}/{page}" for page in PAGES), *(f"{ui}/api/v1/applications/{app}/{path}" for path in API)):
         click.echo(url + urlopen(url, timeout=60).read().decode())
-    created = source({"resource": "assets"})
-    click.echo(f"{source} {source!r} {vars(source)} {created} {created!r} {vars(created)}")
+    data_source = source({"resource": "assets"})
+    click.echo(f"{source} {source!r} {vars(source)} {data_source} {data_source!r} {vars(data_source)}")
     try:
         spark.read.format("scenario").options(resource="assets", projectId="proj_none").load().count()
     except Exception as error:  # noqa: BLE001 - whatever it is, its text is what matters

@@ -121,6 +121,6 @@ def test_every_engine_of_the_table_has_a_recipe_and_every_recipe_is_in_the_table
     assert [*ENGINES] == [*RESULTS] == re.findall(r"^## (.+)\n\n```python", recipes, re.MULTILINE)
 
 
-def test_the_requirements_have_a_lower_bound_each() -> None:
+def test_each_requirement_has_a_lower_bound() -> None:
     lines = (Path(__file__).parent / "requirements.txt").read_text().splitlines()
     assert all(re.fullmatch(r"[\w-]+(\[[\w,-]+\])?>=[\d.]+", line) for line in lines if not line.startswith("#"))

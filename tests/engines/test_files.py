@@ -61,7 +61,7 @@ def record(resource: Resource, key: str, *, is_sparse: bool) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Path]]:
     """The files of each resource, in folders without names of partitions."""
-    found = {name: exports(name, tmp_path_factory.mktemp(name)) for name in RESOURCES}
+    found = {name: write_exports(name, tmp_path_factory.mktemp(name)) for name in RESOURCES}
     now = dt.datetime(2026, 11, 10, 8, tzinfo=dt.UTC)
     lake = tmp_path_factory.mktemp("lake")
     with (
@@ -78,7 +78,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Path]]:
     return found
 
 
-def exports(name: str, folder: Path) -> list[Path]:
+def write_exports(name: str, folder: Path) -> list[Path]:
     """Exports of two records, one of them without optional fields, of nulls only, and of no record."""
     declared = scan(name, **INCLUDED.get(name, {})).source.resource
     full, sparse = (record(declared, key, is_sparse=key == "sparse") for key in ("full", "sparse"))
@@ -86,9 +86,9 @@ def exports(name: str, folder: Path) -> list[Path]:
     for number, rows in enumerate(([full, sparse], [sparse], [])):
         client, _ = answering({declared.records_key: rows})
         paths.append(folder / f"{number}.parquet")
-        described = scan(name, client=client, **INCLUDED.get(name, {}))
-        described.to_parquet(paths[-1])
-        assert pq.read_table(paths[-1]).equals(described.to_arrow())
+        declared = scan(name, client=client, **INCLUDED.get(name, {}))
+        declared.to_parquet(paths[-1])
+        assert pq.read_table(paths[-1]).equals(declared.to_arrow())
     return paths
 
 

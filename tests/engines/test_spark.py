@@ -41,7 +41,7 @@ def test_four_partitions_of_eight_projects_have_the_rows_of_a_scan(spark, api, c
 
 
 @pytest.mark.parametrize("resource", ["collections", "jobs", "models", "tags", "workflows", "projects", "teams"])
-def test_each_list_has_the_values_types_and_nulls_of_a_scan(spark, client, resource) -> None:
+def test_a_list_has_the_values_types_and_nulls_of_a_scan(spark, client, resource) -> None:
     expected = scan(resource, client=client).to_arrow()
     found = load(spark, client, resource).toArrow()
     assert [(each.name, each.type) for each in found.schema] == [(each.name, each.type) for each in expected.schema]
@@ -160,7 +160,7 @@ def test_what_cannot_be_pickled_is_an_error_of_the_source(name) -> None:
         scenario_etl.spark.source(client)
 
 
-def test_a_token_of_a_function_and_a_session_reach_the_executors(spark) -> None:
+def test_a_bearer_token_function_and_a_session_reach_the_executors(spark) -> None:
     token = "of-a-function"
     session = requests.Session()
     session.headers["X-Team"] = "art"
@@ -169,7 +169,7 @@ def test_a_token_of_a_function_and_a_session_reach_the_executors(spark) -> None:
         assert load(spark, client, "collections").count() == 30
 
 
-def test_a_source_is_registered_only_with_a_client() -> None:
+def test_a_source_requires_a_client() -> None:
     with pytest.raises(ConfigError, match="client must be a Client, got a value of type str"):
         scenario_etl.spark.source("key")
 
