@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Generator, Iterator, MutableMapping
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, cast
@@ -81,10 +81,18 @@ class _Settings:
                 ) from None
         self._arguments = arguments
 
-    def client(self, rate_limit_divisor: int = 1) -> Client:
-        """Return a client whose rate limit is divided by a number."""
+    @contextmanager
+    def client(self, rate_limit_divisor: int = 1) -> Generator[Client]:
+        """Yield a client whose rate limit is divided by a number.
+
+        Errors lose their cause, which Spark would log: it may be an error of the user's token function with a secret.
+        """
         limit = self._arguments["requests_per_minute"]
-        return Client(**self._arguments | {"requests_per_minute": limit and limit / rate_limit_divisor})
+        try:
+            with Client(**self._arguments | {"requests_per_minute": limit and limit / rate_limit_divisor}) as client:
+                yield client
+        except ScenarioError as error:
+            raise error from None
 
 
 @dataclass

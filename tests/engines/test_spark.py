@@ -169,6 +169,19 @@ def test_a_bearer_token_function_and_a_session_reach_the_executors(spark) -> Non
         assert load(spark, client, "collections").count() == 30
 
 
+def test_the_text_of_an_error_of_a_bearer_token_function_is_in_no_error(spark) -> None:
+    def fail() -> str:
+        raise RuntimeError("client_secret=TOP")
+
+    spark.conf.set("spark.sql.execution.pyspark.udf.simplifiedTraceback.enabled", "false")
+    try:
+        with pytest.raises(PySparkException, match="the bearer_token callable raised RuntimeError") as caught:
+            load(spark, Client(bearer_token=fail, base_url="http://127.0.0.1:1/v1"), "collections").count()
+    finally:
+        spark.conf.unset("spark.sql.execution.pyspark.udf.simplifiedTraceback.enabled")
+    assert "=TOP" not in str(caught.value)
+
+
 def test_a_source_requires_a_client() -> None:
     with pytest.raises(ConfigError, match="client must be a Client, got a value of type str"):
         scenario_etl.spark.source("key")
