@@ -86,9 +86,9 @@ def write_exports(name: str, folder: Path) -> list[Path]:
     for number, rows in enumerate(([full, sparse], [sparse], [])):
         client, _ = answering({declared.records_key: rows})
         paths.append(folder / f"{number}.parquet")
-        declared = scan(name, client=client, **INCLUDED.get(name, {}))
-        declared.to_parquet(paths[-1])
-        assert pq.read_table(paths[-1]).equals(declared.to_arrow())
+        export = scan(name, client=client, **INCLUDED.get(name, {}))
+        export.to_parquet(paths[-1])
+        assert pq.read_table(paths[-1]).equals(export.to_arrow())
     return paths
 
 
