@@ -14,11 +14,11 @@ import pyarrow as pa
 from scenario_etl import footers
 from scenario_etl.client import Client
 from scenario_etl.diff import Diff, joined_keys, keys_of, to_arrow, to_numpy
-from scenario_etl.errors import AuthError, ConfigError
-from scenario_etl.filters import DATE, can_add, project_query
+from scenario_etl.errors import ConfigError
+from scenario_etl.filters import DATE, can_add
 from scenario_etl.lake_file import LakeFile
+from scenario_etl.partitions import read_first_page
 from scenario_etl.parts import Part, PartStore
-from scenario_etl.projects import add_counts, is_skipped
 from scenario_etl.schema import Resource
 from scenario_etl.source import Source
 from scenario_etl.windows import Window, floor
@@ -81,20 +81,10 @@ def server_time(
 
     The request is added to counts. The purpose is for the message of the error if the time is unknown.
     """
-    resource = source.resource
-    size = {} if resource.page_sizes is None else {"pageSize": resource.page_sizes[0]}
     projects = [None] if source.projects is None or source.projects.ids is None else source.projects.ids
-    path, key = resource.path, resource.records_key
-    for project in projects:
-        pages = client.pages(path, key, {**resource.fixed_query, **source.query, **project_query(project), **size})
-        try:
-            next(iter(pages))
-            break
-        except AuthError as error:
-            if not is_skipped(error, source.skip_forbidden) or project == projects[-1]:
-                raise
-        finally:
-            add_counts(counts, pages)
+    pages = read_first_page(
+        client, source.resource, source.query, projects, skip_forbidden=source.skip_forbidden, counts=counts
+    )
     return floor(pages.require_date(purpose))
 
 

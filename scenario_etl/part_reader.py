@@ -195,15 +195,19 @@ def _query_by_token(query: Mapping[str, str], window: Window | None, date_field:
 
 def _inside(batch: pa.RecordBatch, window: Window | None, date_field: str) -> pa.RecordBatch:
     """Return the rows that are in the window, for a list that is read by token: the API may ignore the bounds."""
-    if window is None or date_field == "updatedAt" or window == Window():
+    if window is None or date_field == "updatedAt":
         return batch
-    import pyarrow.compute as pc  # noqa: PLC0415 - takes 30 ms, and only this case needs it
+    return rows_inside(batch, window, "created_at", keep_null=False)
 
-    dates = batch["created_at"]
+
+def rows_inside(batch: pa.RecordBatch, window: Window, column: str, *, keep_null: bool) -> pa.RecordBatch:
+    """Return the rows with a date in a window, and those without a date if `keep_null` is set."""
+    import pyarrow.compute as pc  # noqa: PLC0415 - takes 30 ms, and only a window by token and Spark need it
+
     for compare, bound in ((pc.greater_equal, window.start), (pc.less, window.end)):
         if bound is not None:
-            inside = pc.fill_null(compare(dates, pa.scalar(bound, dates.type)), False)
-            batch, dates = batch.filter(inside), dates.filter(inside)
+            dates = batch[column]
+            batch = batch.filter(pc.fill_null(compare(dates, pa.scalar(bound, dates.type)), keep_null))
     return batch
 
 

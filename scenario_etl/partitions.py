@@ -1,6 +1,7 @@
 """Split a scan into partitions: groups of projects, or windows of dates with about the same number of records."""
 
 import logging
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -11,7 +12,7 @@ from scenario_etl.dated_list import WindowError, newest_date
 from scenario_etl.errors import AuthError
 from scenario_etl.filters import can_add, project_query
 from scenario_etl.pages import Pages
-from scenario_etl.projects import is_skipped
+from scenario_etl.projects import add_counts, is_skipped
 from scenario_etl.schema import Resource
 from scenario_etl.window_pages import WindowPages
 from scenario_etl.windows import MILLISECOND, Cursor, Window, floor
@@ -88,7 +89,7 @@ def plan_partitions(
     rest, whole = split_query(resource, query)
     if whole is None or page_size is None or count <= len(projects):
         if skip_forbidden:
-            _check_readable(client, resource, query, projects)
+            read_first_page(client, resource, query, projects, skip_forbidden=True, counts=Counter())
         return [(group, None) for group in _groups(projects, count)]
     densities: dict[str | None, _Density] = {}
     for project in projects:
@@ -111,20 +112,35 @@ def plan_partitions(
     ]
 
 
-def _check_readable(
-    client: Client, resource: Resource, query: Mapping[str, str], projects: Sequence[str | None]
-) -> None:
-    """Raise AuthError if the key may read none of the projects."""
+def read_first_page(
+    client: Client,
+    resource: Resource,
+    query: Mapping[str, str],
+    projects: Sequence[str | None],
+    *,
+    skip_forbidden: bool,
+    counts: "Counter[str]",
+) -> Pages:
+    """Request one record of the first project that the key may read, and return the pages of its list.
+
+    Raises:
+        AuthError: The key may not read a project, or none of them with `skip_forbidden`.
+        APIError: The request failed.
+
+    """
     size: dict[str, str | int] = {"pageSize": resource.page_sizes[0]} if resource.page_sizes else {}
     for project in projects:
         parameters = {**resource.fixed_query, **query, **project_query(project), **size}
+        pages = client.pages(resource.path, resource.records_key, parameters)
         try:
-            next(iter(client.pages(resource.path, resource.records_key, parameters)))
+            next(iter(pages))
+            break
         except AuthError as error:
-            if not is_skipped(error, skip_forbidden=True) or project == projects[-1]:
+            if not is_skipped(error, skip_forbidden) or project == projects[-1]:
                 raise
-        else:
-            return
+        finally:
+            add_counts(counts, pages)
+    return pages
 
 
 def _groups(projects: Sequence[str | None], count: int) -> Iterator[tuple[str | None, ...]]:
@@ -146,7 +162,7 @@ class Probe:
     def cursor(self, window: Window) -> Cursor:
         """Return the cursor after the first page of a window."""
         cursor = Cursor(window)
-        keys = self.resource.without_projects().primary_key
+        keys = self.resource.without_projects().key_fields
         next(iter(WindowPages(self.pages("asc"), cursor, keys, self.page_size)))
         return cursor
 

@@ -62,11 +62,7 @@ class RecordReader:
         self._prepared = _prepared_columns(resource, signed_urls)
         self._redact = lru_cache(redact)
         self._known = _known_names(resource)
-        self.key_fields = [
-            column.field
-            for column in resource.columns
-            if column.name in resource.primary_key and column.name != resource.exploded
-        ]
+        self.key_fields = resource.key_fields
         self._errors = _Errors(resource.name, self.key_fields, self._redact)
 
     def read(self, records: Records) -> pa.RecordBatch:

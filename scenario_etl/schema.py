@@ -115,6 +115,12 @@ class Resource:
         return with_pandas_types([pa.field(c.name, c.type.arrow, c.nullable) for c in self.columns])
 
     @property
+    def key_fields(self) -> list[str]:
+        """The names of the fields that identify a record."""
+        keys = [column for column in self.columns if column.name in self.primary_key]
+        return [column.field for column in keys if column.name != self.exploded]
+
+    @property
     def has_thumbnails(self) -> bool:
         """Whether the table has the columns that thumbnails are stored from."""
         return {*THUMBNAIL_COLUMNS} <= {column.name for column in self.columns}

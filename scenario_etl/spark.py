@@ -14,6 +14,7 @@ from scenario_etl.client import Client
 from scenario_etl.errors import APIError, ConfigError, ScenarioError
 from scenario_etl.extras import requires_extra
 from scenario_etl.incremental import MAX_AGE, MIN_LOOKBACK, check_incremental, is_by_creation, server_time
+from scenario_etl.part_reader import rows_inside
 from scenario_etl.scans import Scan
 from scenario_etl.scope import describe_difference
 from scenario_etl.source import Source
@@ -133,13 +134,7 @@ class _Partition(InputPartition):
         """Return the rows that are in the window or have no date."""
         if self.column not in batch.schema.names:  # such as the links of collections
             return batch
-        import pyarrow.compute as pc  # noqa: PLC0415 - takes 30 ms, and only executors need it
-
-        for compare, bound in ((pc.greater_equal, self.window.start), (pc.less, self.window.end)):
-            if bound is not None:
-                dates = batch[self.column]
-                batch = batch.filter(pc.fill_null(compare(dates, pa.scalar(bound, dates.type)), True))
-        return batch
+        return rows_inside(batch, self.window, self.column, keep_null=True)
 
 
 class _Reader(DataSourceReader):
