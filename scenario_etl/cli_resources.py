@@ -27,14 +27,16 @@ def overview() -> str:
 def description(resource: Resource) -> str:
     """Return the columns and the filters of a resource."""
     primary_key = ", ".join(resource.primary_key)
-    lines = [f"{resource.name}: GET {resource.path}, page size {_page_size(resource)}, primary key {primary_key}", ""]
-    columns = [(each.name, _type(resource, each), each.field, _when(each)) for each in resource.columns]
-    lines += _aligned(("column", "type", "field in the API", ""), columns)
     formatter = click.HelpFormatter(max_width=MAX_WIDTH)
+    formatter.write(
+        f"{resource.name}: GET {resource.path}, page size {_page_size(resource)}, primary key {primary_key}\n"
+    )
+    formatter.write("\ncolumns, with their Arrow types\n")
+    formatter.write_dl([(each.name, _column_help(resource, each)) for each in resource.columns])
     if resource.filters:
-        formatter.write("\n\nfilters\n")
+        formatter.write("\nfilters\n")
         formatter.write_dl([(option_name(each.name), filter_help(each)) for each in resource.filters])
-    return "\n".join(lines) + formatter.getvalue().rstrip()
+    return formatter.getvalue().rstrip()
 
 
 def resources_with(name: str) -> str:
@@ -74,8 +76,9 @@ def _type(resource: Resource, column: Column) -> str:
     return f"{field.type}{'' if field.nullable else ', not null'}"
 
 
-def _when(column: Column) -> str:
-    return f"only with {option_name(column.included_by)}" if column.included_by else ""
+def _column_help(resource: Resource, column: Column) -> str:
+    only = f"Only with {option_name(column.included_by)}. " if column.included_by else ""
+    return f"{column.description} {only}({_type(resource, column)})"
 
 
 def filter_help(declared: Filter) -> str:

@@ -16,37 +16,45 @@ from scenario_etl.redact import redact
 from scenario_etl.schema import Column, Resource
 
 
-def _column(field: str, kind: ColumnType, **more: Any) -> Column:
+def _column(field: str, kind: ColumnType, description: str, **more: Any) -> Column:
     """Return the column of a field, named after its path in snake_case."""
-    return Column(re.sub(r"\.|(?<=[a-z])(?=[A-Z])", "_", field).lower(), field, kind, **more)
+    name = re.sub(r"\.|(?<=[a-z])(?=[A-Z])", "_", field).lower()
+    return Column(name, field, kind, description=description, **more)
 
 
-def _key(field: str) -> Column:
-    return _column(field, STRING, nullable=False)
+def _key(field: str, description: str) -> Column:
+    return _column(field, STRING, description, nullable=False)
 
 
-def _optional(field: str, kind: ColumnType, **more: Any) -> Column:
-    return _column(field, kind, optional=True, **more)
+def _optional(field: str, kind: ColumnType, description: str, **more: Any) -> Column:
+    return _column(field, kind, description, optional=True, **more)
 
 
-def _category(field: str) -> Column:
-    return _column(field, STRING, is_categorical=True)
+def _category(field: str, description: str) -> Column:
+    return _column(field, STRING, description, is_categorical=True)
 
 
-def _image(field: str) -> tuple[Column, Column]:
+def _image(field: str, image: str) -> tuple[Column, Column]:
     """Return the two columns of an object {assetId, url}, which the API may omit."""
     signed = "thumbnail" if field == "thumbnail" else "content"
-    return _column(f"{field}.assetId", STRING), _column(f"{field}.url", STRING, signed_url=signed)
+    return (
+        _column(f"{field}.assetId", STRING, f"Asset ID of {image}."),
+        _column(f"{field}.url", STRING, f"URL of {image}.", signed_url=signed),
+    )
 
 
 BOUNDS = {"after": DATE, "before": END_DATE}
-DATES = (_column("createdAt", TIMESTAMP), _column("updatedAt", TIMESTAMP))
+DATES = (
+    _column("createdAt", TIMESTAMP, "Time of the creation, in UTC."),
+    _column("updatedAt", TIMESTAMP, "Time of the last update, in UTC."),
+)
 
 PUBLIC = ("privacy=public",)
 DIRECTION = Filter("sort_direction", "sortDirection", choice_of("asc", "desc"), "Sort direction.")
 SORT_BY = Filter("sort_by", "sortBy", choice_of("createdAt", "updatedAt"), "Date to sort by.")
-TYPE = Filter("type", "type", TEXT, "Limit to one type.", excludes=("types",))
-TYPES = Filter("types", "types", TEXTS, "Limit to these types.")
+TYPE_OF = "metadata_type of assets, type of models, job_type of jobs"
+TYPE = Filter("type", "type", TEXT, f"Limit to one type: {TYPE_OF}.", excludes=("types",))
+TYPES = Filter("types", "types", TEXTS, f"Limit to these types: {TYPE_OF}.")
 TAG_FILTER = Filter("tags", "tags", TEXTS, "Limit to records with any of these tags.")
 PRIVACY = Filter("privacy", "privacy", choice_of("private", "public", "unlisted"), "Limit to one privacy level.")
 AUTHOR_ID = Filter("author_id", "authorId", TEXT, "Limit to records created by one user or API key.")
@@ -68,13 +76,13 @@ COLLECTIONS = Resource(
     primary_key=("id",),
     page_sizes=(1, 100),
     columns=(
-        _key("id"),
-        _column("name", STRING),
-        _category("ownerId"),
-        _column("assetCount", INTEGER),
-        _column("modelCount", INTEGER),
-        _column("itemCount", INTEGER),
-        *_image("thumbnail"),
+        _key("id", "ID of the collection."),
+        _column("name", STRING, "Name of the collection."),
+        _category("ownerId", "ID of the project that owns the collection."),
+        _column("assetCount", INTEGER, "Number of assets."),
+        _column("modelCount", INTEGER, "Number of models."),
+        _column("itemCount", INTEGER, "Number of items; not documented to be the sum of the assets and models."),
+        *_image("thumbnail", "the thumbnail"),
         *DATES,
     ),
     filters=(PROJECT_ID,),
@@ -88,49 +96,49 @@ ASSETS = Resource(
     primary_key=("id",),
     page_sizes=(1, 100),
     columns=(
-        _key("id"),
-        _category("ownerId"),
-        _category("authorId"),
-        _category("kind"),
-        _category("source"),
-        _category("status"),
-        _category("privacy"),
-        _category("mimeType"),
-        _column("collectionIds", STRINGS),
-        _column("tags", STRINGS),
-        _column("editCapabilities", STRINGS),
-        _optional("nsfw", STRINGS),
-        _optional("description", STRING),
-        _optional("automaticCaptioning", STRING),
-        _optional("isHidden", BOOLEAN),
-        _optional("outputIndex", INTEGER),
-        _column("metadata.kind", STRING, is_categorical=True),
-        _column("metadata.type", STRING, is_categorical=True),
-        _optional("metadata.name", STRING),
-        _optional("metadata.modelId", STRING, is_categorical=True),
-        _optional("metadata.prompt", STRING),
-        _optional("metadata.parentId", STRING),
-        _optional("metadata.rootParentId", STRING),
-        _optional("metadata.inferenceId", STRING),
-        _column("metadata", JSON),
-        _column("properties.size", INTEGER),
-        _optional("properties.width", INTEGER),
-        _optional("properties.height", INTEGER),
-        _optional("properties.duration", FLOAT),
-        _column("properties", JSON),
-        _optional("qualityGate.verdict", STRING, is_categorical=True),
-        _optional("qualityGate.overallScore", FLOAT),
-        _optional("qualityGate", JSON),
-        _column("url", STRING, signed_url="content"),
-        _optional("originalFileUrl", STRING, signed_url="content"),
-        _optional("originalMimeType", STRING, is_categorical=True),
-        *_image("thumbnail"),
-        *_image("firstFrame"),
-        *_image("lastFrame"),
-        *_image("preview"),
+        _key("id", "ID of the asset."),
+        _category("ownerId", "ID of the project that owns the asset; in old teams, of the team."),
+        _category("authorId", "ID of the user or API key that created the asset."),
+        _category("kind", "Kind of file: 3d, audio, document, image, image-hdr, json, text or video."),
+        _category("source", "Operation that created the asset, such as upload."),
+        _category("status", "Status: error, pending or success."),
+        _category("privacy", "Privacy level: private, public or unlisted."),
+        _category("mimeType", "MIME type of the file, such as image/png."),
+        _column("collectionIds", STRINGS, "IDs of the collections with the asset."),
+        _column("tags", STRINGS, "Tags."),
+        _column("editCapabilities", STRINGS, "Edits that the asset supports, such as UPSCALE."),
+        _optional("nsfw", STRINGS, "Labels of content that is not safe for work (NSFW)."),
+        _optional("description", STRING, "Description; if none was written, the automatic caption."),
+        _optional("automaticCaptioning", STRING, "Automatic caption."),
+        _optional("isHidden", BOOLEAN, "Whether the asset is hidden."),
+        _optional("outputIndex", INTEGER, "Position among the outputs of its job, from 0."),
+        _column("metadata.kind", STRING, "Kind of file, as in the column kind.", is_categorical=True),
+        _column("metadata.type", STRING, "Type of the asset, such as inference-txt2img.", is_categorical=True),
+        _optional("metadata.name", STRING, "Name of the asset."),
+        _optional("metadata.modelId", STRING, "ID of the model that generated the asset.", is_categorical=True),
+        _optional("metadata.prompt", STRING, "Prompt of the generation or edit."),
+        _optional("metadata.parentId", STRING, "ID of the asset that it was generated from."),
+        _optional("metadata.rootParentId", STRING, "ID of the first asset in its chain of parents."),
+        _optional("metadata.inferenceId", STRING, "ID of the inference that generated the asset."),
+        _column("metadata", JSON, "All metadata, including the fields above."),
+        _column("properties.size", INTEGER, "Size of the file in bytes."),
+        _optional("properties.width", INTEGER, "Width in pixels."),
+        _optional("properties.height", INTEGER, "Height in pixels."),
+        _optional("properties.duration", FLOAT, "Duration in seconds."),
+        _column("properties", JSON, "All properties of the file, including the fields above."),
+        _optional("qualityGate.verdict", STRING, "Quality Gate verdict: pass, warn or fail.", is_categorical=True),
+        _optional("qualityGate.overallScore", FLOAT, "Quality Gate score from 0 to 100."),
+        _optional("qualityGate", JSON, "All results of the Quality Gate, including the fields above."),
+        _column("url", STRING, "URL of the file.", signed_url="content"),
+        _optional("originalFileUrl", STRING, "URL of the file before its conversion.", signed_url="content"),
+        _optional("originalMimeType", STRING, "MIME type of the file before its conversion.", is_categorical=True),
+        *_image("thumbnail", "the thumbnail"),
+        *_image("firstFrame", "the first frame of a video"),
+        *_image("lastFrame", "the last frame of a video"),
+        *_image("preview", "the preview"),
         *DATES,
-        _optional("deletedAt", TIMESTAMP),
-        _optional("embedding", FLOATS, included_by="include_embedding"),
+        _optional("deletedAt", TIMESTAMP, "Time of the deletion; only for deleted assets."),
+        _optional("embedding", FLOATS, "Embedding vector.", included_by="include_embedding"),
     ),
     filters=(
         PROJECT_ID,
@@ -164,36 +172,39 @@ MODELS = Resource(
     primary_key=("id",),
     page_sizes=(1, 500),
     columns=(
-        _key("id"),
-        _optional("name", STRING),
-        _optional("ownerId", STRING, is_categorical=True),
-        _optional("authorId", STRING, is_categorical=True),
-        _category("type"),
-        _category("status"),
-        _category("privacy"),
-        _category("source"),
-        _column("custom", BOOLEAN),
-        _column("capabilities", STRINGS),
-        _column("tags", STRINGS),
-        _column("collectionIds", STRINGS),
-        _column("exampleAssetIds", STRINGS),
-        _column("trainingImagesNumber", INTEGER),
-        _optional("parentModelId", STRING),
-        _optional("jobId", STRING),
-        _optional("shortDescription", STRING),
-        _optional("accessRestrictions", INTEGER),
-        _optional("class", JSON),
-        _optional("parameters", JSON),
-        _optional("trainingProgress", JSON),
-        _optional("trainingStats", JSON),
-        _optional("performanceStats", JSON),
-        _optional("concepts", JSON),
-        _optional("inputs", JSON),
-        _optional("trainingImages", JSON),
-        _optional("epochs", JSON),
-        *_image("thumbnail"),
+        _key("id", "ID of the model."),
+        _optional("name", STRING, "Name of the model."),
+        _optional("ownerId", STRING, "ID of the project or team that owns the model.", is_categorical=True),
+        _optional("authorId", STRING, "ID of the user or API key that created the model.", is_categorical=True),
+        _category("type", "Type of the model, such as flux.1-lora."),
+        _category("status", "Status, such as new, training, trained or failed."),
+        _category("privacy", "Privacy level: private, public or unlisted."),
+        _category("source", "Source of the model."),
+        _column("custom", BOOLEAN, "Whether it is a custom model."),
+        _column("capabilities", STRINGS, "Capabilities, such as txt2img."),
+        _column("tags", STRINGS, "Tags."),
+        _column("collectionIds", STRINGS, "IDs of the collections with the model."),
+        _column("exampleAssetIds", STRINGS, "IDs of the example assets of its owner."),
+        _column("trainingImagesNumber", INTEGER, "Number of training images."),
+        _optional("parentModelId", STRING, "ID of the parent model."),
+        _optional("jobId", STRING, "ID of the job that trained the model; only for its owner."),
+        _optional("shortDescription", STRING, "Short description."),
+        _optional(
+            "accessRestrictions", INTEGER,
+            "Lowest plan with access: 0 free, 25 starter, 50 pro, 75 max, 100 enterprise.",
+        ),
+        _optional("class", JSON, "Class of the model."),
+        _optional("parameters", JSON, "Parameters of the training."),
+        _optional("trainingProgress", JSON, "Progress of the training."),
+        _optional("trainingStats", JSON, "Statistics of the training."),
+        _optional("performanceStats", JSON, "Statistics of its performance."),
+        _optional("concepts", JSON, "Models that a composition consists of."),
+        _optional("inputs", JSON, "Inputs of a custom model."),
+        _optional("trainingImages", JSON, "First three training images."),
+        _optional("epochs", JSON, "Epochs of the training; only for some types."),
+        *_image("thumbnail", "the thumbnail"),
         *DATES,
-        _optional("deletedAt", TIMESTAMP),
+        _optional("deletedAt", TIMESTAMP, "Time of the deletion; only for deleted models."),
     ),
     ignored_fields=(
         "compliantModelIds", "disableRefund", "epoch", "modelKeyword", "negativePromptEmbedding", "promptEmbedding",
@@ -232,22 +243,22 @@ JOBS = Resource(
     primary_key=("job_id",),
     page_sizes=(1, 100),
     columns=(
-        _key("jobId"),
-        _category("jobType"),
-        _category("status"),
-        _column("progress", FLOAT),
-        _optional("ownerId", STRING, is_categorical=True),
-        _optional("authorId", STRING, is_categorical=True),
-        _optional("metadata.input.modelId", STRING, is_categorical=True),
-        _optional("metadata.input.prompt", ANY),
-        _optional("metadata.assetIds", STRINGS),
-        _optional("metadata.error", STRING),
-        _optional("metadata.workflowId", STRING),
-        _column("metadata", JSON),
-        _column("billing.cuCost", FLOAT),
-        _column("billing.cuDiscount", FLOAT),
-        _optional("billing", JSON),
-        _column("statusHistory", JSON),
+        _key("jobId", "ID of the job."),
+        _category("jobType", "Type of the job, such as inference."),
+        _category("status", "Status, such as queued, in-progress, success, failure or canceled."),
+        _column("progress", FLOAT, "Progress from 0 to 1."),
+        _optional("ownerId", STRING, "ID of the project or team that owns the job.", is_categorical=True),
+        _optional("authorId", STRING, "ID of the user or API key that submitted the job.", is_categorical=True),
+        _optional("metadata.input.modelId", STRING, "ID of the model that was run.", is_categorical=True),
+        _optional("metadata.input.prompt", ANY, "Prompt."),
+        _optional("metadata.assetIds", STRINGS, "IDs of the assets that the job created."),
+        _optional("metadata.error", STRING, "Error message of a failed job."),
+        _optional("metadata.workflowId", STRING, "ID of the workflow that the job belongs to."),
+        _column("metadata", JSON, "All metadata, including the fields above."),
+        _column("billing.cuCost", FLOAT, "Cost in compute units (CU), without add-ons."),
+        _column("billing.cuDiscount", FLOAT, "Discount in compute units (CU)."),
+        _optional("billing", JSON, "All billing data, including the fields above."),
+        _column("statusHistory", JSON, "Statuses with the time of each."),
         *DATES,
     ),
     filters=(
@@ -283,7 +294,12 @@ TAGS = Resource(
     record_key=None,
     primary_key=("owner_id", "tag_name"),
     page_sizes=(1, 100),
-    columns=(_key("ownerId"), _key("tagName"), _column("itemCount", INTEGER), *DATES),
+    columns=(
+        _key("ownerId", "ID of the project that owns the tag."),
+        _key("tagName", "Name of the tag."),
+        _column("itemCount", INTEGER, "Number of items with the tag."),
+        *DATES,
+    ),
     filters=(PROJECT_ID,),
 )
 
@@ -295,21 +311,21 @@ WORKFLOWS = Resource(
     primary_key=("id",),
     page_sizes=(1, 100),
     columns=(
-        _key("id"),
-        _column("name", STRING),
-        _column("description", STRING),
-        _column("shortDescription", STRING),
-        _category("status"),
-        _category("privacy"),
-        _category("authorId"),
-        _category("ownerId"),
-        _column("hasFlow", BOOLEAN),
-        _column("tagSet", STRINGS),
-        _column("inputs", JSON),
-        _optional("isLocked", BOOLEAN),
-        *_image("before"),
-        *_image("after"),
-        *_image("thumbnail"),
+        _key("id", "ID of the workflow."),
+        _column("name", STRING, "Name of the workflow."),
+        _column("description", STRING, "Description."),
+        _column("shortDescription", STRING, "Short description."),
+        _category("status", "Status: draft, ready or deleted."),
+        _category("privacy", "Privacy level: private, public or unlisted."),
+        _category("authorId", "ID of the user that created the workflow."),
+        _category("ownerId", "ID of the project that owns the workflow."),
+        _column("hasFlow", BOOLEAN, "Whether the workflow has any nodes."),
+        _column("tagSet", STRINGS, "Tags."),
+        _column("inputs", JSON, "Inputs of the workflow."),
+        _optional("isLocked", BOOLEAN, "Whether only its author or an administrator may change it."),
+        *_image("before", "the example before the workflow"),
+        *_image("after", "the example after the workflow"),
+        *_image("thumbnail", "the thumbnail"),
         *DATES,
     ),
     ignored_fields=(
@@ -334,16 +350,16 @@ PROJECTS = Resource(
     primary_key=("id",),
     page_sizes=(1, 100),
     columns=(
-        _key("id"),
-        _column("name", STRING),
-        _category("teamId"),
-        _column("privacyMode", BOOLEAN),
-        _optional("description", STRING),
-        _optional("consumption", FLOAT),
-        _optional("maxConsumption", FLOAT),
-        _optional("avatar.assetId", STRING),
-        _optional("avatar.url", STRING, signed_url="content"),
-        _column("users", JSON, included_by="include_personal"),
+        _key("id", "ID of the project."),
+        _column("name", STRING, "Name of the project."),
+        _category("teamId", "ID of the team that owns the project."),
+        _column("privacyMode", BOOLEAN, "Whether users only see their own assets."),
+        _optional("description", STRING, "Description; lists do not contain it."),
+        _optional("consumption", FLOAT, "Consumption of the current billing period in compute units (CU)."),
+        _optional("maxConsumption", FLOAT, "Limit of `consumption` in CU; null if there is none."),
+        _optional("avatar.assetId", STRING, "Asset ID of the avatar."),
+        _optional("avatar.url", STRING, "URL of the avatar.", signed_url="content"),
+        _column("users", JSON, "Users with their e-mail addresses.", included_by="include_personal"),
         *DATES,
     ),
     ignored_fields=("descriptionDate", "disableIpDetection", "keys", "qualityGateAutoDetect", "settings", "users"),
@@ -358,15 +374,15 @@ TEAMS = Resource(
     primary_key=("id",),
     page_sizes=None,
     columns=(
-        _key("id"),
-        _column("name", STRING),
-        _category("plan"),
-        _category("type"),
-        _category("context.userRole"),
-        _column("context.usersCount", INTEGER),
-        _column("context.keysCount", INTEGER),
-        _column("context.invitationsCount", INTEGER),
-        _column("projects", JSON),
+        _key("id", "ID of the team."),
+        _column("name", STRING, "Name of the team."),
+        _category("plan", "Plan of the subscription."),
+        _category("type", "Type of the team."),
+        _category("context.userRole", "Role of the API key in the team."),
+        _column("context.usersCount", INTEGER, "Number of users."),
+        _column("context.keysCount", INTEGER, "Number of API keys."),
+        _column("context.invitationsCount", INTEGER, "Number of invitations."),
+        _column("projects", JSON, "Projects of the team."),
         *DATES,
     ),
     ignored_fields=("avatar", "byok", "defaultUserMaxConsumption", "ipDetectionEnforcement", "qualityGateAutoDetect"),
@@ -384,8 +400,8 @@ def _links(resource: Resource, id_name: str) -> Resource:
         primary_key=("collection_id", id_name),
         page_sizes=resource.page_sizes,
         columns=(
-            Column("collection_id", "collectionIds", STRINGS, nullable=False),
-            Column(id_name, "id", STRING, nullable=False),
+            Column("collection_id", "collectionIds", STRINGS, nullable=False, description="ID of the collection."),
+            Column(id_name, "id", STRING, nullable=False, description=f"ID of the {id_name.removesuffix('_id')}."),
         ),
         exploded="collection_id",
         filters=(PROJECT_ID,),

@@ -29,6 +29,7 @@ class Column:
             expires; "" otherwise.
         optional: Whether the API may omit the field; null is then not counted as missing.
         included_by: Argument of `scan` that adds the column, "" if the table always has it.
+        description: What the value is, with its unit, as a phrase for the documentation.
 
     """
 
@@ -40,6 +41,7 @@ class Column:
     signed_url: Literal["", "thumbnail", "content"] = ""
     optional: bool = False
     included_by: str = ""
+    description: str = ""
 
     @property
     def parent(self) -> str:
@@ -48,7 +50,9 @@ class Column:
 
 
 # of the table of several projects; no field of the records
-PROJECT = Column("project_id", "", STRING, nullable=False, is_categorical=True)
+PROJECT = Column(
+    "project_id", "", STRING, nullable=False, is_categorical=True, description="ID of the project that was read."
+)
 
 
 @dataclass(frozen=True, slots=True)

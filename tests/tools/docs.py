@@ -47,7 +47,8 @@ def _resource(resource: Resource) -> str:
             f"`{field.name}`",
             f"`{field.type}`{JSON_NOTES.get(column.type, '')}{'' if field.nullable else ', not null'}",
             f"`{dtypes.get(field.name, 'object')}`",
-            f"`{column.field}`" + (f", only with `{column.included_by}`" if column.included_by else ""),
+            f"`{column.field}`",
+            column.description + (f" Only with `{column.included_by}`." if column.included_by else ""),
         )
         for field, column in zip(resource.schema, resource.columns, strict=True)
     ]
@@ -57,7 +58,7 @@ def _resource(resource: Resource) -> str:
         f"- Primary key: {', '.join(f'`{name}`' for name in resource.primary_key)}",
         f"- Page size: {sizes}",
         "",
-        _table(("column", "Arrow type", "pandas dtype", "field in the API"), rows),
+        _table(("column", "Arrow type", "pandas dtype", "field in the API", "description"), rows),
     ]
     if resource.filters:
         filters = [

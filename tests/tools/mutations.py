@@ -279,7 +279,7 @@ MUTATIONS = [
     Mutation("a filter may be applied to each page", "run", "if is_filtered(query) or part.cursor:", "if part.cursor:"),
     Mutation("a date has no offset", "filters", "([T ](", "(.("),
     Mutation("an object that every record has is required", "records", "is_optional = path and column.nullable and path not in self._resource.required_objects", "is_optional = path and column.nullable"),
-    Mutation("links need the list of collections", "resources", "            Column(\"collection_id\", \"collectionIds\", STRINGS, nullable=False),", "            Column(\"collection_id\", \"collectionIds\", STRINGS),"),
+    Mutation("links need the list of collections", "resources", "\"collectionIds\", STRINGS, nullable=False, description", "\"collectionIds\", STRINGS, description"),
     Mutation("a snapshot keeps nothing personal", "snapshots", "if included := sorted(filters.keys() & INCLUDE_ARGUMENTS):", "if included := []:"),
     Mutation("a window is cut at a whole millisecond", "windows", "middle = floor(self.position + (end - self.position) / 2)", "middle = self.position + (end - self.position) / 2"),
     Mutation("a list in descending order is read by token", "dated_list", "            if end is None and not is_before[:1] == [True]:", "            if False:"),

@@ -73,6 +73,11 @@ class TestEveryResource:
         assert len(set(names)) == len(names)
         assert all(re.fullmatch("[a-z]+(_[a-z]+)*", name) for name in names)
 
+    def test_every_column_is_described_in_one_phrase(self, resource: Resource) -> None:
+        for column in RESOURCES[resource.name].columns:
+            assert re.fullmatch(r"[A-Z][^.]*\.", re.sub(r"flux\.1", "flux", column.description)), column.name
+            assert len(column.description) <= 80
+
     def test_key_columns_come_first_and_are_never_null(self, resource: Resource) -> None:
         for name, field in zip(resource.primary_key, resource.schema, strict=False):
             assert (field.name, field.nullable) == (name, False)
