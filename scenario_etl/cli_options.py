@@ -4,7 +4,7 @@ import functools
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any, get_args
+from typing import Any, get_args
 
 import click
 
@@ -21,8 +21,6 @@ from scenario_etl.resources import INCLUDE_ARGUMENTS, RESOURCES, resource_of
 from scenario_etl.scans import Scan
 from scenario_etl.signed_urls import SignedURLs
 
-if TYPE_CHECKING:
-    pass
 
 PATH = click.Path(readable=False)  # an existing file is replaced, not read
 FILTERS = {each.name: each for resource in RESOURCES.values() for each in resource.filters}
