@@ -21,7 +21,6 @@ from scenario_etl.resources import INCLUDE_ARGUMENTS, RESOURCES, resource_of
 from scenario_etl.scans import Scan
 from scenario_etl.signed_urls import SignedURLs
 
-
 PATH = click.Path(readable=False)  # an existing file is replaced, not read
 FILTERS = {each.name: each for resource in RESOURCES.values() for each in resource.filters}
 
