@@ -16,6 +16,7 @@ from scenario_etl.cli_options import (
     FILTERS,
     PATH,
     ConnectionOptions,
+    OutputOptions,
     ProjectsOptions,
     ReadOptions,
     SnapshotOptions,
@@ -32,18 +33,16 @@ from scenario_etl.cli_options import (
 from scenario_etl.cli_output import (
     CHANGES,
     EXIT_CODES,
-    OutputOptions,
     change_counts,
     count_of,
-    finish,
     logger,
-    reporting,
     show_changed_rows,
     show_table,
     start_logging,
     summary,
     write_stdout,
 )
+from scenario_etl.cli_reports import finish, reporting
 from scenario_etl.dates import as_date
 from scenario_etl.errors import ConfigError
 from scenario_etl.extras import install_command
@@ -266,13 +265,12 @@ def head(
 
 
 @cli.command(short_help="Check the credentials with one request.")
-@filter_options("project_id")
+@click.option("--project-id", metavar="ID", help="Project to check. Default: the project of the API key.")
 @connection_options
-def check(filters: dict[str, Any], connection: ConnectionOptions) -> None:
+def check(project_id: str | None, connection: ConnectionOptions) -> None:
     """Request one collection, and show the base URL, the kind of credentials, and whether the API accepts them."""
     start_logging(connection.log_format, connection.verbose)
-    if not isinstance(filters.get("project_id", ""), str):
-        raise ConfigError("check accepts one --project-id; run it once for each project")
+    filters = {} if project_id is None else {"project_id": project_id}
     with demo_api(connection) as api, connect(connection, CHECK_OPTIONS, api) as client:
         write_stdout(f"base URL     {client.base_url}\ncredentials  {client.credentials}")
         started = monotonic()

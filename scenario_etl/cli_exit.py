@@ -1,6 +1,7 @@
 """Exit codes, signals and write errors of the command line."""
 
 import os
+import re
 import signal
 import sys
 from contextlib import suppress
@@ -9,7 +10,8 @@ from typing import NoReturn, TextIO
 import click
 
 from scenario_etl.cli import cli
-from scenario_etl.cli_output import INTERRUPTED, describe_failure, logger, start_logging
+from scenario_etl.cli_output import logger, start_logging
+from scenario_etl.cli_reports import INTERRUPTED, describe_failure
 from scenario_etl.errors import ConfigError, DestinationError
 from scenario_etl.redact import without_credentials
 from scenario_etl.stores import has_unfinished_calls
@@ -60,7 +62,7 @@ def handle_usage_error(error: click.ClickException) -> int:
     """Show an error of click, and return its exit code; for a value that is not valid, that of ConfigError."""
     if isinstance(error, click.BadParameter) and not isinstance(error, click.MissingParameter):
         message = error.format_message().rstrip(".")
-        start_logging("text", verbose=False)
+        start_logging("json" if re.search(r"--log-format[= ]json\b", " ".join(sys.argv)) else "text", verbose=False)
         return log_error(f"{message[:1].lower()}{message[1:]}", ConfigError.exit_code)
     with suppress(OSError):  # stderr may not be writable
         error.show()

@@ -1,6 +1,7 @@
 """Options of the command line, and the dataclasses that pass them to the commands."""
 
 import functools
+import re
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, fields
@@ -8,7 +9,6 @@ from typing import Any, get_args
 
 import click
 
-from scenario_etl.cli_output import OutputOptions
 from scenario_etl.cli_resources import option_name, page_sizes, resources_with
 from scenario_etl.client import Client
 from scenario_etl.extract import scan
@@ -90,6 +90,20 @@ class ProjectsOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class OutputOptions:
+    """The outputs of a run other than its data.
+
+    Attributes:
+        report: A file for the report as JSON, "-" for stdout, or None.
+        metrics_file: A file for metrics in the text format of Prometheus, or None.
+
+    """
+
+    report: str | None
+    metrics_file: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class SnapshotOptions:
     """Options for publishing a snapshot."""
 
@@ -104,6 +118,19 @@ class SnapshotOptions:
     days: int | None
     incremental: bool
     full_every: int
+
+
+GROUPS = (ConnectionOptions, ReadOptions, ProjectsOptions, SnapshotOptions)
+ARGUMENT_NAMES = {*FILTERS, *INCLUDE_ARGUMENTS, "signed_urls", *(each.name for kind in GROUPS for each in fields(kind))}
+
+
+def with_option_names(message: str) -> str:
+    """Return a message about arguments in Python with the names of the options; names of one word stay as they are."""
+    return re.sub(
+        r"(?<![\w'\"./-])[a-z]+(?:_[a-z]+)+(?![\w=])",
+        lambda match: option_name(match[0]) if match[0] in ARGUMENT_NAMES else match[0],
+        message,
+    )
 
 
 def option_group(kind: type, argument: str, *options: Decorator) -> Decorator:

@@ -10,7 +10,7 @@ from scenario_etl.filters import Filter
 from scenario_etl.resources import RESOURCES
 from scenario_etl.schema import Column, Resource
 
-MANY_RESOURCES = 6  # from this number on, the help says "most resources"
+MANY_RESOURCES = 6  # from this number on, the help names the others
 MAX_WIDTH = 100  # characters of a line
 JSON_TEXTS = {JSON: "JSON text", ANY: "string or JSON text"}
 
@@ -41,12 +41,12 @@ def description(resource: Resource) -> str:
 
 def resources_with(name: str) -> str:
     """Return the names of the resources with this filter, or with columns that this argument adds."""
-    lists = [
-        each.name
-        for each in RESOURCES.values()
-        if name in {*(known.name for known in each.filters), *(column.included_by for column in each.columns)}
-    ]
-    return ", ".join(lists) if len(lists) < MANY_RESOURCES else "most resources"
+    lists: list[str] = []
+    others: list[str] = []
+    for each in RESOURCES.values():
+        names = {*(known.name for known in each.filters), *(column.included_by for column in each.columns)}
+        (lists if name in names else others).append(each.name)
+    return ", ".join(lists) if len(lists) < MANY_RESOURCES else f"all except {' and '.join(others)}"
 
 
 def page_sizes() -> str:

@@ -35,7 +35,7 @@ class Client:
         attempts: Maximum number of attempts per request.
         deadline: Time limit in seconds for retries, counted from the start of the first attempt of a request.
         connect_deadline: Deadline in seconds for requests that cannot connect to the host; by default `deadline`.
-        requests_per_minute: Maximum requests per minute and project, in bursts of up to 100; None for no limit.
+        requests_per_minute: Maximum requests per minute and project, in bursts of up to 100; 0 or None for no limit.
         session: Session with proxies, certificates, headers and adapters to use, but no hooks; it is not closed.
         sleep: Function that waits for a number of seconds.
         clock: Function that returns the time in seconds, for deadlines and rate limiting.

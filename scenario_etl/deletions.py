@@ -137,7 +137,7 @@ class MissingRows:
             self.recovered += missing.num_rows - int(still_missing.sum())
             is_incomplete = lacking > missing.num_rows
             missing, in_scope = missing.filter(to_arrow(still_missing)), in_scope[still_missing]
-            if self.lookups is None and is_incomplete and not self.guard.accept_shrink:
+            if self.lookups is None and is_incomplete:
                 _log_incomplete_read(self.resource.name, lacking, missing.num_rows)
                 self.unverified = missing.num_rows
                 yield from missing.combine_chunks().to_batches()
@@ -219,6 +219,7 @@ class MissingRows:
                     raise
                 logger.warning("%s: %s cannot be verified: %s", self.resource.name, redact(key), error)
                 if isinstance(error, APIError) and (isinstance(error, TransientError) or error.attempts > 1):
+                    _log_lookups_ended(self.resource.name, limit - position - 1)
                     break  # each of the others would wait as long
                 continue
             is_unverified[position] = False
@@ -245,6 +246,11 @@ def _log_not_looked_up(name: str, left: int, max_lookups: int) -> None:
         "increase --max-lookups to verify %s",
         name, f"{left:,}", "row" if left == 1 else "rows", was, keeps, f"{max_lookups:,}", it,
     )  # fmt: skip
+
+
+def _log_lookups_ended(name: str, left: int) -> None:
+    if left:
+        logger.warning("%s: %s more not looked up after this failure; the last values are kept", name, _rows(left))
 
 
 def _log_incomplete_read(name: str, lacking: int, missing: int) -> None:

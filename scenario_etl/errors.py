@@ -75,8 +75,8 @@ class AuthError(APIError):
 class PaginationError(ScenarioError):
     """Pagination did not finish.
 
-    A token was repeated or not valid, ten consecutive pages had no new records, or the list has more than `max_pages`
-    pages.
+    A token was repeated or not valid, the list has more than `max_pages` pages, or ten consecutive pages had no new
+    record although the list has no filter other than `project_id`.
     """
 
     exit_code = 65

@@ -44,7 +44,7 @@ def scan(
         resource: Name of the resource, such as "collections".
         client: Client to use; None creates one from the environment for each use, and closes it.
         page_size: Number of records per request; by default the maximum.
-        max_pages: Maximum number of pages; a longer list raises PaginationError.
+        max_pages: Maximum number of pages of each project; a longer list raises PaginationError.
         strict: Whether a missing or unknown field raises SchemaError instead of logging a warning.
         progress: Whether to show a progress bar, on stderr or in a notebook.
         signed_urls: Form of signed URLs: "keep" for the URLs from the API, "public" for their permanent unsigned form,
@@ -90,19 +90,18 @@ def _projects_of(
     given = _as_list(value)
     if given is None and not all_projects:
         if check_bool("skip_forbidden", skip_forbidden):
-            raise ConfigError("skip_forbidden requires several projects: a list of project_id, or all_projects")
+            raise ConfigError("skip_forbidden requires all_projects, or several ids in project_id")
         return None, filters
     if all_projects and value is not None:
         raise ConfigError("project_id and all_projects cannot be used together; omit one of them")
     ids = None if all_projects else tuple(dict.fromkeys(check_text(PROJECT_ID.name, each) for each in given or []))
     if ids is not None and not ids:
-        raise ConfigError(f"project_id must be a project or a non-empty list of projects, got {redact(repr(value))}")
+        raise ConfigError(
+            f"project_id must be a project id or a non-empty list of project ids, got {redact(repr(value))}"
+        )
     rest = {name: each for name, each in filters.items() if name != PROJECT_ID.name}
     if PROJECT_ID not in resource.filters:
-        raise ConfigError(
-            f"{resource.name} cannot be limited to projects; omit project_id and all_projects (--project-id, "
-            "--all-projects)"
-        )
+        raise ConfigError(f"{resource.name} cannot be limited to projects; omit project_id and all_projects")
     if rest.get("privacy") == "public":
         raise ConfigError("privacy=public cannot be used with several projects, because it ignores the project")
     return Projects(ids, check_bool("skip_forbidden", skip_forbidden)), rest
@@ -145,7 +144,7 @@ def extract_collections(
         dtype_backend: Backend of the dtypes, None, "pyarrow" or "numpy_nullable", as in `Scan.to_pandas`.
         client: Client to use; None creates one from the environment, and closes it.
         page_size: Number of records per request, from 1 to 100; by default 100.
-        max_pages: Maximum number of pages; a longer list raises PaginationError.
+        max_pages: Maximum number of pages of each project; a longer list raises PaginationError.
         strict: Whether a missing or unknown field raises SchemaError instead of logging a warning.
         progress: Whether to show a progress bar, on stderr or in a notebook.
         signed_urls: Form of signed URLs, "keep", "public" or "omit", as in `scan`.
@@ -155,6 +154,7 @@ def extract_collections(
         APIError: A page could not be read; TransientError and AuthError are subclasses.
         PaginationError: Pagination did not finish.
         SchemaError: A value does not fit its column.
+        DestinationError: A temporary file cannot be written; only with several projects.
 
     >>> from scenario_etl import Client, Emulator, extract_collections
     >>> with Emulator(collections=250) as api, Client("demo", "demo", base_url=api.url) as client:
@@ -197,7 +197,7 @@ def export_collections(
         workers: Maximum number of projects that are read at the same time; by default 8.
         client: Client to use; None creates one from the environment, and closes it.
         page_size: Number of records per request, from 1 to 100; by default 100.
-        max_pages: Maximum number of pages; a longer list raises PaginationError.
+        max_pages: Maximum number of pages of each project; a longer list raises PaginationError.
         strict: Whether a missing or unknown field raises SchemaError instead of logging a warning.
         progress: Whether to show a progress bar, on stderr or in a notebook.
         signed_urls: Form of signed URLs, "keep", "public" or "omit", as in `scan`.

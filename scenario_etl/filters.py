@@ -75,6 +75,7 @@ def query_for(
     _check_names(resource, filters, set_values, arguments)
     chosen = [each for each in filters if each.name in set_values]
     encoded = {each.name: _encode(each, set_values[each.name]) for each in chosen}
+    _check_order(encoded)
     query: dict[str, str] = {}
     set_by: dict[str, str] = {}
     for each in chosen:
@@ -102,6 +103,13 @@ def _check_names(
         known = f"the filters of {resource} are: {', '.join(declared)}" if declared else f"{resource} has no filters"
         arguments = "arguments" if len(unknown) > 1 else "argument"
         raise ConfigError(f"unknown {arguments} {', '.join(map(repr, unknown))}{hint}; {known}")
+
+
+def _check_order(encoded: Mapping[str, str]) -> None:
+    for event in ("created", "updated"):
+        after, before = encoded.get(f"{event}_after"), encoded.get(f"{event}_before")
+        if after and before and after >= before:
+            raise ConfigError(f"{event}_after must be earlier than {event}_before, got {after} and {before}")
 
 
 def _check_combination(declared: Filter, encoded: Mapping[str, str]) -> None:

@@ -18,10 +18,10 @@ from scenario_etl.lake import LakeTables, changes_schema, date_before
 from scenario_etl.lake_file import LakeFile
 from scenario_etl.redact import redact
 from scenario_etl.resources import resource_of
-from scenario_etl.schema import PROJECT
+from scenario_etl.schema import PROJECT, with_pandas_types
 from scenario_etl.stores import redact_uri
 
-HISTORY_SCHEMA = pa.schema(
+HISTORY_SCHEMA = with_pandas_types(
     [
         pa.field("date", pa.date32(), nullable=False),
         *(pa.field(name, pa.int64()) for name in ("rows", *COUNTS)),

@@ -64,7 +64,8 @@ COLLECTION_ID = Filter("collection_id", "collectionId", TEXT, "Limit to one coll
 def _date(name: str, needs: tuple[str, ...] = ()) -> Filter:
     """Return a filter by date, for which the API requires sorting by that date."""
     field, bound = name.split("_")
-    kind, description = BOUNDS[bound], f"Limit to records {field} {bound} this date or time in UTC."
+    kind = BOUNDS[bound]
+    description = f"Limit to records {field} {bound} this time (exclusive), in UTC by default; a date is its start."
     return Filter(name, f"{field}{bound.title()}", kind, description, adds={"sortBy": f"{field}At"}, needs=needs)
 
 

@@ -75,6 +75,7 @@ class Scan:
             APIError: A page could not be read; TransientError and AuthError are subclasses.
             PaginationError: Pagination did not finish.
             SchemaError: A value does not fit its column.
+            DestinationError: A temporary file cannot be written; only with several projects or windows.
 
         """
         return _read(self.source, self.client, self._reports)
@@ -141,7 +142,8 @@ class Scan:
             ConfigError: `count` is not a positive integer, there are no credentials, or this Scan is itself a partition
                 by date.
             APIError: A request failed; TransientError and AuthError are subclasses.
-            PaginationError, SchemaError: The projects cannot be listed.
+            PaginationError: The projects cannot be listed.
+            SchemaError: A project has no id.
 
         """
         check_integer("count", count, 1)

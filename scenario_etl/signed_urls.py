@@ -165,7 +165,7 @@ def signed_url_expiry(urls: Any) -> Any:
 
 def _type_of(urls: Any) -> str:
     values = getattr(urls, "dtype", getattr(urls, "type", None))
-    return f"a {type(urls).__name__}" + (f" of {values}" if values is not None else "")
+    return f"a value of type {type(urls).__name__}" + (f" of {values}" if values is not None else "")
 
 
 def _expiry(url: str | None) -> datetime | None:

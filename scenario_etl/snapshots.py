@@ -158,7 +158,7 @@ def snapshot(
         strict: Whether a missing or unknown field raises SchemaError, as in `scan`.
         progress: Whether to show a progress bar, as in `scan`.
         signed_urls: Form of signed URLs, as in `scan`, but "public" by default, because signed URLs are credentials
-            that expire after about two weeks.
+            that expire after one to two weeks.
         all_projects: Whether to read all projects of the teams of the API key, as in `scan`.
         skip_forbidden: Whether to skip projects that the key may not read, as in `scan`. Their rows keep their last
             values, and count as `carried_over`.

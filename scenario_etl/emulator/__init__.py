@@ -1,4 +1,4 @@
-"""An emulator of the Scenario API on loopback. It imports nothing else from the package, so they share no bugs.
+"""An emulator of the Scenario API on loopback. It imports nothing else from the package.
 
 emulator.py contains the public class. server.py serves HTTP and injects faults, which service.py chooses. routes.py
 declares the routes, tables.py the lists, filters.py their comparisons and rules, and paging.py their pages; queries.py

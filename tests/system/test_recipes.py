@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from scenario_etl import Emulator
-from scenario_etl.cli_output import METRICS
+from scenario_etl.cli_reports import METRICS
 from scenario_etl.emulator import Fault
 from scenario_etl.resources import RESOURCES
 from tests.helpers import environment

@@ -97,6 +97,10 @@ def api() -> str:
     parts = []
     for title, names in groups.items():
         parts.append(f"## {title}")
+        if title == "Charts":
+            parts.append(
+                "The charts require the `report` extra; without it, `scenario_etl.charts` raises `ModuleNotFoundError`."
+            )
         for name, value in names:
             parts += _described(name, value, "###")
     return "\n\n".join(parts)
