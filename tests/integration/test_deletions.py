@@ -238,11 +238,12 @@ def test_where_the_guard_rejects_the_snapshot_nothing_is_looked_up(lake: Path) -
     assert len(requests_but_projects()) == 1
 
 
-def test_an_api_that_fails_ends_the_look_ups_and_not_the_run(lake: Path) -> None:
+def test_an_api_that_fails_ends_the_look_ups_and_not_the_run(lake: Path, caplog) -> None:
     take(lake, DAYS[0], *many(6))
     report = take(lake, DAYS[1], *many(3), faults=[None, *[Fault(status=503)] * 8])
     assert (report.deleted, report.unverified, report.scan.rows) == (0, 3, 6)
     assert len(requests_but_projects()) == 9
+    assert caplog.messages[-1] == "collections: 2 rows more not looked up after this failure; the last values are kept"
 
 
 @pytest.mark.parametrize("key", ["a/b", "a b", "a?b=c", "a#b", "\u00e4%2F", "a;b", "+"])

@@ -220,3 +220,11 @@ def test_a_file_in_the_place_of_a_lake_is_named_as_one(run, tmp_path: Path) -> N
         assert done.returncode == 74
         words = "error: cannot read c.parquet/collections: a part of its path is a file; specify the folder of the lake"
         assert said(done.stderr) == [words]
+
+
+def test_the_counts_of_a_history_are_integers_in_pandas_whether_or_not_one_is_missing(lake: Path) -> None:
+    for day in DAYS[:2]:
+        take(lake, day, record())
+    frame = history(lake, "collections").to_pandas()
+    assert {str(frame[name].dtype) for name in ("rows", "added", "deleted")} == {"Int64"}
+    assert str(frame["rejected"].dtype) == "boolean"

@@ -149,11 +149,15 @@ def test_thumbnails_of_a_list_without_them_are_rejected_before_any_request(lake:
         snapshot("tags", lake, thumbnails=True)
 
 
+@pytest.mark.parametrize("accept_shrink", [False, True])
 @pytest.mark.parametrize("second", [[], ["a", "b"]], ids=["empty", "incomplete"])
-def test_a_second_read_that_lacks_more_rows_than_the_first_deletes_none(lake: Path, tags: Resource, second) -> None:
+def test_a_second_read_that_lacks_more_rows_than_the_first_deletes_none(
+    lake: Path, tags: Resource, second, accept_shrink: bool
+) -> None:
     names = [f"{letter}" for letter in "abcdefgh"]
     take_tags(lake, DAYS[0], [tag("p1", name) for name in names])
-    report = take_tags(lake, DAYS[1], [tag("p1", name) for name in names[:-2]], [tag("p1", name) for name in second])
+    reads = [[tag("p1", name) for name in listed] for listed in (names[:-2], second)]
+    report = take_tags(lake, DAYS[1], *reads, accept_shrink=accept_shrink)
     assert (report.deleted, report.recovered, report.unverified) == (0, 0, 2)
     assert read_snapshot(lake, "tags").num_rows == 8
     report = take_tags(lake, DAYS[2], *[[tag("p1", name) for name in names[:-2]]] * 2)

@@ -39,7 +39,11 @@ def test_the_demo_needs_no_account(run, tmp_path: Path) -> None:
         (("export", "collections", "c.parquet", "--colour", "red"), 2, "No such option"),
         (("export", "collections"), 2, "Missing argument"),
         (("export", "collections", "c.parquet", "--page-size", "0"), 78, "between 1 and 100, got 0"),
-        (("export", "collections", "c.parquet", "--page-size", "101"), 78, "between 1 and 100, got 101"),
+        (
+            ("export", "collections", "c.parquet", "--page-size", "101"),
+            78,
+            "--page-size must be between 1 and 100, got 101",
+        ),
         (("export", "collections", "c.parquet", "--page-size", "x"), 78, "error: invalid value for '--page-size': 'x'"),
         (("export", "collections", "c.parquet", "--attempts", "0"), 78, "error: invalid value for '--attempts': 0 is"),
         (("export", "collections", "c.parquet", "--attempts"), 2, "requires an argument"),
@@ -54,6 +58,11 @@ def test_the_demo_needs_no_account(run, tmp_path: Path) -> None:
         (("export", "collections", "/proc/c.parquet"), 74, "cannot write /proc/c.parquet"),
         (("head", "collections", "--rows", "-1"), 78, "-1 is not in the range"),
         (("changes", "collections", "lake", "--since", "2026-11-31"), 78, "error: '2026-11-31' is not a date"),
+        (
+            ("head", "assets", "--created-after", "2026-11-02", "--created-before", "2026-11-01"),
+            78,
+            "--created-after must be earlier than --created-before",
+        ),
     ],
 )
 def test_what_is_wrong_is_known_before_any_request(run, api, arguments, code: int, words: str) -> None:
@@ -144,6 +153,12 @@ def test_check_says_what_is_used_and_that_it_works_with_one_request(run, api) ->
         f"base URL     {api.url}\ncredentials  API key\nstatus       authenticated, response after "
     )
     assert api.requests == [("GET", "/v1/collections?pageSize=1")]
+
+
+def test_check_accepts_a_project(run, api) -> None:
+    assert run("check", "--project-id", api.project_ids[1], api=api).returncode == 0
+    assert api.requests == [("GET", f"/v1/collections?projectId={api.project_ids[1]}&pageSize=1")]
+    assert "the demo team has no project 'x'" in run("check", "--demo", "--project-id", "x").stderr
 
 
 def test_check_tries_once_and_gives_the_exit_code_of_what_is_wrong(run, api) -> None:

@@ -73,6 +73,12 @@ def test_metrics_of_another_resource_and_what_is_no_number_are_not_kept(run, api
     assert "last_failure" not in text
 
 
+@pytest.mark.parametrize("option", [("--log-format", "json"), ("--log-format=json",)])
+def test_a_value_that_is_not_valid_is_logged_in_the_requested_format(run, option: tuple[str, ...]) -> None:
+    done = run("export", "collections", "c.parquet", "--page-size", "x", *option)
+    assert (json.loads(done.stderr)["exit_code"], done.returncode) == (78, 78)
+
+
 def test_json_logs_have_event_run_id_and_fields(run, api) -> None:
     api.faults.extend([None, Fault(status=429, headers={"Retry-After": "1"})])
     done = run("export", "collections", "c.parquet", "--log-format", "json", api=api)

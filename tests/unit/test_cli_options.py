@@ -6,7 +6,7 @@ import pytest
 from click.testing import CliRunner
 
 from scenario_etl import cli_options, cli_resources
-from scenario_etl.cli_options import filter_options, option_group
+from scenario_etl.cli_options import filter_options, option_group, with_option_names
 from scenario_etl.errors import ConfigError
 from scenario_etl.filters import DATE, FLAG, TEXT, TEXTS, Filter, query_for
 from scenario_etl.resources import INCLUDE_ARGUMENTS, RESOURCES
@@ -145,3 +145,17 @@ def test_a_filter_that_the_resource_does_not_declare_is_rejected(filter_command)
     run(command, "--owner-id", "proj_1")
     with pytest.raises(ConfigError, match="owner_id"):
         query_for("collections", RESOURCES["collections"].filters, received[0])
+
+
+@pytest.mark.parametrize(
+    ("message", "shown"),
+    [
+        ("page_size must be between 1 and 100, got 500", "--page-size must be between 1 and 100, got 500"),
+        ("created_after requires privacy=public", "--created-after requires privacy=public"),
+        ("accept it with --accept-scope (accept_scope=True)", "accept it with --accept-scope (accept_scope=True)"),
+        ("got 'page_size'; /data/page_size.parquet exists", "got 'page_size'; /data/page_size.parquet exists"),
+        ("item_count is not an option", "item_count is not an option"),
+    ],
+)
+def test_an_error_about_an_argument_names_its_option(message: str, shown: str) -> None:
+    assert with_option_names(message) == shown

@@ -144,6 +144,13 @@ def test_filters_that_need_different_orders_are_rejected() -> None:
     )
 
 
+@pytest.mark.parametrize("before", ["2026-11-22", "2026-11-23"])
+def test_bounds_that_no_date_is_between_are_rejected(before: str) -> None:
+    message = refused(created_after="2026-11-23", created_before=before)
+    assert message.startswith("created_after must be earlier than created_before, got 2026-11-23T00:00:00.000Z and ")
+    assert query(created_after="2026-11-22T23:59:59.999Z", created_before="2026-11-23")
+
+
 def test_an_unknown_filter_is_rejected_with_those_that_there_are() -> None:
     assert refused(dtype="x").startswith("unknown argument 'dtype'; the filters of assets are: project_id, ")
     with pytest.raises(ConfigError, match=r"^unknown argument 'worker'; did you mean 'workers'\?; teams has no"):
