@@ -14,6 +14,7 @@ Without an account:
 250
 """
 
+import sys
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
@@ -33,6 +34,8 @@ def __getattr__(name: str) -> Any:
         from importlib.metadata import version  # noqa: PLC0415 - takes 25 ms
 
         return version("scenario-etl")
+    if name not in _names:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}", name=name, obj=sys.modules[__name__])
     return import_module(f"{__name__}.charts") if name == "charts" else _load(name)
 
 

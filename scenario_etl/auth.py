@@ -144,10 +144,9 @@ def _variable_or_file(name: str) -> str | None:
             value = file.read(MAX_SECRET_BYTES).decode("utf-8-sig").strip()
     except (OSError, ValueError) as error:  # without the path, which may be the secret itself
         reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
-        problem = (
-            f"cannot read the file that {name}_FILE names: {reason}; set the variable to a path, not to the secret "
-            "itself"
-        )
+        is_denied = isinstance(error, PermissionError)
+        advice = "check its permissions" if is_denied else "set the variable to a path, not to the secret itself"
+        problem = f"cannot read the file that {name}_FILE names: {reason}; {advice}"
     else:
         if value:
             return value

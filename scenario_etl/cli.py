@@ -22,6 +22,7 @@ from scenario_etl.cli_options import (
     SnapshotOptions,
     connection_options,
     filter_options,
+    optional_resource_argument,
     output_options,
     projects_options,
     publishing_options,
@@ -42,10 +43,11 @@ from scenario_etl.cli_output import (
     summary,
     write_stdout,
 )
-from scenario_etl.cli_reports import finish, reporting
+from scenario_etl.cli_reports import reporting
 from scenario_etl.dates import as_date
 from scenario_etl.errors import ConfigError
 from scenario_etl.extras import install_command
+from scenario_etl.parquet import check_suffix
 from scenario_etl.resources import INCLUDE_ARGUMENTS, RESOURCES, resource_of
 from scenario_etl.signed_urls import SignedURLs
 from scenario_etl.stores import filesystem, redact_uri
@@ -96,6 +98,7 @@ def export(
       scenario-etl export collections s3://bucket/collections.parquet --report -
     """
     start_logging(connection.log_format, connection.verbose)
+    check_suffix(destination)
     with (
         reporting(resource, outputs, destination) as write_report,
         demo_api(connection) as api,
@@ -105,7 +108,9 @@ def export(
             destination, resume_within=projects.resume_within
         )  # fmt: skip
         write_report(report.to_dict())
-    finish(summary(report), report.to_dict(), outputs)
+    if not report.rows:
+        logger.warning("%s: the list is empty%s", resource, ", or no record matches the filters" if filters else "")
+    logger.info(summary(report), extra={"event": "finished", "fields": report.to_dict()})
 
 
 @cli.command(name="snapshot", short_help="Add today's snapshot of a resource to a lake.")
@@ -166,7 +171,7 @@ def add_snapshot(
     changed = ", ".join(
         f"{count:,} {name.replace('_', ' ')}" for name, count in counts.items() if count or name in CHANGES
     )
-    finish(f"{summary(report.scan)}; {changed}", report.to_dict(), outputs)
+    logger.info("%s; %s", summary(report.scan), changed, extra={"event": "finished", "fields": report.to_dict()})
 
 
 def _should_store_thumbnails(option: bool | None, resource: str, demo: bool, signed_urls: SignedURLs) -> bool:
@@ -279,7 +284,7 @@ def check(project_id: str | None, connection: ConnectionOptions) -> None:
 
 
 @cli.command(short_help="Show the resources, their columns and filters.")
-@click.argument("resource", type=click.Choice(tuple(RESOURCES)), metavar="[RESOURCE]", required=False)
+@optional_resource_argument
 def resources(resource: str | None) -> None:
     """List the resources, or show the columns and filters of one.
 

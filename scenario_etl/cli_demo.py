@@ -8,7 +8,7 @@ from tqdm import tqdm
 
 from scenario_etl.cli_output import count_of, logger
 from scenario_etl.errors import ConfigError, GuardError
-from scenario_etl.lake_reader import snapshot_dates
+from scenario_etl.lake_reader import has_dates
 from scenario_etl.stores import redact_uri
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def make_history(
     first, tomorrow = dt.date(1970, 1, 1) + dt.timedelta(days=days), today + dt.timedelta(days=1)
     if not first <= last <= tomorrow:
         raise ConfigError(f"--date must be between {first} and {tomorrow} (tomorrow in UTC), got {last}")
-    if snapshot_dates(lake, resource):
+    if has_dates(lake, resource):
         raise ConfigError(
             f"{redact_uri(lake)} already contains snapshots of {resource}; --days requires a new lake; use another "
             "folder"

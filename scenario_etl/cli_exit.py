@@ -11,12 +11,11 @@ import click
 
 from scenario_etl.cli import cli
 from scenario_etl.cli_output import logger, start_logging
-from scenario_etl.cli_reports import INTERRUPTED, describe_failure
+from scenario_etl.cli_reports import BROKEN_PIPE, INTERRUPTED, describe_failure
 from scenario_etl.errors import ConfigError, DestinationError
 from scenario_etl.redact import without_credentials
 from scenario_etl.stores import has_unfinished_calls
 
-BROKEN_PIPE = 141
 SIGNALS = {"SIGTERM": 143, "SIGHUP": 129}  # the exit codes that a shell gives them
 
 

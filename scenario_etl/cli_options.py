@@ -12,7 +12,7 @@ import click
 from scenario_etl.cli_resources import option_name, page_sizes, resources_with
 from scenario_etl.client import Client
 from scenario_etl.extract import scan
-from scenario_etl.filters import FLAG, PROJECT_ID
+from scenario_etl.filters import FLAG, PROJECT_ID, Filter
 from scenario_etl.incremental import FULL_EVERY, MAX_FULL_EVERY
 from scenario_etl.pages import MAX_PAGES
 from scenario_etl.parallel import MAX_WORKERS
@@ -127,7 +127,7 @@ ARGUMENT_NAMES = {*FILTERS, *INCLUDE_ARGUMENTS, "signed_urls", *(each.name for k
 def with_option_names(message: str) -> str:
     """Return a message about arguments in Python with the names of the options; names of one word stay as they are."""
     return re.sub(
-        r"(?<![\w'\"./-])[a-z]+(?:_[a-z]+)+(?![\w=])",
+        r"(?<![\w\"./-])[a-z]+(?:_[a-z]+)+(?![\w=])",
         lambda match: option_name(match[0]) if match[0] in ARGUMENT_NAMES else match[0],
         message,
     )
@@ -185,17 +185,24 @@ def _filter_option(name: str) -> Decorator:
         help_text = f"Add columns that are omitted by default: {', '.join(sorted(columns))}."
         return click.option(option_name(name), is_flag=True, default=None, help=f"{help_text} [{resources_with(name)}]")
     declared = FILTERS[name]
+    choices = sorted({choice for each in _declared(name) for choice in each.type.choices})
     is_list = declared.type.is_list or name == PROJECT_ID.name
     return click.option(
         option_name(name), metavar=_metavar(name), multiple=is_list,
+        shell_complete=lambda _context, _option, start: [each for each in choices if each.startswith(start)],
         type=click.BOOL if declared.type is FLAG else click.STRING,
         help=f"{declared.description}{REPEATED if is_list else ''} [{resources_with(name)}]",
     )  # fmt: skip
 
 
+def _declared(name: str) -> list[Filter]:
+    """Return the filters with this name of all resources, whose choices may differ."""
+    return [each for resource in RESOURCES.values() for each in resource.filters if each.name == name]
+
+
 def _metavar(name: str) -> str:
     """Return the choices of a filter if all resources have the same ones, or else a word for its value."""
-    choices = {each.type.choices for resource in RESOURCES.values() for each in resource.filters if each.name == name}
+    choices = {each.type.choices for each in _declared(name)}
     if FILTERS[name].type is FLAG:
         return "[true|false]"
     if len(choices) == 1 and any(choices):
@@ -209,10 +216,16 @@ def _with_options(command: Command, options: Any) -> Command:
     return command
 
 
-resource_argument = click.argument(
-    "resource", metavar="RESOURCE", callback=lambda _context, _argument, name: resource_of(name).name,
-    shell_complete=lambda _context, _argument, start: [name for name in RESOURCES if name.startswith(start)],
-)  # fmt: skip
+def _resource_argument(**more: Any) -> Decorator:
+    return click.argument(
+        "resource", callback=lambda _context, _argument, name: name and resource_of(name).name,
+        shell_complete=lambda _context, _argument, start: [name for name in RESOURCES if name.startswith(start)],
+        **more,
+    )  # fmt: skip
+
+
+resource_argument = _resource_argument(metavar="RESOURCE")
+optional_resource_argument = _resource_argument(metavar="[RESOURCE]", required=False)
 traceback_option = click.option("-v", "--verbose", is_flag=True, help="Show the traceback of an error.")
 verbose_option = click.option("-v", "--verbose", is_flag=True, help="Log every request; show tracebacks.")
 connection_options = option_group(

@@ -2,23 +2,23 @@
 
 import json
 import re
-import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
-from pathlib import Path
+from contextlib import contextmanager, suppress
+from functools import partial
 from time import time
 from typing import Any
 
 import click
+from pyarrow.fs import FileSystem
 
 from scenario_etl.cli_options import OutputOptions, with_option_names
 from scenario_etl.cli_output import logger, write_stdout
 from scenario_etl.errors import ConfigError, DestinationError, ScenarioError
 from scenario_etl.publish import atomic_write
 from scenario_etl.redact import without_credentials
-from scenario_etl.stores import filesystem, redact_uri
+from scenario_etl.stores import call, filesystem, redact_uri
 
-INTERRUPTED, INTERNAL = 130, 70  # exit codes
+INTERRUPTED, INTERNAL, BROKEN_PIPE = 130, 70, 141  # exit codes
 METRICS = {
     "last_success_timestamp_seconds": "Time of the last run that succeeded, in seconds since 1970.",
     "last_failure_timestamp_seconds": "Time of the last run that failed, in seconds since 1970.",
@@ -28,21 +28,17 @@ METRICS = {
 }
 
 
-def finish(message: str, report: dict[str, Any], outputs: OutputOptions) -> None:
-    """Log the end of a run, and print its report if stdout was requested for it."""
-    logger.info(message, extra={"event": "finished", "fields": report})
-    if outputs.report == "-":
-        write_stdout(_as_json({"succeeded": True} | report), newline=False)
-
-
 @contextmanager
 def reporting(
     resource: str, outputs: OutputOptions, destination: str | None = None, lake: str | None = None
 ) -> Iterator[Callable[[dict[str, Any]], None]]:
-    """Yield a function that writes the report of a run to its files, which are opened before the run starts.
+    """Yield a function that writes the JSON report and the metrics of a run, whose files are checked before the run.
 
-    If the run fails or is interrupted, they are written with the exit code and the message.
+    If the run fails or is interrupted, or one of the outputs cannot be written, they are written with the exit code and
+    the message.
     """
+    if outputs.metrics_file == "-":
+        raise ConfigError("--metrics-file must be a file; only --report can be - for stdout")
     requested = [name for name in (outputs.report, outputs.metrics_file) if name not in (None, "-")]
     names = requested if destination is None else [destination, *requested]
     places = [filesystem(name)[1] for name in names]
@@ -51,20 +47,56 @@ def reporting(
     if lake is not None:
         _check_outside(requested, lake)
     try:
-        with ExitStack() as stack:
-            paths = {name: stack.enter_context(atomic_write(name)) for name in requested}
-            yield lambda report: _write_report(paths, {"succeeded": True} | report, outputs)
+        for name in requested:
+            _check_writable(name)
+        yield lambda report: _write_outputs({"succeeded": True} | report, outputs)
     except (Exception, KeyboardInterrupt, SystemExit) as error:
         code, message = describe_failure(error)
         message = without_credentials(message)
-        report = {"succeeded": False, "resource": resource, "exit_code": code, "message": message}
-        with suppress(ScenarioError, OSError), ExitStack() as stack:  # the original error is raised below
-            paths = {name: stack.enter_context(atomic_write(name)) for name in requested}
-            _write_report(paths, report, outputs)
-        if outputs.report == "-" and sys.stdout:
-            with suppress(ScenarioError, OSError):
-                write_stdout(_as_json(report), newline=False)
+        _write_failure({"succeeded": False, "resource": resource, "exit_code": code, "message": message}, outputs)
         raise
+
+
+def _write_outputs(report: dict[str, Any], outputs: OutputOptions) -> None:
+    for write in _writers(report, outputs):
+        write()
+
+
+def _write_failure(report: dict[str, Any], outputs: OutputOptions) -> None:
+    """Write the outputs that can be written, and log the others; the error of the run is raised afterwards."""
+    for write in _writers(report, outputs):
+        try:
+            write()
+        except ScenarioError as error:
+            if (problem := str(error)) != report["message"]:
+                logger.warning("the result of this run was not written: %s", problem)
+        except OSError:  # of stdout
+            pass
+
+
+def _writers(report: dict[str, Any], outputs: OutputOptions) -> Iterator[Callable[[], None]]:
+    """Yield a function for each output; the metrics are last, because their exit code includes the other output."""
+    if outputs.report == "-":
+        yield partial(write_stdout, _as_json(report), newline=False)
+    elif outputs.report is not None:
+        yield partial(_write, outputs.report, _as_json(report))
+    if outputs.metrics_file is not None:
+        earlier = _read_metrics(outputs.metrics_file, report["resource"])
+        yield partial(_write, outputs.metrics_file, _as_metrics(report, earlier))
+
+
+def _write(destination: str, text: str) -> None:
+    with atomic_write(destination) as path:
+        path.write_text(text)
+
+
+def _check_writable(destination: str) -> None:
+    with suppress(_CheckedError), atomic_write(destination):
+        raise _CheckedError
+
+
+class _CheckedError(Exception):
+    """Ends a write that was only a check."""
 
 
 def _check_outside(outputs: Iterable[str], lake: str) -> None:
@@ -91,19 +123,12 @@ def describe_failure(error: BaseException) -> tuple[int, str]:
         case SystemExit(code=int(code)):
             return code, "terminated by a signal"
         case OSError():
-            return DestinationError.exit_code, error.strerror or str(error)
+            is_broken_pipe = isinstance(error, BrokenPipeError)
+            return BROKEN_PIPE if is_broken_pipe else DestinationError.exit_code, error.strerror or str(error)
     message = (
         f"internal error; please report it with the traceback (run again with -v): {type(error).__name__}: {error}"
     )
     return INTERNAL, message
-
-
-def _write_report(paths: dict[str, Path], report: dict[str, Any], outputs: OutputOptions) -> None:
-    if outputs.report in paths:
-        paths[outputs.report].write_text(_as_json(report))
-    if outputs.metrics_file in paths:
-        earlier = _read_metrics(outputs.metrics_file, report["resource"])
-        paths[outputs.metrics_file].write_text(_as_metrics(report, earlier))
 
 
 def _as_json(report: dict[str, Any]) -> str:
@@ -131,9 +156,20 @@ def _as_metrics(report: dict[str, Any], earlier: dict[str, str]) -> str:
 
 def _read_metrics(path: str, resource: str) -> dict[str, str]:
     """Return the metrics of a resource from the file of an earlier run; empty if it cannot be read."""
+    store, place = filesystem(path)
     try:
-        text = Path(filesystem(path)[1]).read_text()
+        text = call(_read, store, place).decode()
     except (OSError, ValueError):
         return {}
     value = r"[-+]?[0-9]+(?:\.[0-9]+)?(?:e[-+]?[0-9]+)?"
+    others = {*re.findall(r'^scenario_etl_\w+\{resource="(\w+)"\}', text, re.MULTILINE)} - {resource}
+    if others:
+        names = ", ".join(sorted(others))
+        logger.warning("%s: replacing the metrics of %s; use one file per resource", redact_uri(path), names)
     return dict(re.findall(rf'^scenario_etl_(\w+)\{{resource="{resource}"\}} ({value})$', text, re.MULTILINE))
+
+
+def _read(store: FileSystem, path: str) -> bytes:
+    with store.open_input_stream(path) as stream:
+        content: bytes = stream.read()
+        return content

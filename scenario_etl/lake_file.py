@@ -169,7 +169,7 @@ def read_errors(uri: str) -> Iterator[None]:
             raise DestinationError(
                 f"cannot read {uri}: a part of its path is a file; specify the folder of the lake"
             ) from error
-        is_denied = isinstance(error, PermissionError)
+        is_denied = isinstance(error, PermissionError) or "ACCESS_DENIED" in str(error)
         advice = "; check the permissions" if is_denied else "; check the path, and restore the file if it is damaged"
         raise build_error(uri, f"cannot read {uri}: {redact(str(error), 200)}", error, advice) from error
 

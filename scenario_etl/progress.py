@@ -1,5 +1,6 @@
 """The progress bar of a run, on stderr or in a notebook."""
 
+import math
 import sys
 from contextlib import closing, suppress
 from typing import Protocol
@@ -30,22 +31,26 @@ class Bar:
         self._pages = 0
         self.note = ""
 
+    @property
+    def _text(self) -> str:
+        return f"{self.note}{self._pages} page{'' if self._pages == 1 else 's'}"
+
     def add_page(self, records: int) -> None:
         """Count a page."""
         self._pages += 1
         with suppress(OSError):  # a full or closed stderr must not end the run
-            self._bar.set_postfix_str(f"{self.note}{self._pages} pages", refresh=False)
+            self._bar.set_postfix_str(self._text, refresh=False)
             self._bar.update(records)
 
     def wait(self, reason: str, seconds: float) -> None:
         """Show the reason and the duration of a wait."""
         with suppress(OSError):
-            self._bar.set_postfix_str(f"{self.note}{self._pages} pages; {reason}, waiting {seconds:.0f} s")
+            self._bar.set_postfix_str(f"{self._text}; {reason}, waiting {math.ceil(seconds)} s")
 
     def refresh(self) -> None:
         """Show a changed note."""
         with suppress(OSError):
-            self._bar.set_postfix_str(f"{self.note}{self._pages} pages")
+            self._bar.set_postfix_str(self._text)
 
     def close(self) -> None:
         """Close the bar; its last state remains visible."""

@@ -23,6 +23,11 @@ READ_SIZE = 256 * 2**10  # bytes
 Quote = Callable[[str | bytes | None], str]
 
 
+def is_web_page(body: bytes) -> bool:
+    """Return whether a body is HTML or XML instead of JSON."""
+    return body.lstrip().startswith(b"<")
+
+
 class Response(NamedTuple):
     """A response that has been read and closed."""
 
@@ -35,7 +40,7 @@ class Response(NamedTuple):
     @property
     def is_web_page(self) -> bool:
         """Whether the body is HTML, and so does not come from the API."""
-        return self.body.lstrip().startswith(b"<")
+        return is_web_page(self.body)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +133,8 @@ def parse_content(body: bytes, key: str, kind: type, request: str, quote: Quote)
         raise RetryableError(APIError(message, status=200), "JSON that is not supported", "report it to the vendor")
     if document is _NOT_JSON:  # raised here, because the first error contains the whole body
         message = f"{request}: status 200, but the body is not valid JSON: {quote(body)!r}"
-        raise RetryableError(TransientError(message, status=200), "not JSON")
+        advice = f"{'check the base URL, or ' if is_web_page(body) else ''}run again later"
+        raise RetryableError(TransientError(message, status=200), "not JSON", advice)
     value = document.get(key) if isinstance(document, dict) else None
     if not isinstance(value, kind):
         message = f"{request}: status 200, but the body has no {_KINDS[kind]} {key!r}: {quote(body)}"

@@ -189,7 +189,7 @@ def _check_path(uri: object) -> str:
         usable = False
     if text == "-":
         raise ConfigError("'-' (stdout) is not supported here; use a path, or ./- for a file with this name")
-    if not usable:
+    if not usable or not text.strip():
         raise ConfigError(f"{redact(text)!r} is not a valid path; use a non-empty path or URI in UTF-8")
     return text
 
@@ -209,7 +209,7 @@ def _check_uri(text: str) -> None:
     place, _, query = rest.partition("?")
     _, _, path = place.partition("/")
     reason = None
-    if scheme.lower() not in SCHEMES:
+    if scheme not in SCHEMES:  # pyarrow does not know S3://
         raise ConfigError(
             f"{redact_uri(text)}: the scheme {redact(scheme)!r} is not supported; use a path, file://, s3://, gs:// or abfss://"
         )

@@ -28,6 +28,7 @@ SIDE = 160  # pixels, the longer side of a returned image
 MAX_SIDE = 4096
 MAX_DEADLINE = 24 * 3600  # seconds
 MAX_PIXELS = 16_000_000  # of a decoded image
+START_OF_SCAN, MAX_SCANS = b"\xff\xda", 100  # of a JPEG; each scan of a progressive one takes time
 READ_SIZE = 64 * 2**10  # bytes
 CONNECTIONS = 8  # at once
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
@@ -187,6 +188,8 @@ def shrink(content: bytes, side: int) -> bytes:
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the limit below is lower
         image = Image.open(io.BytesIO(content), formats=FORMATS)
     with image:
+        if content.count(START_OF_SCAN) > MAX_SCANS:
+            raise _MissingImageError(f"more than {MAX_SCANS} scans")
         if image.width * image.height > MAX_PIXELS:
             raise _MissingImageError(f"more than {MAX_PIXELS // 10**6} million pixels")
         image.draft("RGB", (side, side))  # decodes a large JPEG at a reduced size

@@ -4,10 +4,11 @@ import boto3
 import pytest
 
 from scenario_etl import Emulator, history, read_snapshot, snapshot
+from scenario_etl.emulator import Fault
 from scenario_etl.errors import TransientError
 from scenario_etl.lake_thumbnails import read_thumbnails
 from tests.lakes import DAYS
-from tests.object_stores import keys
+from tests.object_stores import content, keys
 
 
 def test_a_lake_in_an_object_store_is_like_a_folder(s3, run, api) -> None:
@@ -37,6 +38,16 @@ def test_thumbnails_are_stored_and_read_in_an_object_store(s3, api, client) -> N
     assert (report.thumbnails, report.warnings, len(names)) == (9, (), 9)
     asset_ids = [name.removeprefix(".thumbnails/").removesuffix(".jpg") for name in names]
     assert sorted(read_thumbnails("s3://bucket/thumbnails", asset_ids)) == asset_ids
+
+
+def test_metrics_in_an_object_store_keep_the_last_success(s3, run, api) -> None:
+    command = ("export", "collections", "c.parquet", "--metrics-file", "s3://bucket/m.prom")
+    assert run(*command, api=api).returncode == 0
+    api.faults.append(Fault(status=404))
+    assert run(*command, api=api).returncode == 69
+    metrics = content("m.prom").decode()
+    assert 'exit_code{resource="collections"} 69' in metrics
+    assert 'last_success_timestamp_seconds{resource="collections"} ' in metrics
 
 
 def test_an_export_to_an_object_store_and_the_places_it_cannot_go(s3, run, api) -> None:

@@ -79,6 +79,15 @@ def test_an_unreadable_image_gives_none(content: bytes) -> None:
     assert thumbnail_of(content) is None
 
 
+def test_a_jpeg_with_too_many_scans_is_not_decoded() -> None:
+    target = io.BytesIO()
+    Image.new("RGB", (300, 150)).save(target, "JPEG", progressive=True)
+    content = target.getvalue()
+    scan = content[content.rindex(b"\xff\xda") : -2]
+    assert thumbnail_of(content) is not None
+    assert thumbnails.try_shrink(content[:-2] + 100 * scan + content[-2:], 32) == "more than 100 scans"
+
+
 def test_an_image_with_too_many_pixels_gives_none_without_a_warning_from_pillow(recwarn) -> None:
     target = io.BytesIO()
     Image.new("1", (10_000, 10_000)).save(target, "PNG")

@@ -155,6 +155,13 @@ def test_check_says_what_is_used_and_that_it_works_with_one_request(run, api) ->
     assert api.requests == [("GET", "/v1/collections?pageSize=1")]
 
 
+def test_a_misspelt_resource_gets_a_suggestion_in_every_command(run) -> None:
+    for command in (("resources",), ("head",), ("changes", "lake")):
+        done = run(command[0], "asets", *command[1:])
+        assert (done.returncode, done.stdout) == (78, "")
+        assert "'asets' is not a resource; did you mean 'assets'?" in done.stderr
+
+
 def test_check_accepts_a_project(run, api) -> None:
     assert run("check", "--project-id", api.project_ids[1], api=api).returncode == 0
     assert api.requests == [("GET", f"/v1/collections?projectId={api.project_ids[1]}&pageSize=1")]

@@ -1,3 +1,4 @@
+import shutil
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,9 @@ def test_days_makes_a_history_with_snapshots_that_the_guard_rejected(run, tmp_pa
     again = run("snapshot", "collections", "lake", "--demo", "--days", "30")
     assert (again.returncode, again.stderr.count("\n")) == (78, 1)
     assert "lake already contains snapshots of collections; --days requires a new lake" in again.stderr
+    shutil.rmtree(tmp_path / "lake/collections")
+    again = run("snapshot", "collections", "lake", "--demo", "--days", "30")  # its changes are left
+    assert again.returncode == 78
     short = run("snapshot", "collections", "short", "--demo", "--days", "2")
     assert said(short.stderr)[-2].startswith('short: added 2 snapshots; run "scenario-etl ')
     other = run("snapshot", "collections", "lake", "--demo")

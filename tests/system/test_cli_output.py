@@ -1,5 +1,7 @@
 import json
 import re
+import shutil
+import subprocess
 import time
 from datetime import datetime
 from pathlib import Path
@@ -8,7 +10,7 @@ import pytest
 
 from scenario_etl import Emulator
 from scenario_etl.emulator import Fault
-from tests.helpers import OLD, said
+from tests.helpers import OLD, environment, said
 
 
 def test_every_line_of_the_log_has_the_time_in_utc(run, api) -> None:
@@ -71,6 +73,54 @@ def test_metrics_of_another_resource_and_what_is_no_number_are_not_kept(run, api
     text = (tmp_path / "metrics").read_text()
     assert 'scenario_etl_last_exit_code{resource="collections"} 0' in text
     assert "last_failure" not in text
+
+
+def test_replacing_the_metrics_of_another_resource_is_a_warning(run, api) -> None:
+    run("export", "tags", "t.parquet", "--metrics-file", "metrics", api=api)
+    done = run("export", "collections", "c.parquet", "--metrics-file", "metrics", api=api)
+    assert "metrics: replacing the metrics of tags; use one file per resource" in done.stderr
+
+
+@pytest.mark.parametrize("outputs", [("bad/r.json", "m.prom"), ("r.json", "bad/m.prom")])
+def test_an_output_that_can_be_written_has_the_failure_of_one_that_cannot(run, api, tmp_path: Path, outputs) -> None:
+    assert run("export", "collections", "c.parquet", "--report", "r.json", "--metrics-file", "m.prom", api=api)
+    report, metrics = outputs
+    done = run("export", "collections", "c.parquet", "--report", report, "--metrics-file", metrics, api=api)
+    assert done.returncode == 74
+    if report == "r.json":
+        assert json.loads((tmp_path / "r.json").read_text())["exit_code"] == 74
+    else:
+        assert 'exit_code{resource="collections"} 74' in (tmp_path / "m.prom").read_text()
+
+
+def test_a_report_whose_folder_disappears_during_the_run_is_named_and_in_the_metrics(run, api, tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    api.on_request = lambda *_: shutil.rmtree(tmp_path / "folder", ignore_errors=True)
+    done = run("export", "collections", "c.parquet", "--report", "folder/r.json", "--metrics-file", "m.prom", api=api)
+    assert done.returncode == 74
+    assert "cannot write folder/r.json: " in done.stderr
+    assert 'exit_code{resource="collections"} 74' in (tmp_path / "m.prom").read_text()
+
+
+@pytest.mark.parametrize(("stdout", "code"), [("> /dev/full", 74), (">&-", 74), ("| true", 141)])
+def test_a_report_that_stdout_does_not_take_is_in_the_metrics(api, tmp_path: Path, stdout: str, code: int) -> None:
+    command = "scenario-etl export collections c.parquet --report - --metrics-file m.prom"
+    line = f"{command} {stdout}; exit ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", line], cwd=tmp_path, env=environment(api), check=False)
+    assert done.returncode == code
+    assert f'exit_code{{resource="collections"}} {code}' in (tmp_path / "m.prom").read_text()
+
+
+def test_metrics_have_no_place_on_stdout(run, api) -> None:
+    done = run("export", "collections", "c.parquet", "--metrics-file", "-", api=api)
+    assert (done.returncode, api.requests) == (78, [])
+    assert "--metrics-file must be a file; only --report can be - for stdout" in done.stderr
+
+
+def test_an_empty_list_is_a_warning(run, api) -> None:
+    done = run("export", "assets", "a.parquet", "--type", "nothing", api=api)
+    assert done.returncode == 0
+    assert "assets: the list is empty, or no record matches the filters" in done.stderr
 
 
 @pytest.mark.parametrize("option", [("--log-format", "json"), ("--log-format=json",)])

@@ -29,6 +29,7 @@ TYPED = [  # the text before Tab, and the text that Tab adds
     ("scenario-etl export collections c.parquet --metr", "ics-file "),
     ("scenario-etl snapshot collections lake --report old-r", ".json "),
     ("scenario-etl check --log-format j", "son "),
+    ("scenario-etl export models m.parquet --privacy unl", "isted "),
 ]
 
 
