@@ -52,6 +52,25 @@ def test_a_browser_renders_the_page_at_desktop_and_phone_width_without_errors(
     tab.close()
 
 
+def test_a_phone_shows_whole_names_the_counts_of_runs_and_thumbnails_column_by_column(
+    browser: Browser, run, tmp_path: Path
+) -> None:
+    assert run(*HISTORY).returncode == 0
+    write_report(tmp_path / "lake", tmp_path / "report.html")
+    tab = browser.new_page(viewport={"width": 390, "height": 844})
+    tab.goto((tmp_path / "report.html").as_uri())
+    places = """selector => [...document.querySelectorAll(selector)].map(each => each.getBoundingClientRect())
+        .map(place => [place.x, place.y, place.right])"""
+    assert tab.evaluate("[...document.querySelectorAll('td.name')].every(cell => cell.scrollWidth <= cell.clientWidth)")
+    assert all(right <= 390 for _, _, right in tab.evaluate(places, "td.name"))
+    counts = tab.evaluate(places, "[aria-label=Runs] th")
+    assert sum(right <= 390 for _, _, right in counts) == 6  # date, outcome, rows, added, updated and deleted
+    figures = tab.evaluate(places, "figure")
+    assert figures == sorted(figures)
+    assert len({x for x, _, _ in figures}) == 16
+    tab.close()
+
+
 def test_a_simulated_month_is_less_than_3366_pixels_tall_on_a_phone(browser: Browser, run, tmp_path: Path) -> None:
     assert run(*HISTORY).returncode == 0
     write_report(tmp_path / "lake", tmp_path / "report.html")
