@@ -189,7 +189,7 @@ def _totals(collections: pd.DataFrame, newest_date: pd.Timestamp) -> dict[str, i
 def _draw_charts(history: pd.DataFrame, recent: pd.DataFrame, names: dict[str, str]) -> dict[str, dict[str, str]]:
     """Return the title and description of each chart, and its images by width and theme as data URLs, by heading."""
     drawings: dict[str, Callable[..., Figure]] = {"Growth": partial(charts.growth, history)}
-    if history[[*CHANGES]].sum(axis=None):
+    if history.loc[history["previous_date"].notna(), [*CHANGES]].sum(axis=None):
         drawings["Changes"] = partial(charts.daily_changes, history)
     if len(recent):
         drawings["Activity"] = partial(charts.activity, recent, names=names)
