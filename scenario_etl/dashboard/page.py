@@ -104,8 +104,8 @@ def _render(lake: str | os.PathLike[str], runs: list[dict[str, Any]], stored: in
     images = _draw_charts(history, recent, names)
     chart_bytes = sum(len(url) for chart in images.values() for url in chart.values())
     latest = collections.sort_values("updated_at", ascending=False, kind="stable").head(MAX_THUMBNAILS)
-    thumbnails = _load_images(lake, latest)
-    missing = _missing_thumbnails(thumbnails, is_demo=_is_demo(footer))
+    loaded = _load_images(lake, latest)
+    missing = _missing_thumbnails(loaded, is_demo=_is_demo(footer))
     if missing:
         logger.warning("%s", missing)
     return _template().render(
@@ -122,8 +122,8 @@ def _render(lake: str | os.PathLike[str], runs: list[dict[str, Any]], stored: in
         has_projects="project" in recent,
         all_changes=len(recent),
         first_change=compared.min() if len(compared) else None,
-        thumbnails=_captions(latest, _shrink_to(MAX_IMAGE_BYTES - chart_bytes, thumbnails)),
-        has_images=any(isinstance(image, bytes) for image in thumbnails),
+        thumbnails=_captions(latest, _shrink_to(MAX_IMAGE_BYTES - chart_bytes, loaded)),
+        has_images=any(isinstance(image, bytes) for image in loaded),
         missing_thumbnails=missing,
         run_counts=RUN_COUNTS,
         runs=history.iloc[::-1].head(MAX_RUNS).to_dict("records"),
