@@ -16,14 +16,22 @@ import pyarrow as pa
 from matplotlib.figure import Figure
 
 from scenario_etl import thumbnails
-from scenario_etl.dashboard import charts, style
-from scenario_etl.dashboard.text import NO_THUMBNAIL
-from scenario_etl.errors import ScenarioError
+from scenario_etl.dashboard import charts, page_text, style
+from scenario_etl.dashboard.tables import CHANGES, owner_names
+from scenario_etl.dashboard.text import NO_THUMBNAIL, count
+from scenario_etl.errors import ConfigError, ScenarioError
 from scenario_etl.footers import project_names
-from scenario_etl.lake_reader import HISTORY_SCHEMA, changes, newest_footer, read_history, read_snapshot
+from scenario_etl.lake_reader import (
+    HISTORY_SCHEMA,
+    changes,
+    newest_footer,
+    read_history,
+    read_snapshot,
+    snapshot_dates,
+)
 from scenario_etl.lake_thumbnails import read_thumbnails
 from scenario_etl.publish import atomic_write
-from scenario_etl.redact import without_bidi_controls
+from scenario_etl.resources import RESOURCES
 from scenario_etl.stores import redact_uri
 from scenario_etl.thumbnails import count_reasons, fetch_images
 
@@ -31,12 +39,16 @@ WIDTHS = {"wide": style.WIDTH, "narrow": 4.2}  # inches, for screens and for pho
 MAX_THUMBNAILS = 48
 MAX_IMAGE_BYTES = 900_000  # of charts and thumbnails; the report has at most 1 MB
 MIN_SIDE = 32  # pixels of a thumbnail
-MAX_NAME_LENGTH = 200  # characters
 MAX_CHANGES = 25  # rows
 MAX_RUNS = 14  # rows
 RECENT = timedelta(weeks=12)  # before the newest snapshot; changes are never removed from a lake
 STALE = timedelta(days=90)
-REJECTED = "rejected: too many rows were missing"
+RUN_COUNTS = ("rows", "added", "updated", "deleted", "pages", "retries", "duplicates")
+DESCRIPTIONS = {
+    "Growth": "Line chart of collections and items per snapshot",
+    "Changes": "Bar chart of added, updated and deleted collections over time",
+    "Activity": "Heat map of changes by owner and week",
+}
 
 logger = logging.getLogger("scenario_etl")
 
@@ -63,34 +75,57 @@ def write_report(lake: str | os.PathLike[str], destination: str | os.PathLike[st
 
     """
     with atomic_write(destination) as path:
+        stored = len(snapshot_dates(lake, "collections"))
+        if not stored:
+            _check_other_resources(lake)
         runs = read_history(lake, "collections", total_column="item_count")
-        path.write_text(_render(lake, runs), encoding="utf-8")
+        path.write_text(_render(lake, runs, stored), encoding="utf-8")
     return len(runs)
 
 
-def _render(lake: str | os.PathLike[str], runs: list[dict[str, Any]]) -> str:
+def _check_other_resources(lake: str | os.PathLike[str]) -> None:
+    """Raise ConfigError if a lake without collections has snapshots of other resources."""
+    if others := [name for name in RESOURCES if snapshot_dates(lake, name)]:
+        raise ConfigError(
+            f"{redact_uri(lake)} has snapshots of {', '.join(others)}, but the HTML report requires snapshots of "
+            "collections; add one with `scenario-etl snapshot collections`"
+        )
+
+
+def _render(lake: str | os.PathLike[str], runs: list[dict[str, Any]], stored: int) -> str:
     footer = newest_footer(lake, "collections")
     collections = _as_frame(read_snapshot(lake, "collections"))
     history = _as_history(runs)
     newest_date = pd.Timestamp(footer["snapshot_date"])
     compared = history.loc[history["previous_date"].notna() & (history["date"] > newest_date - RECENT), "date"]
-    recent = _as_frame(changes(lake, "collections", since=compared.min())) if len(compared) else None
     names = project_names(footer)
+    recent = _changes_since(lake, compared.min(), names) if len(compared) else pd.DataFrame()
     logger.info("%s: writing the HTML report; this may take a few seconds", redact_uri(lake))
     images = _draw_charts(history, recent, names)
     chart_bytes = sum(len(url) for chart in images.values() for url in chart.values())
+    latest = collections.sort_values("updated_at", ascending=False, kind="stable").head(MAX_THUMBNAILS)
+    loaded = _load_images(lake, latest)
+    missing = _missing_thumbnails(loaded, is_demo=_is_demo(footer))
+    if missing:
+        logger.warning("%s", missing)
     return _template().render(
-        source=_name(_source(footer, names)),
+        source=page_text.name(_source(footer, names, collections)),
         lake=redact_uri(lake),
         newest_date=newest_date,
-        oldest_date=history["date"].min(),
+        oldest_date=history.loc[history["published"], "date"].min(),
+        published=int(history["published"].sum()),
+        stored=stored,
+        rejected=int(history["rejected"].sum()),
         totals=_totals(collections, newest_date.tz_localize("UTC")),
         charts=images,
-        changes=[] if recent is None else recent.iloc[::-1].head(MAX_CHANGES).to_dict("records"),
-        all_changes=0 if recent is None else len(recent),
-        first_change=None if recent is None else compared.min(),
-        rejected=int(history["rejected"].sum()),
-        thumbnails=_thumbnails(lake, collections, MAX_IMAGE_BYTES - chart_bytes, is_demo=_is_demo(footer)),
+        changes=recent.iloc[::-1].head(MAX_CHANGES).to_dict("records"),
+        has_projects="project" in recent,
+        all_changes=len(recent),
+        first_change=compared.min() if len(compared) else None,
+        thumbnails=_captions(latest, _shrink_to(MAX_IMAGE_BYTES - chart_bytes, loaded)),
+        has_images=any(isinstance(image, bytes) for image in loaded),
+        missing_thumbnails=missing,
+        run_counts=RUN_COUNTS,
         runs=history.iloc[::-1].head(MAX_RUNS).to_dict("records"),
         all_runs=len(history),
     )
@@ -100,15 +135,25 @@ def _template() -> jinja2.Template:
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters |= {"number": _number, "short": _short_number, "name": _name, "outcome": _outcome}
+    filters = ("columns", "date", "name", "number", "of", "outcome", "short")
+    environment.filters |= {name: getattr(page_text, name) for name in filters} | {"count": count}
     return environment.from_string(Path(__file__).with_name("page.html").read_text(encoding="utf-8"))
 
 
-def _source(footer: dict[str, str], names: dict[str, str]) -> str:
-    """Return the base URL of the snapshots, and their project if they have only one."""
-    project = footer.get("project_id", "")
-    parts = [footer.get("base_url", ""), f"project {names.get(project, project)}" if project else ""]
-    return ", ".join(filter(None, parts)) or "unknown"
+def _source(footer: dict[str, str], names: dict[str, str], collections: pd.DataFrame) -> str:
+    """Return the base URL of the snapshots, and their projects if they were selected."""
+    project_id = footer.get("project_id", "")
+    ids = project_id.split(",") if project_id else []
+    projects = f"project{'s' if len(ids) > 1 else ''} {', '.join(owner_names(ids, names))}" if ids else ""
+    if project_id == "all" and "project_id" in collections:
+        projects = f"all projects ({collections['project_id'].nunique()} with collections)"
+    return ", ".join(filter(None, [footer.get("base_url", ""), projects])) or "unknown"
+
+
+def _changes_since(lake: str | os.PathLike[str], date: pd.Timestamp, names: dict[str, str]) -> pd.DataFrame:
+    """Return the changes since a date, with the column `project` if the lake has several."""
+    recent = _as_frame(changes(lake, "collections", since=date))
+    return recent.assign(project=owner_names(recent["project_id"], names)) if "project_id" in recent else recent
 
 
 def _as_frame(table: pa.Table) -> pd.DataFrame:
@@ -120,7 +165,8 @@ def _as_history(runs: list[dict[str, Any]]) -> pd.DataFrame:
     frame = _as_frame(pa.Table.from_pylist(runs, schema=HISTORY_SCHEMA))
     frame[["date", "previous_date"]] = frame[["date", "previous_date"]].apply(pd.to_datetime)
     totals: list[Any] = [run.get("total") for run in runs]
-    return frame.assign(items=totals)
+    published = ~frame["rejected"] | frame["rows"].notna() | frame["added"].notna()
+    return frame.assign(items=totals, published=published)
 
 
 def _sum(counts: "pd.Series[Any]") -> int | None:
@@ -131,30 +177,31 @@ def _sum(counts: "pd.Series[Any]") -> int | None:
 def _totals(collections: pd.DataFrame, newest_date: pd.Timestamp) -> dict[str, int | None]:
     return {
         "collections": len(collections),
-        "items": _sum(collections["item_count"]),
-        "assets": _sum(collections["asset_count"]),
-        "models": _sum(collections["model_count"]),
+        "items in collections": _sum(collections["item_count"]),
+        "assets in collections": _sum(collections["asset_count"]),
+        "models in collections": _sum(collections["model_count"]),
         "owners": collections["owner_id"].nunique(),
-        "empty": int((collections["item_count"] == 0).sum()),
+        "empty collections": int((collections["item_count"] == 0).sum()),
         f"not updated for {STALE.days} days": int((collections["updated_at"] < newest_date - STALE).sum()),
     }
 
 
-def _draw_charts(
-    history: pd.DataFrame, recent: pd.DataFrame | None, names: dict[str, str]
-) -> dict[str, dict[str, str]]:
-    """Return the title of each chart, and its images for each width and theme as data URLs, by heading."""
+def _draw_charts(history: pd.DataFrame, recent: pd.DataFrame, names: dict[str, str]) -> dict[str, dict[str, str]]:
+    """Return the title and description of each chart, and its images by width and theme as data URLs, by heading."""
     drawings: dict[str, Callable[..., Figure]] = {"Growth": partial(charts.growth, history)}
-    if recent is not None:
-        activity = partial(charts.activity, recent, names=names)
-        drawings |= {"Changes": partial(charts.daily_changes, history), "Activity": activity}
+    if history.loc[history["previous_date"].notna(), [*CHANGES]].sum(axis=None):
+        drawings["Changes"] = partial(charts.daily_changes, history)
+    if len(recent):
+        drawings["Activity"] = partial(charts.activity, recent, names=names)
     images = {}
     for heading, draw in drawings.items():
-        images[heading] = {"title": charts.title_of(draw())}
+        images[heading] = {"title": charts.title_of(draw()), "description": DESCRIPTIONS[heading]}
         for name, width in WIDTHS.items():
             images[heading][name] = _data_url("png", charts.as_png(draw(width=width)))
             with charts.dark():
                 images[heading][f"{name}_dark"] = _data_url("png", charts.as_png(draw(width=width)))
+    if "Activity" in images and (history["date"].max() - history["date"].min()) > RECENT:
+        images[f"Activity in the last {RECENT.days // 7} weeks"] = images.pop("Activity")
     return images
 
 
@@ -167,24 +214,20 @@ def _is_demo(footer: dict[str, str]) -> bool:
     return footer.get("base_url", "").partition(",")[0] == "demo"
 
 
-def _thumbnails(
-    lake: str | os.PathLike[str], collections: pd.DataFrame, max_bytes: int, *, is_demo: bool
-) -> list[dict[str, Any]]:
-    """Return the most recently updated collections, each with its thumbnail or the reason why it is missing."""
-    latest = collections.sort_values("updated_at", ascending=False, kind="stable").head(MAX_THUMBNAILS)
-    images = _shrink_to(max_bytes, _load_images(lake, latest, is_demo=is_demo))
+def _captions(collections: pd.DataFrame, images: list[bytes | str]) -> list[dict[str, Any]]:
+    """Return the name and number of items of each collection, with its thumbnail or the text in its place."""
     return [
         {
             "name": name,
-            "items": f"{_number(items)} item{'' if pd.notna(items) and items == 1 else 's'}",
+            "items": count(items, "item"),
             "image": _data_url("jpeg", image) if isinstance(image, bytes) else None,
-            "problem": image,
+            "problem": image if image == NO_THUMBNAIL else "",
         }
-        for name, items, image in zip(latest["name"], latest["item_count"], images, strict=True)
+        for name, items, image in zip(collections["name"], collections["item_count"], images, strict=True)
     ]
 
 
-def _load_images(lake: str | os.PathLike[str], collections: pd.DataFrame, *, is_demo: bool) -> list[bytes | str]:
+def _load_images(lake: str | os.PathLike[str], collections: pd.DataFrame) -> list[bytes | str]:
     """Return the thumbnail of each collection from the lake or else by its URL, or the reason why it is missing."""
     try:
         stored = read_thumbnails(lake, collections["thumbnail_asset_id"])
@@ -194,16 +237,19 @@ def _load_images(lake: str | os.PathLike[str], collections: pd.DataFrame, *, is_
     rows = list(zip(collections["thumbnail_asset_id"], collections["thumbnail_url"], strict=True))
     fetched = fetch_images(url for asset_id, url in rows if asset_id not in stored and isinstance(url, str))
     shrunk = {asset_id: thumbnails.try_shrink(content, thumbnails.SIDE) for asset_id, content in stored.items()}
-    images = [shrunk.get(asset_id) or fetched.get(url, NO_THUMBNAIL) for asset_id, url in rows]
-    problems = Counter(image for image in images if isinstance(image, str) and image != NO_THUMBNAIL)
-    if problems:
-        stores = "`scenario-etl snapshot --thumbnails` stores them in the lake"
-        advice = "create a new lake with --demo" if is_demo else stores
-        logger.warning(
-            "%d of %d thumbnails are missing: %s; %s",
-            problems.total(), len(images), count_reasons(problems), advice,
-        )  # fmt: skip
-    return images
+    return [shrunk.get(asset_id) or fetched.get(url, NO_THUMBNAIL) for asset_id, url in rows]
+
+
+def _missing_thumbnails(images: list[bytes | str], *, is_demo: bool) -> str:
+    """Return how many thumbnails could not be read, why, and what to do; "" if all were read."""
+    expected = [image for image in images if image != NO_THUMBNAIL]
+    problems = Counter(image for image in expected if isinstance(image, str))
+    if not problems:
+        return ""
+    advice = "run `scenario-etl snapshot` with --thumbnails, which stores them in the lake"
+    advice = "create a new lake with --demo" if is_demo else advice
+    missing = f"{problems.total()} of {count(len(expected), 'thumbnail')} could not be read"
+    return f"{missing}: {count_reasons(problems)}; {advice}"
 
 
 def _shrink_to(max_bytes: int, images: list[bytes | str]) -> list[bytes | str]:
@@ -213,28 +259,3 @@ def _shrink_to(max_bytes: int, images: list[bytes | str]) -> list[bytes | str]:
         side = side * 3 // 4
         images = [thumbnails.shrink(image, side) if isinstance(image, bytes) else image for image in images]
     return images
-
-
-def _number(value: Any) -> str:
-    return "-" if pd.isna(value) else f"{int(value):,}"
-
-
-def _short_number(value: Any) -> str:
-    """Return a number that fits its box; from ten million on, in millions or billions."""
-    for factor, unit in ((10**9, "bn"), (10**6, "M")):
-        if pd.notna(value) and abs(value) >= 10 * 10**6 and abs(value) >= factor:
-            return f"{value / factor:,.1f}{unit}"
-    return _number(value)
-
-
-def _name(value: Any) -> str:
-    text = "(no name)" if pd.isna(value) or not value else without_bidi_controls(str(value))
-    text = text.encode("utf-8", "replace").decode()
-    return text if len(text) <= MAX_NAME_LENGTH else text[: MAX_NAME_LENGTH - 1] + "…"
-
-
-def _outcome(run: dict[str, Any]) -> str:
-    if not run["rejected"]:
-        return "published"
-    published = pd.notna(run["rows"]) or pd.notna(run["added"])
-    return f"published; a later run was {REJECTED}" if published else REJECTED

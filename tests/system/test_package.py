@@ -17,6 +17,7 @@ from tests.helpers import environment, said
 
 MODULES = [
     "client",
+    "dashboard.page_text",
     "dashboard.text",
     "emulator",
     "errors",

@@ -12,7 +12,8 @@ from PIL import Image
 from scenario_etl import Client, DestinationError, Emulator, GuardError, charts, read_snapshot, snapshot
 from scenario_etl.dashboard.page import write_report
 from scenario_etl.lake_reader import newest_footer
-from tests.helpers import record, said
+from tests.helpers import record
+from tests.lakes import take
 from tests.system.conftest import HOSTILE
 
 
@@ -37,6 +38,12 @@ def read_footer(lake: Path) -> dict[str, str]:
     return newest_footer(lake, "collections")
 
 
+def page_of(folder: Path) -> str:
+    """Write the page of `folder/lake`, and return it."""
+    write_report(folder / "lake", folder / "report.html")
+    return (folder / "report.html").read_text(encoding="utf-8")
+
+
 def text_of(page: str) -> str:
     """Return the text of a page as one line."""
     body = re.sub("<style>.*?</style>", "", page, flags=re.DOTALL)
@@ -45,17 +52,20 @@ def text_of(page: str) -> str:
 
 def test_the_page_has_totals_changes_and_runs(page: str, lake: Path) -> None:
     text = text_of(page)
-    assert "Snapshot of 2026-11-02 (UTC). 2 snapshots since 2026-11-01 , 1 snapshot rejected because " in text
+    assert "Snapshot of 2026-11-02 (UTC). History of 2 snapshots since 2026-11-01 . 1 snapshot was rejected" in text
     assert "because too many rows were missing. Lake: " in text
-    assert "collections 57" in text
+    assert "collections 57 items in collections " in text
     assert re.search(r"2026-11-02 updated コレクション 🎮 &amp; Söhne 5,001 asset_count, item_count", text)
     assert text.count("2026-11-02 deleted") == 3
-    assert "2026-11-03 rejected: too many rows were missing - - - - - - -" in text
+    assert "All 4 changes since 2026-11-02 ." in text
+    assert "2026-11-03 rejected too many rows were missing 2026-11-02 published" in text
     ninety_days_before = datetime(2026, 8, 4, tzinfo=UTC)
     stale = sum(row["updated_at"] < ninety_days_before for row in read_snapshot(lake, "collections").to_pylist())
     assert f"not updated for 90 days {stale}" in text
-    assert "2026-11-02 published 57 1 0 0 0 1 3" in text
-    assert "2026-11-01 published 60 1 0 0 60 0 0" in text
+    assert "date outcome rows added updated deleted pages retries duplicates 2026-11-03" in text
+    assert "2026-11-02 published 57 0 1 3 1 0 0" in text
+    assert "2026-11-01 published 60 60 0 0 1 0 0" in text
+    assert "All 3 days with a run." in text
 
 
 def test_all_images_are_in_the_page_with_alternative_texts_and_nothing_is_loaded(page: str, lake: Path) -> None:
@@ -63,7 +73,10 @@ def test_all_images_are_in_the_page_with_alternative_texts_and_nothing_is_loaded
     images = [attributes for tag, attributes in tags if tag == "img"]
     assert len(images) > 40
     assert all(image["alt"] and image["src"].startswith("data:image/") for image in images)
-    assert {"Chart: 57 collections, 3 fewer than on Nov 1"} < {image["alt"] for image in images}
+    growth, changes, activity = (image["alt"] for image in images[:3])
+    assert growth == "Line chart of collections and items per snapshot. 57 collections, 3 fewer than on Nov 1"
+    assert changes.startswith("Bar chart of added, updated and deleted collections over time. ")
+    assert activity.startswith("Heat map of changes by owner and week. ")
     assert not {"script", "link", "iframe", "object", "form"} & {tag for tag, _ in tags}
     linked = [
         value for _, attributes in tags for name, value in attributes.items() if name in {"src", "href", "srcset"}
@@ -89,8 +102,7 @@ def test_bidi_controls_in_names_are_removed(tmp_path: Path) -> None:
         for day in ("2026-11-01", "2026-11-02"):
             snapshot("collections", tmp_path / "lake", date=day, client=client)
             api.collections[0] = reversed_name | {"itemCount": 9}
-    write_report(tmp_path / "lake", tmp_path / "report.html")
-    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    page = page_of(tmp_path)
     assert page.count("<bdi>gnp.exe</bdi>") == 2
     assert "\u202e" not in page
 
@@ -107,25 +119,76 @@ def test_sums_of_more_than_64_bits_are_exact(tmp_path: Path) -> None:
     assert f"{3 * most:,}" in (tmp_path / "report.html").read_text(encoding="utf-8")
 
 
-def test_the_page_is_reproducible_and_names_the_reason_for_missing_thumbnails(
+def test_the_page_is_reproducible_and_states_once_why_thumbnails_are_missing(
     lake: Path, tmp_path: Path, caplog
 ) -> None:
     write_report(lake, tmp_path / "a.html")
     write_report(lake, tmp_path / "b.html")
     page = (tmp_path / "a.html").read_text(encoding="utf-8")
     assert page == (tmp_path / "b.html").read_text(encoding="utf-8")
-    assert page.count('<div class="missing">no response</div>') == 45  # the emulator has stopped
-    assert page.count('<div class="missing">no thumbnail</div>') == 3
-    assert "45 of 48 thumbnails are missing: no response (45)" in caplog.text
+    missing = "45 of 45 thumbnails could not be read: no response (45); "  # the emulator has stopped
+    assert page.count(missing + "run scenario-etl snapshot with --thumbnails, which stores them in the lake.") == 1
+    assert missing in caplog.text
+    assert '<div class="missing">' not in page
+
+
+def test_a_collection_without_a_thumbnail_says_so_and_a_failed_image_is_an_empty_box(tmp_path: Path) -> None:
+    with Emulator(9) as api, Client("demo", "demo", base_url=api.url) as client:
+        missing = {"assetId": "asset_1", "url": f"{api.url}/nothing"}
+        thumbnails = [api.record(0)["thumbnail"], missing, None]
+        api.collections = [record(id=f"c{number}", thumbnail=each) for number, each in enumerate(thumbnails)]
+        snapshot("collections", tmp_path / "lake", date="2026-11-01", client=client)
+        page = page_of(tmp_path)
+    assert page.count('<img src="data:image/jpeg') == 1
+    assert re.findall('<div class="missing">(.*)</div>', page) == ["", "no thumbnail"]
+    assert "1 of 2 thumbnails could not be read: HTTP 401 (1); " in page
 
 
 def test_a_single_empty_snapshot_is_enough(tmp_path: Path) -> None:
-    with Emulator(0) as api, Client("demo", "demo", base_url=api.url) as client:
-        snapshot("collections", tmp_path / "lake", date="2026-11-01", client=client)
-    write_report(tmp_path / "lake", tmp_path / "report.html")
-    text = text_of((tmp_path / "report.html").read_text(encoding="utf-8"))
-    assert "No changes yet." in text
-    assert "1 snapshot since 2026-11-01" in text
+    take(tmp_path / "lake", "2026-11-01")
+    text = text_of(page_of(tmp_path))
+    assert "Snapshot of 2026-11-01 (UTC), the first one in this lake. Lake: " in text
+    assert "Recent changes Changes are listed from the second snapshot on." in text
+    assert "Most recently updated collections The snapshot has no collections. Runs" in text
+    assert "1 day with a run." in text
+
+
+def test_sections_without_changes_have_no_chart(tmp_path: Path) -> None:
+    for day in ("2026-11-01", "2026-11-02"):
+        take(tmp_path / "lake", day, record())
+        page = page_of(tmp_path)
+        assert "<h2>Growth</h2>" in page
+        assert not re.findall("<h2>(Changes|Activity)", page)
+    assert "Recent changes No changes since 2026-11-02 ." in text_of(page)
+
+
+def test_activity_states_its_period_if_the_history_is_longer(tmp_path: Path) -> None:
+    for number, day in enumerate(("2026-08-24", "2026-11-15", "2026-11-16")):
+        take(tmp_path / "lake", day, record(itemCount=number))
+        assert "<h2>Activity in the last 12 weeks</h2>" not in page_of(tmp_path)
+    take(tmp_path / "lake", "2026-11-17", record(itemCount=9))
+    page = page_of(tmp_path)
+    assert "<h2>Activity in the last 12 weeks</h2>" in page
+    assert "All 3 changes since 2026-11-15 ." in text_of(page)
+
+
+def test_a_change_of_the_date_only_is_stated(tmp_path: Path) -> None:
+    for day in ("2026-11-01", "2026-11-02"):
+        take(tmp_path / "lake", day, record(name=" ", itemCount=1, updatedAt=f"{day}T00:00:00Z"))
+    assert "2026-11-02 updated (no name) 1 only updated_at 1 change since 2026-11-02 ." in text_of(page_of(tmp_path))
+
+
+def test_a_lake_of_all_projects_shows_how_many_and_the_project_of_each_change(tmp_path: Path) -> None:
+    with Emulator(9) as api, Client("demo", "demo", base_url=api.url) as client:
+        for day in ("2026-11-01", "2026-11-02"):
+            snapshot("collections", tmp_path / "lake", date=day, client=client, all_projects=True)
+            api.collections = [api.record(number) | {"itemCount": 12345} for number in range(9)]
+        page = page_of(tmp_path)
+    owners = {each["ownerId"] for each in api.collections}
+    text = text_of(page)
+    assert f"{api.url}, all projects ({len(owners)} with collections) Snapshot of" in text
+    assert "date change collection project items changed columns 2026-11-02 updated" in text
+    assert len(re.findall("(?:Emberfall|Skyward Isles|Neon Harbor|Live Ops) 12,345 item_count", text)) == 9
 
 
 def test_a_day_with_a_snapshot_and_a_later_rejected_run_shows_both(tmp_path: Path) -> None:
@@ -135,9 +198,9 @@ def test_a_day_with_a_snapshot_and_a_later_rejected_run_shows_both(tmp_path: Pat
         api.collections = []
         with pytest.raises(GuardError):
             snapshot("collections", tmp_path / "lake", date="2026-11-02", client=client)
-    write_report(tmp_path / "lake", tmp_path / "report.html")
-    text = text_of((tmp_path / "report.html").read_text(encoding="utf-8"))
-    assert "2026-11-02 published; a later run was rejected: too many rows were missing 9 1 0 0 0 0 0" in text
+    text = text_of(page_of(tmp_path))
+    assert "2026-11-02 published, then rejected 9 0 0 0 1 0 0" in text
+    assert "History of 2 snapshots since 2026-11-01 . 1 snapshot was rejected because" in text
 
 
 def test_an_unreadable_lake_is_an_error_and_an_unknown_count_is_a_dash(tmp_path: Path) -> None:
@@ -147,9 +210,9 @@ def test_an_unreadable_lake_is_an_error_and_an_unknown_count_is_a_dash(tmp_path:
     records = [{"id": "c1", "name": None, "updatedAt": "2020-01-01T00:00:00Z"}]
     with Emulator(records) as api, Client("demo", "demo", base_url=api.url) as client:
         snapshot("collections", tmp_path / "lake", date="2026-11-01", client=client)
-    write_report(tmp_path / "lake", tmp_path / "report.html")
-    text = text_of((tmp_path / "report.html").read_text(encoding="utf-8"))
-    assert "items - assets - models - owners 0 empty 0 not updated for 90 days 1" in text
+    text = text_of(page_of(tmp_path))
+    assert "items in collections - assets in collections - models in collections - owners 0" in text
+    assert "empty collections 0 not updated for 90 days 1" in text
 
 
 def test_stored_thumbnails_are_read_from_the_lake(tmp_path: Path, caplog) -> None:
@@ -180,9 +243,8 @@ def test_the_page_names_its_source_and_the_owners(tmp_path: Path, monkeypatch) -
                 "collections", tmp_path / "lake", date=day, client=client, project_id=api.project_ids[0], max_shrink=1
             )
             api.collections = [api.record(0), api.record(1) | {"name": "other", "ownerId": api.project_ids[0]}]
-    write_report(tmp_path / "lake", tmp_path / "report.html")
-    text = text_of((tmp_path / "report.html").read_text(encoding="utf-8"))
-    assert f"{api.url}, project Emberfall Snapshot of 2026-11-02 (UTC). 2 snapshots" in text
+    text = text_of(page_of(tmp_path))
+    assert f"{api.url}, project Emberfall Snapshot of 2026-11-02 (UTC). History of 2 snapshots" in text
     assert {charts.title_of(figure) for _, figure in drawn} == {"Emberfall has all changes since Nov 2: 5"}
 
 
@@ -207,41 +269,7 @@ def test_charts_have_all_dates_after_retention(tmp_path: Path, monkeypatch) -> N
     write_report(tmp_path / "lake", tmp_path / "report.html")
     history, _ = drawn[0]
     assert len(history) == 4
-    assert history[["rows", "items"]].notna().all(axis=None)
-
-
-def test_the_command_writes_the_page_or_an_error(run, tmp_path: Path, lake: Path) -> None:
-    done = run("report", lake, "page.html")
-    assert done.returncode == 0
-    started, missing, finished = said(done.stderr)
-    assert started.endswith(": writing the HTML report; this may take a few seconds")
-    assert "thumbnails are missing: no response (45); `scenario-etl snapshot --thumbnails` stores them" in missing
-    assert finished == "wrote page.html with the history of 3 runs; open it in a browser"
-    assert (tmp_path / "page.html").stat().st_size > 10_000
-    empty = run("report", tmp_path / "nothing", "page.html")
-    assert empty.returncode == 78
-    assert "has no snapshot of collections; check the path, or add one with `scenario-etl snapshot`" in empty.stderr
-    assert run("report", lake, "missing/page.html").returncode == 74
-    assert (tmp_path / "page.html").stat().st_size > 10_000
-
-
-def test_the_page_of_a_demo_without_thumbnails_advises_a_new_lake(run) -> None:
-    assert run("snapshot", "collections", "lake", "--demo", "--days", "2", "--no-thumbnails").returncode == 0
-    done = run("report", "lake", "page.html")
-    assert done.returncode == 0
-    assert re.search(
-        r"thumbnails are missing: no response \(\d+\); create a new lake with --demo$", said(done.stderr)[1]
+    assert "History of 4 snapshots since 2026-11-01 , of which the lake still has 1." in text_of(
+        (tmp_path / "report.html").read_text(encoding="utf-8")
     )
-
-
-def test_another_file_suffix_is_a_config_error(run, tmp_path: Path, lake: Path) -> None:
-    done = run("report", lake, "page.pdf")
-    assert (done.returncode, list(tmp_path.glob("page*"))) == (78, [])
-    assert "DESTINATION must end in .html or .htm, got page.pdf" in done.stderr
-
-
-def test_without_the_extra_the_error_has_the_install_command(tmp_path: Path, lake: Path, run) -> None:
-    (tmp_path / "matplotlib.py").write_text("raise ModuleNotFoundError('no', name='matplotlib')")
-    done = run("report", lake, "page.html", PYTHONPATH=str(tmp_path))
-    assert done.returncode == 78
-    assert re.search(r"the HTML report requires matplotlib; install it: pip install '/.*\[report\]'", done.stderr)
+    assert history[["rows", "items"]].notna().all(axis=None)

@@ -1,12 +1,14 @@
 import base64
 import io
 from collections.abc import Iterator
+from contextlib import chdir
 from pathlib import Path
 
 import pytest
 from PIL import Image, ImageChops, ImageStat
 from playwright.sync_api import Browser
 
+from scenario_etl import cli
 from scenario_etl.dashboard.page import write_report
 from tests.tools.images import CHROMIUM, HEIGHT, HISTORY, SCREENSHOT, WIDTH, running_browser, screenshot
 
@@ -17,6 +19,16 @@ def browser() -> Iterator[Browser]:
         pytest.skip("needs Chromium; .ci/run installs it")
     with running_browser() as running:
         yield running
+
+
+@pytest.fixture(scope="module")
+def month(tmp_path_factory) -> Path:
+    """The folder of the lake of a simulated month, and of its report."""
+    folder = tmp_path_factory.mktemp("month")
+    with chdir(folder):
+        cli.cli(HISTORY, standalone_mode=False)
+        write_report("lake", "report.html")
+    return folder
 
 
 BACKGROUNDS = {"light": "rgb(255, 255, 255)", "dark": "rgb(27, 29, 33)"}
@@ -52,18 +64,40 @@ def test_a_browser_renders_the_page_at_desktop_and_phone_width_without_errors(
     tab.close()
 
 
-def test_a_simulated_month_is_less_than_3366_pixels_tall_on_a_phone(browser: Browser, run, tmp_path: Path) -> None:
-    assert run(*HISTORY).returncode == 0
-    write_report(tmp_path / "lake", tmp_path / "report.html")
+def test_a_phone_shows_whole_names_the_counts_of_runs_and_thumbnails_column_by_column(
+    browser: Browser, month: Path
+) -> None:
     tab = browser.new_page(viewport={"width": 390, "height": 844})
-    tab.goto((tmp_path / "report.html").as_uri())
+    tab.goto((month / "report.html").as_uri())
+    places = """selector => [...document.querySelectorAll(selector)].map(each => each.getBoundingClientRect())
+        .map(place => [place.x, place.y, place.right])"""
+    assert tab.evaluate("[...document.querySelectorAll('td.name')].every(cell => cell.scrollWidth <= cell.clientWidth)")
+    assert all(right <= 390 for _, _, right in tab.evaluate(places, "td.name"))
+    counts = tab.evaluate(places, "[aria-label=Runs] th")
+    assert sum(right <= 390 for _, _, right in counts) == 6  # date, outcome, rows, added, updated and deleted
+    figures = tab.evaluate(places, "figure")
+    assert figures == sorted(figures)
+    assert len({x for x, _, _ in figures}) == 16
+    tab.close()
+
+
+def test_a_simulated_month_is_less_than_3366_pixels_tall_on_a_phone(browser: Browser, month: Path) -> None:
+    tab = browser.new_page(viewport={"width": 390, "height": 844})
+    tab.goto((month / "report.html").as_uri())
     assert tab.evaluate("document.documentElement.scrollHeight") < 3366
     tab.close()
 
 
-def test_the_image_in_the_readme_shows_the_current_page(browser: Browser, run, tmp_path: Path) -> None:
-    assert run(*HISTORY).returncode == 0
-    committed, drawn = (Image.open(io.BytesIO(png)) for png in (SCREENSHOT.read_bytes(), screenshot(browser, tmp_path)))
+def test_the_image_in_the_readme_ends_below_the_last_chart(browser: Browser, month: Path) -> None:
+    tab = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT})
+    tab.goto((month / "report.html").as_uri())
+    bottom = tab.evaluate("[...document.querySelectorAll('picture')].at(-1).getBoundingClientRect().bottom")
+    assert bottom < HEIGHT < bottom + 40
+    tab.close()
+
+
+def test_the_image_in_the_readme_shows_the_current_page(browser: Browser, month: Path) -> None:
+    committed, drawn = (Image.open(io.BytesIO(png)) for png in (SCREENSHOT.read_bytes(), screenshot(browser, month)))
     assert committed.size == drawn.size == (WIDTH, HEIGHT)
     difference = ImageStat.Stat(ImageChops.difference(committed.convert("L"), drawn.convert("L"))).mean[0]
     assert difference < 6  # of 255; another machine has other fonts

@@ -32,7 +32,7 @@ SUITES = (
     tests_of("windows", "parallel", "parts", "partitions", "several_projects", "project_lakes", "incremental", "cli_projects"),
     ["tests/system/faults"],
     tests_of(
-        "thumbnails", "charts", "charts_by_owner", "report", "report_in_a_browser", "snapshots", "snapshot_run", "lake_reader", "projects", "stores", "object_stores", "completion"
+        "thumbnails", "charts", "charts_by_owner", "report", "report_command", "report_in_a_browser", "page_text", "snapshots", "snapshot_run", "lake_reader", "projects", "stores", "object_stores", "completion"
     ),
 )  # fmt: skip
 
@@ -77,6 +77,9 @@ MUTATIONS = [
     Mutation("a tie is no busiest day", "dashboard/titles", "    if len(top) > 1:", "    if False:"),
     Mutation("a bar of two days is no day", "dashboard/titles", "if date - previous > timedelta(days=1):", "if False:"),
     Mutation("the page has at most 1 MB", "dashboard/page", "side = side * 3 // 4", "break"),
+    Mutation("a snapshot counts as published after a rejected run", "dashboard/page", ' | frame["rows"].notna() | frame["added"].notna()', ""),
+    Mutation("the report names the other resources of a lake", "dashboard/page", "        if not stored:", "        if False:"),
+    Mutation("a change of the date only is stated", "dashboard/page_text", '"only updated_at" if len(changed) else ""', '""'),
     Mutation("thumbnails of the lake are used", "dashboard/page", "shrunk.get(asset_id) or fetched", "fetched"),
     Mutation("names are requested once", "projects", "attempts=1, response_timeout=NAMES_SECONDS", "response_timeout=NAMES_SECONDS"),
     Mutation("names are requested for some seconds", "projects", "attempts=1, response_timeout=NAMES_SECONDS", "attempts=1"),
