@@ -160,6 +160,11 @@ def _tables(lake: str | os.PathLike[str], resource: str) -> LakeTables:
     return tables
 
 
+def snapshot_dates(lake: str | os.PathLike[str], resource: str) -> list[dt.date]:
+    """Return the dates of the snapshots in a lake, oldest first."""
+    return LakeTables.of(lake, resource_of(resource)).snapshots.dates()
+
+
 def has_dates(lake: str | os.PathLike[str], resource: str) -> bool:
     """Return whether a lake has a snapshot or a file of changes of a resource."""
     tables = LakeTables.of(lake, resource_of(resource))
