@@ -1,6 +1,7 @@
 """The HTML report of a lake: totals, growth, changes, thumbnails and runs."""
 
 import base64
+import datetime as dt
 import logging
 import os
 from collections import Counter
@@ -19,7 +20,7 @@ from scenario_etl import thumbnails
 from scenario_etl.dashboard import charts, page_text, style
 from scenario_etl.dashboard.tables import CHANGES, owner_names
 from scenario_etl.dashboard.text import NO_THUMBNAIL, count
-from scenario_etl.errors import ConfigError, ScenarioError
+from scenario_etl.errors import ConfigError, ScenarioError, SchemaError
 from scenario_etl.footers import project_names
 from scenario_etl.lake_reader import (
     HISTORY_SCHEMA,
@@ -32,6 +33,7 @@ from scenario_etl.lake_reader import (
 from scenario_etl.lake_thumbnails import read_thumbnails
 from scenario_etl.publish import atomic_write
 from scenario_etl.resources import RESOURCES
+from scenario_etl.schema import PROJECT
 from scenario_etl.stores import redact_uri
 from scenario_etl.thumbnails import count_reasons, fetch_images
 
@@ -79,8 +81,15 @@ def write_report(lake: str | os.PathLike[str], destination: str | os.PathLike[st
         if not stored:
             _check_other_resources(lake)
         runs = read_history(lake, "collections", total_column="item_count")
+        _check_dates(lake, runs)
         path.write_text(_render(lake, runs, stored), encoding="utf-8")
     return len(runs)
+
+
+def _check_dates(lake: str | os.PathLike[str], runs: list[dict[str, Any]]) -> None:
+    """Raise SchemaError for a date that `snapshot` cannot have written."""
+    if runs and (last := runs[-1]["date"]) > dt.datetime.now(dt.UTC).date() + timedelta(days=1):
+        raise SchemaError(f"{redact_uri(lake)} has a file for {last}, which is in the future; remove it")
 
 
 def _check_other_resources(lake: str | os.PathLike[str]) -> None:
@@ -99,7 +108,7 @@ def _render(lake: str | os.PathLike[str], runs: list[dict[str, Any]], stored: in
     newest_date = pd.Timestamp(footer["snapshot_date"])
     compared = history.loc[history["previous_date"].notna() & (history["date"] > newest_date - RECENT), "date"]
     names = project_names(footer)
-    recent = _changes_since(lake, compared.min(), names) if len(compared) else pd.DataFrame()
+    recent = changes(lake, "collections", since=compared.min()) if len(compared) else pa.table({})
     logger.info("%s: writing the HTML report; this may take a few seconds", redact_uri(lake))
     images = _draw_charts(history, recent, names)
     chart_bytes = sum(len(url) for chart in images.values() for url in chart.values())
@@ -118,9 +127,9 @@ def _render(lake: str | os.PathLike[str], runs: list[dict[str, Any]], stored: in
         rejected=int(history["rejected"].sum()),
         totals=_totals(collections, newest_date.tz_localize("UTC")),
         charts=images,
-        changes=recent.iloc[::-1].head(MAX_CHANGES).to_dict("records"),
-        has_projects="project" in recent,
-        all_changes=len(recent),
+        changes=_newest_changes(recent, names),
+        has_projects=PROJECT.name in recent.column_names,
+        all_changes=recent.num_rows,
         first_change=compared.min() if len(compared) else None,
         thumbnails=_captions(latest, _shrink_to(MAX_IMAGE_BYTES - chart_bytes, loaded)),
         has_images=any(isinstance(image, bytes) for image in loaded),
@@ -150,10 +159,13 @@ def _source(footer: dict[str, str], names: dict[str, str], collections: pd.DataF
     return ", ".join(filter(None, [footer.get("base_url", ""), projects])) or "unknown"
 
 
-def _changes_since(lake: str | os.PathLike[str], date: pd.Timestamp, names: dict[str, str]) -> pd.DataFrame:
-    """Return the changes since a date, with the column `project` if the lake has several."""
-    recent = _as_frame(changes(lake, "collections", since=date))
-    return recent.assign(project=owner_names(recent["project_id"], names)) if "project_id" in recent else recent
+def _newest_changes(recent: pa.Table, names: dict[str, str]) -> list[dict[str, Any]]:
+    """Return the last changes, newest first, with the name of their project if the lake has several."""
+    newest = _as_frame(recent.slice(max(0, recent.num_rows - MAX_CHANGES))).iloc[::-1]
+    if PROJECT.name in newest:
+        newest = newest.assign(project=owner_names(newest[PROJECT.name], names))
+    rows: list[dict[str, Any]] = newest.to_dict("records")  # type: ignore[assignment] # the names are strings
+    return rows
 
 
 def _as_frame(table: pa.Table) -> pd.DataFrame:
@@ -186,13 +198,13 @@ def _totals(collections: pd.DataFrame, newest_date: pd.Timestamp) -> dict[str, i
     }
 
 
-def _draw_charts(history: pd.DataFrame, recent: pd.DataFrame, names: dict[str, str]) -> dict[str, dict[str, str]]:
+def _draw_charts(history: pd.DataFrame, recent: pa.Table, names: dict[str, str]) -> dict[str, dict[str, str]]:
     """Return the title and description of each chart, and its images by width and theme as data URLs, by heading."""
     drawings: dict[str, Callable[..., Figure]] = {"Growth": partial(charts.growth, history)}
     if history.loc[history["previous_date"].notna(), [*CHANGES]].sum(axis=None):
         drawings["Changes"] = partial(charts.daily_changes, history)
-    if len(recent):
-        drawings["Activity"] = partial(charts.activity, recent, names=names)
+    if recent.num_rows:
+        drawings["Activity"] = partial(charts.activity, recent.select(["snapshot_date", "owner_id"]), names=names)
     images = {}
     for heading, draw in drawings.items():
         images[heading] = {"title": charts.title_of(draw()), "description": DESCRIPTIONS[heading]}

@@ -40,6 +40,13 @@ def test_the_page_of_a_demo_without_thumbnails_advises_a_new_lake(run) -> None:
     )
 
 
+def test_a_file_of_a_date_in_the_future_is_an_error_that_names_the_date(run, lake: Path) -> None:
+    (lake / ".collections.snapshot_date=9999-12-31.rejected").touch()
+    done = run("report", lake, "page.html")
+    assert done.returncode == 65
+    assert "has a file for 9999-12-31, which is in the future; remove it" in done.stderr
+
+
 def test_another_file_suffix_is_a_config_error(run, tmp_path: Path, lake: Path) -> None:
     done = run("report", lake, "page.pdf")
     assert (done.returncode, list(tmp_path.glob("page*"))) == (78, [])
