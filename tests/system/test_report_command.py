@@ -1,4 +1,5 @@
 import re
+import shutil
 from pathlib import Path
 
 from tests.helpers import said
@@ -40,9 +41,10 @@ def test_the_page_of_a_demo_without_thumbnails_advises_a_new_lake(run) -> None:
     )
 
 
-def test_a_file_of_a_date_in_the_future_is_an_error_that_names_the_date(run, lake: Path) -> None:
-    (lake / ".collections.snapshot_date=9999-12-31.rejected").touch()
-    done = run("report", lake, "page.html")
+def test_a_file_of_a_date_in_the_future_is_an_error_that_names_the_date(run, tmp_path: Path, lake: Path) -> None:
+    copy = shutil.copytree(lake, tmp_path / "lake")
+    (copy / ".collections.snapshot_date=9999-12-31.rejected").touch()
+    done = run("report", copy, "page.html")
     assert done.returncode == 65
     assert "has a file for 9999-12-31, which is in the future; remove it" in done.stderr
 
