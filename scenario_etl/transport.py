@@ -105,8 +105,11 @@ class Endpoint:
 
     @property
     def description(self) -> str:
-        """Description of the request for messages, such as "GET https://... (page 2)"."""
-        return f"GET {self.url}" + (f" (page {self.page})" if self.page else "")
+        """Description of the request for messages, such as "GET https://... (project proj_a, page 2)"."""
+        if self._project is None:
+            return f"GET {self.url} (page {self.page})" if self.page else f"GET {self.url}"
+        page = f", page {self.page}" if self.page else ""
+        return f"GET {self.url} (project {redact(self._project)}{page})"
 
     @property
     def retries(self) -> int:

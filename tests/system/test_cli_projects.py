@@ -49,6 +49,14 @@ def test_a_forbidden_project_ends_the_run_or_is_named_in_the_log(run, projects: 
     assert any("skipping x" in line for line in said(done.stderr))
 
 
+def test_the_error_of_a_forbidden_project_names_it(run) -> None:
+    with Emulator(9) as api:
+        api.forbidden_projects.add(api.project_ids[1])
+        done = run("export", "collections", "out.parquet", "--all-projects", api=api)
+    assert done.returncode == 77
+    assert f"(project {api.project_ids[1]}, page 1): 403" in done.stderr
+
+
 def test_a_lake_of_one_project_is_not_mixed_with_one_of_several(run, projects: list[str]) -> None:
     assert run("snapshot", "collections", "lake", "--demo", "--project-id", projects[0]).returncode == 0
     done = run("snapshot", "collections", "lake", "--demo", "--all-projects", "--accept-scope")

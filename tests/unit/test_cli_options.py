@@ -156,6 +156,7 @@ def test_a_filter_that_the_resource_does_not_declare_is_rejected(filter_command)
         ("/data/page_size.parquet exists", "/data/page_size.parquet exists"),
         ("unknown argument 'model_id'", "unknown argument '--model-id'"),
         ("item_count is not an option", "item_count is not an option"),
+        ("it has no column project_id", "it has no column project_id"),
     ],
 )
 def test_an_error_about_an_argument_names_its_option(message: str, shown: str) -> None:
