@@ -68,6 +68,7 @@ MIN_IMAGE_WIDTH = 1.4  # inches, on a contact sheet
 MIN_BAR_LABEL = 0.22  # inches; the number of a narrower bar would run into the next
 MAX_BARS = 90  # of days; with more, a bar is a week
 MAX_MARKERS = 45
+NAME_HEIGHT = 0.5  # inches, below an image: two lines of a name and the number of items
 GROWTH = {"rows": ("collections", BLUE), "items": ("items", ORANGE)}
 
 
@@ -258,14 +259,17 @@ def contact_sheet(collections: Table, images: Sequence[bytes | None], *, width: 
     drawn = _images_or_reasons(collections, images)
     columns = max(1, int(width / MIN_IMAGE_WIDTH))
     rows = max(1, -(-len(images) // columns))
-    figure, axes = new_figure(width, rows * (width / columns + 0.5) + 0.4, rows=rows, columns=columns)
+    side = width / columns
+    figure, axes = new_figure(width, rows * (side + NAME_HEIGHT) + 0.4, rows=rows, columns=columns)
     set_title(figure, thumbnails_title(drawn))
     grid = np.atleast_1d(axes).ravel()
-    for axis in grid:
-        axis.set_axis_off()
     for axis, image, name, items in zip(grid, drawn, collections["name"], collections["item_count"], strict=False):
         _draw_image(axis, image)
-        axis.text(0, -0.03, "\n".join([*wrap(name, 20), count_of(items, "item")]), ha="left", va="top", fontsize=8)
+        text = "\n".join([*wrap(name, 20), count_of(items, "item")])
+        axis.text(0, -0.03, text, ha="left", va="top", fontsize=8, clip_on=True)  # it cannot move other images
+    for axis in grid:
+        axis.set(xlim=(0, 1), ylim=(-NAME_HEIGHT / side, 1), aspect="equal")
+        axis.set_axis_off()
     return figure
 
 
@@ -284,10 +288,9 @@ def _images_or_reasons(collections: pd.DataFrame, images: Sequence[bytes | None]
 
 
 def _draw_image(axis: Axes, image: bytes | str) -> None:
-    axis.set(xlim=(0, 1), ylim=(0, 1), aspect="equal")
     if isinstance(image, str):
         axis.add_patch(mpl.patches.Rectangle((0, 0), 1, 1, color=mpl.rcParams["grid.color"], linewidth=0))
-        axis.text(0.5, 0.5, image, ha="center", va="center", fontsize=8, color=GRAY)
+        axis.text(0.5, 0.5, image, ha="center", va="center", fontsize=8)
     else:
         axis.imshow(Image.open(io.BytesIO(image)), extent=(0, 1, 0, 1))
 

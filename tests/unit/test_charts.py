@@ -249,7 +249,7 @@ def test_thumbnails_and_placeholders_are_in_order_above_names_and_counts() -> No
     assert texts[0] == "Boss Concepts\n40 items"
     assert texts[1] == "(no name)\n? items"
     assert texts[2] == "(no name)\n1 item"
-    assert re.fullmatch(r"x{20}\nx{19}…\n4 items", texts[5])
+    assert re.fullmatch(r"x{20}\nx{10}…x{9}\n4 items", texts[5])
     assert texts[7] == "tab and line\n45 items"
 
 
@@ -317,3 +317,11 @@ def test_images_that_were_not_fetched_are_counted_on_their_own() -> None:
         assert charts.title_of(figure) == title
     drawn = [text.get_text() for axis in figure.axes for text in axis.texts]
     assert drawn.count("no thumbnail") == 2
+
+
+def test_a_long_name_does_not_move_the_images() -> None:
+    places = [
+        np.array([axis.get_position().bounds for axis in charts.contact_sheet(table, [None] * 8).axes])
+        for table in (collections(), collections().assign(name="W" * 200))
+    ]
+    assert places[0] == pytest.approx(places[1])
