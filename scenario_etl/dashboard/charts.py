@@ -86,17 +86,21 @@ def largest(collections: Table, count: int = 10, *, width: float = WIDTH) -> Fig
 
     """
     collections = as_frame("largest", collections, ("name", "item_count"))
-    top = collections.nlargest(count, "item_count")
-    figure, axes = new_figure(width, 0.6 + 0.34 * max(1, len(top)))
+    top = collections.dropna(subset="item_count").nlargest(count, "item_count")
+    title = largest_title(top["item_count"], collections["item_count"])
+    if top.empty:
+        return blank(new_figure(width, 1)[0], title)
+    figure, axes = new_figure(width, 0.7 + 0.34 * max(2, len(top)))
     bars = axes.barh(range(len(top)), top["item_count"].astype(float), color=theme_color(BLUE))
     axes.bar_label(bars, [number(items) for items in top["item_count"]], padding=3, fontsize=9)
-    axes.margins(x=0.08)
-    axes.set_yticks(range(len(top)), [shorten(name, 34) for name in top["name"]])
+    axes.set_xlim(0, 1.08 * max(1, top["item_count"].max()))
+    max_length = 44 if width >= NARROW else 22
+    axes.set_yticks(range(len(top)), [shorten(name, max_length) for name in top["name"]])
     axes.invert_yaxis()
     axes.grid(visible=False)
     axes.set_xlabel("items")
     axes.set_xticks([])
-    set_title(figure, largest_title(top["item_count"], collections["item_count"]))
+    set_title(figure, title)
     return figure
 
 

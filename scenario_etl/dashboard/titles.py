@@ -11,12 +11,18 @@ from scenario_etl.dashboard.text import NO_THUMBNAIL, NOT_FETCHED, count, day, n
 
 
 def largest_title(top: "pd.Series[Any]", all_counts: "pd.Series[Any]") -> str:
-    """Return the share of the items in the largest collections."""
-    if top.empty:
+    """Return the share of the largest collections in the total item count; an item may be in several collections."""
+    known = all_counts.dropna()
+    total = sum(map(int, known))
+    if all_counts.empty:
         return "No collections"
-    holders = "The largest collection holds" if len(top) == 1 else f"The {len(top)} largest collections hold"
-    items = "all items" if all_counts.notna().all() else "all counted items"
-    return f"{holders} {percent(top.sum() / max(1, all_counts.sum()))} of {items}"
+    if known.empty:
+        return "No item count is known"
+    if not total:
+        return "No collection has items" if len(known) == len(all_counts) else "No known item count is above 0"
+    holders = "The largest collection has" if len(top) == 1 else f"The {len(top)} largest collections have"
+    whole = "the total item count" if len(known) == len(all_counts) else "the total of the known item counts"
+    return f"{holders} {percent(sum(map(int, top)) / total)} of {whole}"
 
 
 def growth_title(published: pd.DataFrame) -> str:

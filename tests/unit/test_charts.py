@@ -53,7 +53,8 @@ def dark_pixels(figure: Figure) -> np.ndarray:
 def test_the_title_is_the_main_result() -> None:
     images = [None] * len(NAMES)
     assert (
-        charts.title_of(charts.largest(collections(), 2)) == "The 2 largest collections hold 85% of all counted items"
+        charts.title_of(charts.largest(collections(), 2))
+        == "The 2 largest collections have 85% of the total of the known item counts"
     )
     assert charts.title_of(charts.growth(history())) == "113 collections, 13 more than on Nov 2"
     assert (
@@ -192,7 +193,7 @@ def test_titles_of_empty_tables_and_single_rows(count: int) -> None:
     assert charts.title_of(charts.growth(few)) == ("No snapshots yet", "100 collections on Nov 2")[count]
     assert charts.title_of(charts.daily_changes(few)) == "No changes"
     assert charts.title_of(charts.activity(changes().head(0))) == "No changes"
-    hold = ("No collections", "The largest collection holds 100% of all items")
+    hold = ("No collections", "The largest collection has 100% of the total item count")
     assert charts.title_of(charts.largest(collections().head(count))) == hold[count]
     sheet = charts.contact_sheet(collections().head(count), [None] * count)
     assert charts.title_of(sheet) == ("No collections", "1 collection, 1 without a thumbnail")[count]
@@ -289,7 +290,7 @@ def test_completion_offers_the_charts_and_nothing_else() -> None:
 
 def test_a_table_may_be_an_arrow_table_and_a_keyword() -> None:
     figure = charts.largest(collections=pa.Table.from_pandas(collections()), count=2)
-    assert charts.title_of(figure) == "The 2 largest collections hold 85% of all counted items"
+    assert charts.title_of(figure) == "The 2 largest collections have 85% of the total of the known item counts"
 
 
 def test_signatures_show_the_parameters() -> None:
