@@ -2,6 +2,8 @@
 
 import pandas as pd
 
+from scenario_etl.dashboard.style import luminance
+
 DAYS = pd.date_range("2026-11-02", periods=9)
 NAMES = ["Boss Concepts", None, "", "$a_1$ \\frac{", "<b>bold</b>", "x" * 200, "コレクション 🎮", "tab\tand\nline"]
 
@@ -30,3 +32,9 @@ def changes() -> pd.DataFrame:
     owners = ["proj_a", "proj_a", "proj_b", None, "proj_a"]
     days = ["2026-11-02", "2026-11-08", "2026-11-09", "2026-11-09", "2026-11-10"]
     return pd.DataFrame({"snapshot_date": days, "owner_id": owners})
+
+
+def contrast(first: object, second: object) -> float:
+    """Return the contrast ratio of two colors, as WCAG defines it."""
+    dark, light = sorted([luminance(first), luminance(second)])
+    return (light + 0.05) / (dark + 0.05)
