@@ -108,8 +108,8 @@ def blank(figure: Figure, title: str) -> Figure:
 
 
 def set_title(figure: Figure, title: str) -> None:
-    """Write the title of a figure, in as many lines as its width needs; no line starts with the number of a day."""
-    unbroken = re.sub(r"(?<=[a-z]) (?=\d)", "\u00a0", title)
+    """Write the title of a figure, in as many lines as its width needs, and not before most numbers."""
+    unbroken = re.sub(r"(?<=[a-z:]) (?=\d)", "\u00a0", title)
     lines = textwrap.fill(unbroken, int(TITLE_CHARACTERS * figure.get_figwidth()))
     figure.suptitle(lines, x=0, ha="left", fontsize=12, weight="bold")
 

@@ -42,9 +42,12 @@ def test_a_share_is_rounded_neither_to_0_nor_to_100_percent(share: float, text: 
     assert percent(share) == text
 
 
-def test_the_title_is_not_broken_within_a_date() -> None:
+def test_the_title_is_not_broken_within_a_date_or_before_a_number() -> None:
     title = charts.growth(history(), width=3.9).get_suptitle()
     assert title.splitlines() == ["113 collections, 13 more than on", "Nov\u00a02"]
+    one_day = changes().assign(owner_id="Emberfall", snapshot_date="2026-11-27")
+    title = charts.activity(one_day, width=4.2).get_suptitle()
+    assert title.splitlines() == ["Emberfall has all changes since", "Nov\u00a027:\u00a05"]
 
 
 @pytest.mark.parametrize("width", [WIDTH, 4.2])
