@@ -8,29 +8,28 @@ is the last value of a cell.
 import io
 import math
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
-from typing import Any
 
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch
 from PIL import Image
 
 from scenario_etl.dashboard.axes import (
+    DATE_WIDTH,
     align_left,
-    changes_much,
     date_labels,
+    label_above,
     mark_rejected,
     scale_to_counts,
     scale_to_dates,
     scale_to_line,
-    write_bar_numbers,
-    write_cell_numbers,
-    write_largest_number,
+    truncated_span,
+    write_totals,
 )
+from scenario_etl.dashboard.heat_map import draw_cells, hatch_partial_weeks
 from scenario_etl.dashboard.style import (
     BLUE,
     GRAY,
@@ -54,21 +53,31 @@ from scenario_etl.dashboard.tables import (
     as_history,
     by_date,
     by_owner_and_week,
-    by_week,
+    change_bars,
+    days_per_bar,
     owner_names,
+    usual_days,
 )
 from scenario_etl.dashboard.text import NO_THUMBNAIL, NOT_FETCHED, number, shorten, wrap
 from scenario_etl.dashboard.text import count as count_of
-from scenario_etl.dashboard.titles import activity_title, changes_title, growth_title, largest_title, thumbnails_title
+from scenario_etl.dashboard.titles import (
+    activity_title,
+    changes_title,
+    growth_title,
+    largest_title,
+    no_changes_title,
+    no_snapshots_title,
+    thumbnails_title,
+)
 from scenario_etl.errors import ConfigError
 
 __all__ = ["activity", "as_png", "contact_sheet", "daily_changes", "dark", "growth", "largest", "title_of"]
 
 MIN_IMAGE_WIDTH = 1.4  # inches, on a contact sheet
-MIN_BAR_LABEL = 0.22  # inches; the number of a narrower bar would run into the next
-MAX_BARS = 90  # of days; with more, a bar is a week
+NAME_HEIGHT = 0.5  # inches, below an image: two lines of a name and the number of items
 MAX_MARKERS = 45
 GROWTH = {"rows": ("collections", BLUE), "items": ("items", ORANGE)}
+HATCH = "////"
 
 
 @chart
@@ -85,17 +94,21 @@ def largest(collections: Table, count: int = 10, *, width: float = WIDTH) -> Fig
 
     """
     collections = as_frame("largest", collections, ("name", "item_count"))
-    top = collections.nlargest(count, "item_count")
-    figure, axes = new_figure(width, 0.6 + 0.34 * max(1, len(top)))
+    top = collections.dropna(subset="item_count").nlargest(count, "item_count")
+    title = largest_title(top["item_count"], collections["item_count"])
+    if top.empty:
+        return blank(new_figure(width, 1)[0], title)
+    figure, axes = new_figure(width, 0.7 + 0.34 * max(2, len(top)))
     bars = axes.barh(range(len(top)), top["item_count"].astype(float), color=theme_color(BLUE))
     axes.bar_label(bars, [number(items) for items in top["item_count"]], padding=3, fontsize=9)
-    axes.margins(x=0.08)
-    axes.set_yticks(range(len(top)), [shorten(name, 34) for name in top["name"]])
+    axes.set_xlim(0, 1.08 * max(1, top["item_count"].max()))
+    max_length = 44 if width >= NARROW else 22
+    axes.set_yticks(range(len(top)), [shorten(name, max_length) for name in top["name"]])
     axes.invert_yaxis()
     axes.grid(visible=False)
     axes.set_xlabel("items")
     axes.set_xticks([])
-    set_title(figure, largest_title(top["item_count"], collections["item_count"]))
+    set_title(figure, title)
     return figure
 
 
@@ -103,8 +116,8 @@ def largest(collections: Table, count: int = 10, *, width: float = WIDTH) -> Fig
 def growth(history: Table, *, width: float = WIDTH) -> Figure:
     """Draw the number of collections and items at each snapshot, and the dates on which the guard rejected one.
 
-    The axes start at zero if one of the lines changes by more than 30%. The first and last values of each line
-    are labeled.
+    The axes start at zero if one of the lines changes by more than 30%; otherwise they span the same part of their
+    largest values, at least a quarter. The first and last values of each line are labeled.
 
     Args:
         history: One row per date, as returned by `scenario_etl.history`, with the columns `date`, `rows`,
@@ -116,20 +129,19 @@ def growth(history: Table, *, width: float = WIDTH) -> Figure:
 
     """
     history = as_history("growth", history, ("date", "rows", "rejected"))
-    lines = {name: by_date(history, name) for name in GROWTH if name in history}
-    figure, axes = new_figure(width, 2.1 * len(lines), rows=len(lines))
     published = history[history["rows"].notna()]
     if published.empty:
-        return blank(figure, "No snapshots yet")
-    from_zero = any(map(changes_much, lines.values()))
+        return blank(new_figure(width, 1)[0], no_snapshots_title(history))
+    lines = {name: by_date(history, name) for name in GROWTH if name in history and history[name].notna().any()}
+    figure, axes = new_figure(width, 2.1 * len(lines), rows=len(lines))
+    span = truncated_span(lines.values())
     for axis, (name, values) in zip(np.atleast_1d(axes), lines.items(), strict=True):
-        _draw_growth(axis, values, *GROWTH[name], from_zero=from_zero)
+        _draw_growth(axis, values, *GROWTH[name], span)
         mark_rejected(axis, history)
         scale_to_dates(axis, history["date"], width)
         if axis is not figure.axes[-1]:
             axis.tick_params(bottom=False, labelbottom=False)
             axis.set_xlabel("")
-    figure.align_ylabels()
     set_title(figure, growth_title(published))
     if history["rejected"].any():
         figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside lower left", fontsize=9)
@@ -137,19 +149,22 @@ def growth(history: Table, *, width: float = WIDTH) -> Figure:
     return figure
 
 
-def _draw_growth(axis: Axes, values: "pd.Series[float]", label: str, color: int, *, from_zero: bool) -> None:
-    marker = "o" if len(values) <= MAX_MARKERS else ""
-    axis.plot(values.index, values, color=theme_color(color), marker=marker, markersize=3)
-    axis.set_ylabel(label if from_zero else f"{label}\n(truncated axis)")
+def _draw_growth(axis: Axes, values: "pd.Series[float]", label: str, color: int, span: float) -> None:
+    is_alone = values.notna() & values.shift(1).isna() & values.shift(-1).isna()  # a line needs two points
+    axis.plot(values.index, values, color=theme_color(color))
+    marked = values if values.count() <= MAX_MARKERS else values[is_alone]
+    axis.plot(marked.index, marked, "o", color=theme_color(color), markersize=3)
+    label_above(axis, f"{label} (truncated axis)" if span and values.count() > 1 else label)
     scale_to_counts(axis, 5)
-    scale_to_line(axis, values, from_zero)
+    scale_to_line(axis, values, span)
 
 
 @chart
 def daily_changes(history: Table, *, width: float = WIDTH) -> Figure:
     """Draw the number of collections that were added, updated and deleted with each snapshot but the first.
 
-    With more than 90 snapshots, each bar is a week.
+    The number of a bar is their sum. A hatched bar covers more days than most bars do, because no snapshot was
+    published on the days before. With more than 90 dates, each bar is a week.
 
     Args:
         history: One row per date, as returned by `scenario_etl.history`, with the columns `date`, `previous_date`,
@@ -161,50 +176,53 @@ def daily_changes(history: Table, *, width: float = WIDTH) -> Figure:
 
     """
     history = as_history("daily_changes", history, ("date", "previous_date", *CHANGES, "rejected"))
+    bars = change_bars(history)
+    if not bars["total"].sum():
+        return blank(new_figure(width, 1)[0], no_changes_title(history))
     figure, axes = new_figure(width, 3.2)
-    compared = history[history["previous_date"].notna()].fillna(dict.fromkeys(CHANGES, 0))
-    if not compared[[*CHANGES]].to_numpy(float).sum():
-        return blank(figure, "No changes")
-    weekly = len(compared) > MAX_BARS
-    days, compared = (7, by_week(compared)) if weekly else (1, compared)
-    places = compared["date"] + timedelta(days=(days - 1) / 2)
-    bar_width = 0.8 * days
-    _draw_change_bars(axes, places, compared, bar_width)
-    axes.set_ylabel("changed collections per week" if weekly else "changed collections")
+    days = days_per_bar(history["date"])
+    weekly = days > usual_days(history["date"])
+    label_above(axes, "changes per week" if weekly else "changed collections")
+    _draw_change_bars(axes, bars)
     mark_rejected(axes, history)
-    first, last = scale_to_dates(axes, history["date"], width)
-    up, down = _bar_ends(compared)
-    if (width - 0.8) / (last - first) * days > MIN_BAR_LABEL:
-        write_bar_numbers(axes, places, up, down)
-    else:
-        write_largest_number(axes, places, up, down, bar_width)
-    figure.legend(ncols=4 if width >= NARROW else 2, loc="outside lower left", fontsize=9)
-    set_title(figure, changes_title(compared, up + down, history["date"].max(), weekly=weekly))
+    write_totals(axes, bars, scale_to_dates(axes, history["date"], width))
+    handles, _ = axes.get_legend_handles_labels()
+    if bars["is_long"].any():
+        label = "several days" if days == 1 else "longer interval"
+        handles.append(Patch(facecolor=GRAY, edgecolor=mpl.rcParams["axes.facecolor"], hatch=HATCH, label=label))
+    figure.legend(handles=handles, ncols=5 if width >= NARROW else 2, loc="outside lower left", fontsize=9)
+    set_title(figure, changes_title(bars, history["date"].max(), weekly=weekly))
     align_left(figure)
     return figure
 
 
-def _bar_ends(compared: pd.DataFrame) -> tuple[Any, Any]:
-    """Return how far each bar reaches above and below zero."""
-    added, updated, deleted = (compared[name].to_numpy(float) for name in CHANGES)
-    return added + updated, deleted
-
-
-def _draw_change_bars(axis: Axes, places: "pd.Series[Any]", compared: pd.DataFrame, bar_width: float) -> None:
-    added, updated, deleted = (compared[name].to_numpy(float) for name in CHANGES)
-    for values, bottom, name, color in (
-        (added, None, "added", BLUE), (updated, added, "updated", ORANGE), (-deleted, None, "deleted", RED),
+def _draw_change_bars(axis: Axes, bars: pd.DataFrame) -> None:
+    for name, bottom, sign, color in (
+        ("added", 0, 1, BLUE), ("updated", bars["added"], 1, ORANGE), ("deleted", 0, -1, RED),
     ):  # fmt: skip
-        axis.bar(places, values, bottom=bottom, width=bar_width, color=theme_color(color), label=name)
+        if bars[name].any():
+            axis.bar(bars["place"], sign * bars[name], 0.8 * bars["days"], bottom, color=theme_color(color), label=name)
+    long = bars[bars["is_long"]]
+    axis.bar(
+        long["place"], long["total"], 0.8 * long["days"], -long["deleted"], fill=False, hatch=HATCH, linewidth=0,
+        edgecolor=mpl.rcParams["axes.facecolor"],
+    )  # fmt: skip
+    unchanged = bars.loc[bars["total"] == 0, "place"]
+    axis.plot(unchanged, [0] * len(unchanged), "|", color=GRAY)
     axis.axhline(0, color=GRAY, linewidth=0.8)
     axis.use_sticky_edges = False
     axis.margins(y=0.2)
+    if not bars["deleted"].any():
+        axis.set_ylim(bottom=0)
     scale_to_counts(axis, 6)
 
 
 @chart
 def activity(changes: Table, *, names: Mapping[str, str] | None = None, width: float = WIDTH) -> Figure:
     """Draw the number of changes to each owner's collections in each week as a heat map.
+
+    The first and the last week are hatched if the changes start or end within them. The colors do not depend on the
+    row of other owners, which is gray.
 
     Args:
         changes: One row per change, as returned by `scenario_etl.changes`, with the columns `snapshot_date` and
@@ -218,23 +236,22 @@ def activity(changes: Table, *, names: Mapping[str, str] | None = None, width: f
     """
     changes = as_frame("activity", changes, ("snapshot_date", "owner_id"))
     counts = by_owner_and_week(changes)
-    figure, axes = new_figure(width, 1.2 + 0.38 * max(1, len(counts)))
     if counts.empty:
-        return blank(figure, "No changes")
-    shades = LinearSegmentedColormap.from_list("shades", [mpl.rcParams["axes.facecolor"], theme_color(BLUE)])
-    axes.imshow(counts, cmap=shades, aspect="auto", vmin=0)
-    max_length = 22 if width >= NARROW else 14
-    cell_width = (width - max_length / 12) / counts.shape[1]  # inches
-    if cell_width > 0.3:
-        write_cell_numbers(axes, counts.to_numpy(), shades)
-    step = math.ceil(0.65 / cell_width)
-    axes.set_xticks(range(0, counts.shape[1], step), date_labels(list(counts.columns[::step])))
-    owners = owner_names(counts.index, names or {})
-    axes.set_yticks(range(len(counts)), [shorten(owner, max_length) for owner in owners])
-    axes.grid(visible=False)
-    axes.set_xlabel("changes in the week of")
-    axes.spines[:].set_visible(False)
-    set_title(figure, activity_title(counts.sum(axis=1), names or {}, pd.to_datetime(changes["snapshot_date"]).min()))
+        return blank(new_figure(width, 1)[0], "No changes")
+    figure, axes = new_figure(width, 1.45 + 0.38 * max(2, len(counts)))
+    dates = pd.to_datetime(changes["snapshot_date"])
+    first, last = dates.min(), dates.max()
+    labels = [shorten(owner, 36 if width >= NARROW else 20) for owner in owner_names(counts.index, names or {})]
+    cell_width = (width - max(map(len, labels)) / 12) / counts.shape[1]  # inches
+    handles = draw_cells(axes, counts, cell_width) + hatch_partial_weeks(axes, counts, first, last)
+    step = math.ceil(DATE_WIDTH / cell_width)
+    starts = [first, *counts.columns[1:]]  # in the first week, changes start with the first date
+    axes.set_xticks(range(0, counts.shape[1], step), date_labels(starts[::step]))
+    axes.set_yticks(range(len(counts)), labels)
+    axes.set_xlabel("changes in the week from")
+    if handles:
+        figure.legend(handles=handles, ncols=len(handles), loc="outside lower left", fontsize=9)
+    set_title(figure, activity_title(counts.sum(axis=1), names or {}, first, last))
     return figure
 
 
@@ -258,14 +275,17 @@ def contact_sheet(collections: Table, images: Sequence[bytes | None], *, width: 
     drawn = _images_or_reasons(collections, images)
     columns = max(1, int(width / MIN_IMAGE_WIDTH))
     rows = max(1, -(-len(images) // columns))
-    figure, axes = new_figure(width, rows * (width / columns + 0.5) + 0.4, rows=rows, columns=columns)
+    side = width / columns
+    figure, axes = new_figure(width, rows * (side + NAME_HEIGHT) + 0.4, rows=rows, columns=columns)
     set_title(figure, thumbnails_title(drawn))
     grid = np.atleast_1d(axes).ravel()
-    for axis in grid:
-        axis.set_axis_off()
     for axis, image, name, items in zip(grid, drawn, collections["name"], collections["item_count"], strict=False):
         _draw_image(axis, image)
-        axis.text(0, -0.03, "\n".join([*wrap(name, 20), count_of(items, "item")]), ha="left", va="top", fontsize=8)
+        text = "\n".join([*wrap(name, 20), count_of(items, "item")])
+        axis.text(0, -0.03, text, ha="left", va="top", fontsize=8, clip_on=True)  # it cannot move other images
+    for axis in grid:
+        axis.set(xlim=(0, 1), ylim=(-NAME_HEIGHT / side, 1), aspect="equal")
+        axis.set_axis_off()
     return figure
 
 
@@ -284,10 +304,9 @@ def _images_or_reasons(collections: pd.DataFrame, images: Sequence[bytes | None]
 
 
 def _draw_image(axis: Axes, image: bytes | str) -> None:
-    axis.set(xlim=(0, 1), ylim=(0, 1), aspect="equal")
     if isinstance(image, str):
         axis.add_patch(mpl.patches.Rectangle((0, 0), 1, 1, color=mpl.rcParams["grid.color"], linewidth=0))
-        axis.text(0.5, 0.5, image, ha="center", va="center", fontsize=8, color=GRAY)
+        axis.text(0.5, 0.5, image, ha="center", va="center", fontsize=8)
     else:
         axis.imshow(Image.open(io.BytesIO(image)), extent=(0, 1, 0, 1))
 

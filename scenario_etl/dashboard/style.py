@@ -14,9 +14,10 @@ from typing import Any, ParamSpec
 
 import matplotlib as mpl
 from cycler import cycler
-from matplotlib.colors import to_hex
+from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.font_manager import findfont, get_font, get_font_names
+from matplotlib.patheffects import AbstractPathEffect, withStroke
 from PIL import Image
 
 P = ParamSpec("P")
@@ -37,6 +38,7 @@ STYLE: dict[Any, Any] = {
     "axes.labelsize": 10,
     "axes.spines.right": False,
     "axes.spines.top": False,
+    "figure.constrained_layout.h_pad": 0.08,
     "figure.constrained_layout.use": True,
     "figure.dpi": PIXELS_PER_INCH,
     "font.size": 10,
@@ -106,8 +108,8 @@ def blank(figure: Figure, title: str) -> Figure:
 
 
 def set_title(figure: Figure, title: str) -> None:
-    """Write the title of a figure, in as many lines as its width needs; no line starts with the number of a day."""
-    unbroken = re.sub(r"(?<=[a-z]) (?=\d)", "\u00a0", title)
+    """Write the title of a figure, in as many lines as its width needs, and not before most numbers."""
+    unbroken = re.sub(r"(?<=[a-z:]) (?=\d)", "\u00a0", title)
     lines = textwrap.fill(unbroken, int(TITLE_CHARACTERS * figure.get_figwidth()))
     figure.suptitle(lines, x=0, ha="left", fontsize=12, weight="bold")
 
@@ -124,6 +126,17 @@ def as_png(figure: Figure) -> bytes:
         figure.savefig(full, format="png", dpi=2 * PIXELS_PER_INCH, facecolor=figure.get_facecolor())
     Image.open(full).convert("RGB").quantize(PNG_COLORS).save(reduced, "PNG", optimize=True)
     return reduced.getvalue()
+
+
+def luminance(color: Any) -> float:
+    """Return the relative luminance of a color, as WCAG defines it."""
+    red, green, blue = (c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in to_rgb(color))
+    return float(0.2126 * red + 0.7152 * green + 0.0722 * blue)
+
+
+def outline(color: Any) -> AbstractPathEffect:
+    """Return an outline of text or a marker, which keeps it legible on a line or a hatch."""
+    return withStroke(linewidth=2.5, foreground=color)
 
 
 def theme_color(position: int) -> str:

@@ -2,6 +2,7 @@
 
 import textwrap
 from typing import Any
+from unicodedata import bidirectional, east_asian_width
 
 import pandas as pd
 
@@ -10,6 +11,7 @@ from scenario_etl.redact import without_bidi_controls
 
 NO_THUMBNAIL, NOT_FETCHED = "no thumbnail", "not fetched"
 UNDRAWABLE = "\u25a1"  # an empty square, for a character that no font has
+LEFT_TO_RIGHT = "\u200e"  # an invisible mark
 
 
 def number(value: Any) -> str:
@@ -54,13 +56,34 @@ def day(moment: Any, reference: Any = None) -> str:
 
 
 def shorten(name: Any, max_length: int) -> str:
-    """Return a name on one line of at most `max_length` characters, all of which the fonts contain."""
+    """Return a name on one line, without its middle if it is longer than `max_length`.
+
+    A wide character counts as two. A character that no font has is replaced.
+
+    >>> shorten("Concepts of castles, version 2", 20), shorten(None, 20)
+    ('Concepts o…version 2', '(no name)')
+    """
     text = "(no name)" if pd.isna(name) or not name else without_bidi_controls(str(name))
     text = "".join(c if ord(c) in drawable_characters() else UNDRAWABLE for c in " ".join(text.split()))
-    return text if len(text) <= max_length else text[: max_length - 1] + "…"
+    length = _length(text)
+    if length <= max_length:
+        return text
+    kept = max_length * len(text) // length - 1
+    return f"{text[: kept - kept // 2]}…{text[len(text) - kept // 2 :]}"
 
 
 def wrap(name: Any, max_length: int) -> list[str]:
     """Return a name as at most two lines."""
-    first, *others = textwrap.wrap(shorten(name, 200), max_length) or [""]
+    text = shorten(name, 200)
+    first, *others = textwrap.wrap(text, max(1, max_length * len(text) // _length(text))) or [""]
     return [first, shorten(" ".join(others), max_length)] if others else [first]
+
+
+def isolate(name: str) -> str:
+    """Return a name between marks that keep the text around it from left to right, if the name has other letters."""
+    is_reversed = any(bidirectional(c) in {"R", "AL"} for c in name)
+    return f"{LEFT_TO_RIGHT}{name}{LEFT_TO_RIGHT}" if is_reversed else name
+
+
+def _length(text: str) -> int:
+    return sum(2 if c == UNDRAWABLE or east_asian_width(c) in "WF" else 1 for c in text)

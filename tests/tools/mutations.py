@@ -32,7 +32,8 @@ SUITES = (
     tests_of("windows", "parallel", "parts", "partitions", "several_projects", "project_lakes", "incremental", "cli_projects"),
     ["tests/system/faults"],
     tests_of(
-        "thumbnails", "charts", "charts_by_owner", "report", "report_command", "report_in_a_browser", "page_text", "snapshots", "snapshot_run", "lake_reader", "projects", "stores", "object_stores", "completion"
+        "thumbnails", "charts", "charts_by_owner", "charts_daily", "charts_growth", "charts_largest", "report", "report_command", "report_in_a_browser",
+        "page_text", "snapshots", "snapshot_run", "lake_reader", "projects", "stores", "object_stores", "completion"
     ),
 )  # fmt: skip
 
@@ -75,7 +76,11 @@ MUTATIONS = [
     Mutation("no line through a guarded night", "dashboard/charts", 'axis.plot(values.index, values,', 'axis.plot(values.dropna().index, values.dropna(),'),
     Mutation("an axis starts at zero", "dashboard/axes", "axis.set_ylim(bottom=0, ", "axis.set_ylim("),
     Mutation("a tie is no busiest day", "dashboard/titles", "    if len(top) > 1:", "    if False:"),
-    Mutation("a bar of two days is no day", "dashboard/titles", "if date - previous > timedelta(days=1):", "if False:"),
+    Mutation("a bar of two days is no day", "dashboard/titles", "if (top[\"date\"] - top[\"previous_date\"] > timedelta(days=1)).any():", "if False:"),
+    Mutation("no percentage of zero items", "dashboard/titles", "    if not total:", "    if False:"),
+    Mutation("a small change is not a cliff", "dashboard/axes", "max(MIN_SPAN, 1.6 * change)", "1.6 * change + 1e-9"),
+    Mutation("the number of a bar is the total of the title", "dashboard/axes", "write_number(axis, total, place, up)", "write_number(axis, up, place, up)"),
+    Mutation("other owners do not take the scale", "dashboard/heat_map", "int(named.to_numpy().max())", "int(counts.to_numpy().max())"),
     Mutation("the page has at most 1 MB", "dashboard/page", "side = side * 3 // 4", "break"),
     Mutation("a snapshot counts as published after a rejected run", "dashboard/page", ' | frame["rows"].notna() | frame["added"].notna()', ""),
     Mutation("the report names the other resources of a lake", "dashboard/page", "        if not stored:", "        if False:"),
