@@ -29,7 +29,7 @@ from scenario_etl.dashboard.axes import (
     truncated_span,
     write_totals,
 )
-from scenario_etl.dashboard.heat_map import draw_cells, hatch_partial_weeks
+from scenario_etl.dashboard.heat_map import draw_cells
 from scenario_etl.dashboard.style import (
     BLUE,
     GRAY,
@@ -221,8 +221,7 @@ def _draw_change_bars(axis: Axes, bars: pd.DataFrame) -> None:
 def activity(changes: Table, *, names: Mapping[str, str] | None = None, width: float = WIDTH) -> Figure:
     """Draw the number of changes to each owner's collections in each week as a heat map.
 
-    The first and the last week are hatched if the changes start or end within them. The colors do not depend on the
-    row of other owners, which is gray.
+    The colors do not depend on the row of other owners, which is gray.
 
     Args:
         changes: One row per change, as returned by `scenario_etl.changes`, with the columns `snapshot_date` and
@@ -243,7 +242,7 @@ def activity(changes: Table, *, names: Mapping[str, str] | None = None, width: f
     first, last = dates.min(), dates.max()
     labels = [shorten(owner, 36 if width >= NARROW else 20) for owner in owner_names(counts.index, names or {})]
     cell_width = (width - max(map(len, labels)) / 12) / counts.shape[1]  # inches
-    handles = draw_cells(axes, counts, cell_width) + hatch_partial_weeks(axes, counts, first, last)
+    handles = draw_cells(axes, counts, cell_width)
     step = math.ceil(DATE_WIDTH / cell_width)
     starts = [first, *counts.columns[1:]]  # in the first week, changes start with the first date
     axes.set_xticks(range(0, counts.shape[1], step), date_labels(starts[::step]))

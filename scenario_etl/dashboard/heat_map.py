@@ -1,6 +1,5 @@
-"""Cells of a heat map: colors, numbers, the scale, and hatched weeks."""
+"""Cells of a heat map: colors, numbers and the scale."""
 
-from datetime import timedelta
 from typing import Any
 
 import matplotlib as mpl
@@ -8,7 +7,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import Colormap, LinearSegmentedColormap
-from matplotlib.patches import Patch, Rectangle
+from matplotlib.patches import Patch
 
 from scenario_etl.dashboard.style import BLUE, luminance, outline, theme_color
 from scenario_etl.dashboard.text import number
@@ -35,19 +34,6 @@ def draw_cells(axis: Axes, counts: pd.DataFrame, cell_width: float) -> list[Patc
         return []
     scale = sorted({1, (1 + largest) // 2, largest})
     return [Patch(facecolor=shades(float(_levels(each, largest))), label=number(each)) for each in scale]
-
-
-def hatch_partial_weeks(axis: Axes, counts: pd.DataFrame, first: Any, last: Any) -> list[Patch]:
-    """Hatch the first and the last week if the changes start or end within them; return the entries of a legend."""
-    weeks = pd.DatetimeIndex(counts.columns)
-    partial = {
-        *([0] if first > weeks[0] else []),
-        *([len(weeks) - 1] if last < weeks[-1] + timedelta(days=6) else []),
-    }
-    style: dict[str, Any] = {"fill": False, "hatch": "///", "linewidth": 0, "edgecolor": mpl.rcParams["axes.edgecolor"]}
-    for column in partial:
-        axis.add_patch(Rectangle((column - 0.5, -0.5), 1, len(counts), **style))
-    return [Patch(label="part of a week", **style)] if partial else []
 
 
 def _shades() -> Colormap:

@@ -81,7 +81,8 @@ def changes_title(bars: pd.DataFrame, newest: Any, *, weekly: bool) -> str:
 def activity_title(totals: "pd.Series[int]", names: Mapping[str, str], first: Any, last: Any) -> str:
     """Return the owner with the most changes from the first date to the last."""
     owners = totals[[isinstance(owner, str) for owner in totals.index]]
-    changes = f"changes since {day(first, last)}: {number(owners.max())}"
+    period = f"on {day(first)}" if first == last else f"from {day(first, last)} to {day(last)}"
+    changes = f"changes {period}: {number(owners.max())}"
     busiest = list(owners[owners == owners.max()].index)
     if len(busiest) > 1:
         return f"{len(busiest)} owners have the most {changes} each"

@@ -245,7 +245,7 @@ def test_the_page_names_its_source_and_the_owners(tmp_path: Path, monkeypatch) -
             api.collections = [api.record(0), api.record(1) | {"name": "other", "ownerId": api.project_ids[0]}]
     text = text_of(page_of(tmp_path))
     assert f"{api.url}, project Emberfall Snapshot of 2026-11-02 (UTC). History of 2 snapshots" in text
-    assert {charts.title_of(figure) for _, figure in drawn} == {"Emberfall has all changes since Nov 2: 5"}
+    assert {charts.title_of(figure) for _, figure in drawn} == {"Emberfall has all changes on Nov 2: 5"}
 
 
 def recorded(calls: list, function):

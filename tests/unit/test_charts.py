@@ -31,7 +31,7 @@ def test_the_title_is_the_main_result() -> None:
     assert (
         charts.title_of(charts.daily_changes(history())) == "The snapshot of Nov 10 has the most changes: 9 collections"
     )
-    assert charts.title_of(charts.activity(changes())) == "proj_a has the most changes since Nov 2: 3"
+    assert charts.title_of(charts.activity(changes())) == "proj_a has the most changes from Nov 2 to Nov 10: 3"
     assert charts.title_of(charts.contact_sheet(collections(), images)) == "8 collections, 8 without a thumbnail"
 
 
@@ -45,9 +45,9 @@ def test_a_share_is_rounded_neither_to_0_nor_to_100_percent(share: float, text: 
 def test_the_title_is_not_broken_within_a_date_or_before_a_number() -> None:
     title = charts.growth(history(), width=3.9).get_suptitle()
     assert title.splitlines() == ["113 collections, 13 more than on", "Nov\u00a02"]
-    one_day = changes().assign(owner_id="Emberfall", snapshot_date="2026-11-27")
+    one_day = changes().assign(owner_id="Emberfall Studio", snapshot_date="2026-11-27")
     title = charts.activity(one_day, width=4.2).get_suptitle()
-    assert title.splitlines() == ["Emberfall has all changes since", "Nov\u00a027:\u00a05"]
+    assert title.splitlines() == ["Emberfall Studio has all changes on", "Nov\u00a027:\u00a05"]
 
 
 @pytest.mark.parametrize("width", [WIDTH, 4.2])

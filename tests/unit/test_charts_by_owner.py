@@ -41,8 +41,8 @@ def test_owners_beyond_the_limit_are_in_one_row() -> None:
 @pytest.mark.parametrize(
     ("owners", "title"),
     [
-        (["a", "a", "b", "b", None], "2 owners have the most changes since Nov 2: 2 each"),
-        ([None, None, "b", "c", None], "Collections without an owner have the most changes since Nov 2: 3"),
+        (["a", "a", "b", "b", None], "2 owners have the most changes from Nov 2 to Nov 10: 2 each"),
+        ([None, None, "b", "c", None], "Collections without an owner have the most changes from Nov 2 to Nov 10: 3"),
     ],
 )
 def test_the_title_names_the_most_active_owner_only_without_a_tie(owners: list, title: str) -> None:
@@ -91,23 +91,13 @@ def test_colors_without_numbers_have_a_legend() -> None:
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["1", "4", "7"]
 
 
-@pytest.mark.parametrize(
-    ("first", "last", "hatched"),
-    [("2026-11-02", "2026-11-15", []), ("2026-11-03", "2026-11-15", [0]), ("2026-11-05", "2026-11-14", [0, 1])],
-)
-def test_weeks_in_which_the_changes_start_or_end_are_hatched(first: str, last: str, hatched: list) -> None:
-    figure = charts.activity(pd.DataFrame({"snapshot_date": [first, last], "owner_id": "a"}))
-    assert [round(patch.get_x() + 0.5) for patch in figure.axes[0].patches] == hatched
-    assert bool(figure.legends) == bool(hatched)
-
-
 def test_the_first_column_starts_with_the_date_in_the_title() -> None:
     late = changes().assign(snapshot_date=["2025-12-30", *["2026-01-05"] * 4])
     figure = charts.activity(late)
     assert [label.get_text() for label in figure.axes[0].get_xticklabels()] == ["Dec 30\n2025", "Jan 5\n2026"]
-    assert charts.title_of(figure) == "proj_a has the most changes since Dec 30, 2025: 3"
+    assert charts.title_of(figure) == "proj_a has the most changes from Dec 30, 2025 to Jan 5: 3"
 
 
 def test_a_name_from_right_to_left_does_not_reorder_the_title() -> None:
     title = charts.title_of(charts.activity(changes(), names={"proj_a": "\u05e9\u05dc\u05d5\u05dd"}))
-    assert title == "\u200e\u05e9\u05dc\u05d5\u05dd\u200e has the most changes since Nov 2: 3"
+    assert title == "\u200e\u05e9\u05dc\u05d5\u05dd\u200e has the most changes from Nov 2 to Nov 10: 3"
