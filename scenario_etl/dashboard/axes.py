@@ -137,8 +137,8 @@ def write_totals(axis: Axes, bars: pd.DataFrame, inches: float) -> None:
     labeled = bars if has_room else bars[bars["total"] == bars["total"].max()]
     days = (labeled["place"] - labeled["place"].min()) / timedelta(days=1)
     labeled = labeled[days.isin(spread(days, text_width / inches))]
-    for place, up, total in zip(labeled["place"], labeled["added"] + labeled["updated"], labeled["total"], strict=True):
-        write_number(axis, total, place, up)
+    for place, total in zip(labeled["place"], labeled["total"], strict=True):
+        write_number(axis, total, place, total)
 
 
 def write_number(axis: Axes, value: float, x: Any, y: float, *, upwards: bool = True, side: Any = "center") -> None:

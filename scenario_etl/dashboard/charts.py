@@ -77,7 +77,7 @@ MIN_IMAGE_WIDTH = 1.4  # inches, on a contact sheet
 NAME_HEIGHT = 0.5  # inches, below an image: two lines of a name and the number of items
 MAX_MARKERS = 45
 GROWTH = {"rows": ("collections", BLUE), "items": ("items", ORANGE)}
-HATCH = "////"
+HATCHES = {"is_long": "////", "is_partial": "...."}  # by column of `change_bars`
 
 
 @chart
@@ -164,7 +164,8 @@ def daily_changes(history: Table, *, width: float = WIDTH) -> Figure:
     """Draw the number of collections that were added, updated and deleted with each snapshot but the first.
 
     The number of a bar is their sum. A hatched bar covers more days than most bars do, because no snapshot was
-    published on the days before. With more than 90 dates, each bar is a week.
+    published on the days before. With more than 90 dates, each bar is a week; a dotted one is only part of a week,
+    because the history starts or ends in it.
 
     Args:
         history: One row per date, as returned by `scenario_etl.history`, with the columns `date`, `previous_date`,
@@ -187,9 +188,12 @@ def daily_changes(history: Table, *, width: float = WIDTH) -> Figure:
     mark_rejected(axes, history)
     write_totals(axes, bars, scale_to_dates(axes, history["date"], width))
     handles, _ = axes.get_legend_handles_labels()
-    if bars["is_long"].any():
-        label = "several days" if days == 1 else "longer interval"
-        handles.append(Patch(facecolor=GRAY, edgecolor=mpl.rcParams["axes.facecolor"], hatch=HATCH, label=label))
+    labels = {"is_long": "several days" if days == 1 else "longer interval", "is_partial": "part of a week"}
+    handles += [
+        Patch(facecolor=GRAY, edgecolor=mpl.rcParams["axes.facecolor"], hatch=hatch, label=labels[column])
+        for column, hatch in HATCHES.items()
+        if bars[column].any()
+    ]
     figure.legend(handles=handles, ncols=5 if width >= NARROW else 2, loc="outside lower left", fontsize=9)
     set_title(figure, changes_title(bars, history["date"].max(), weekly=weekly))
     align_left(figure)
@@ -197,23 +201,23 @@ def daily_changes(history: Table, *, width: float = WIDTH) -> Figure:
 
 
 def _draw_change_bars(axis: Axes, bars: pd.DataFrame) -> None:
-    for name, bottom, sign, color in (
-        ("added", 0, 1, BLUE), ("updated", bars["added"], 1, ORANGE), ("deleted", 0, -1, RED),
-    ):  # fmt: skip
+    bottom = 0 * bars["total"]
+    for name, color in zip(CHANGES, (BLUE, ORANGE, RED), strict=True):
         if bars[name].any():
-            axis.bar(bars["place"], sign * bars[name], 0.8 * bars["days"], bottom, color=theme_color(color), label=name)
-    long = bars[bars["is_long"]]
-    axis.bar(
-        long["place"], long["total"], 0.8 * long["days"], -long["deleted"], fill=False, hatch=HATCH, linewidth=0,
-        edgecolor=mpl.rcParams["axes.facecolor"],
-    )  # fmt: skip
+            axis.bar(bars["place"], bars[name], 0.8 * bars["days"], bottom, color=theme_color(color), label=name)
+        bottom = bottom + bars[name]
+    for column, hatch in HATCHES.items():
+        hatched = bars[bars[column]]
+        axis.bar(
+            hatched["place"], hatched["total"], 0.8 * hatched["days"], fill=False, hatch=hatch, linewidth=0,
+            edgecolor=mpl.rcParams["axes.facecolor"],
+        )  # fmt: skip
     unchanged = bars.loc[bars["total"] == 0, "place"]
     axis.plot(unchanged, [0] * len(unchanged), "|", color=GRAY)
     axis.axhline(0, color=GRAY, linewidth=0.8)
     axis.use_sticky_edges = False
     axis.margins(y=0.2)
-    if not bars["deleted"].any():
-        axis.set_ylim(bottom=0)
+    axis.set_ylim(bottom=0)
     scale_to_counts(axis, 6)
 
 
@@ -249,7 +253,7 @@ def activity(changes: Table, *, names: Mapping[str, str] | None = None, width: f
     axes.set_yticks(range(len(counts)), labels)
     axes.set_xlabel("changes in the week from")
     if handles:
-        figure.legend(handles=handles, ncols=len(handles), loc="outside lower left", fontsize=9)
+        figure.legend(handles=handles, ncols=len(handles), loc="outside lower left", fontsize=9, title="changes")
     set_title(figure, activity_title(counts.sum(axis=1), names or {}, first, last))
     return figure
 

@@ -43,13 +43,14 @@ MAX_IMAGE_BYTES = 900_000  # of charts and thumbnails; the report has at most 1 
 MIN_SIDE = 32  # pixels of a thumbnail
 MAX_CHANGES = 25  # rows
 MAX_RUNS = 14  # rows
-RECENT = timedelta(weeks=12)  # before the newest snapshot; changes are never removed from a lake
+RECENT_WEEKS = 12  # up to that of the newest snapshot; changes are never removed from a lake
 STALE = timedelta(days=90)
 RUN_COUNTS = ("rows", "added", "updated", "deleted", "pages", "retries", "duplicates")
+ACTIVITY = "Activity by owner"
 DESCRIPTIONS = {
     "Growth": "Line chart of collections and items per snapshot",
     "Changes": "Bar chart of added, updated and deleted collections over time",
-    "Activity": "Heat map of changes by owner and week",
+    ACTIVITY: "Heat map of changes by owner and week",
 }
 
 logger = logging.getLogger("scenario_etl")
@@ -106,11 +107,15 @@ def _render(lake: str | os.PathLike[str], runs: list[dict[str, Any]], stored: in
     collections = _as_frame(read_snapshot(lake, "collections"))
     history = _as_history(runs)
     newest_date = pd.Timestamp(footer["snapshot_date"])
-    compared = history.loc[history["previous_date"].notna() & (history["date"] > newest_date - RECENT), "date"]
+    first_monday = newest_date - timedelta(days=newest_date.day_of_week, weeks=RECENT_WEEKS - 1)
+    is_recent = history["date"] >= first_monday
+    compared = history.loc[history["previous_date"].notna() & is_recent, "date"]
     names = project_names(footer)
     recent = changes(lake, "collections", since=compared.min()) if len(compared) else pa.table({})
     logger.info("%s: writing the HTML report; this may take a few seconds", redact_uri(lake))
     images = _draw_charts(history, recent, names)
+    if ACTIVITY in images and not is_recent.all():
+        images[f"{ACTIVITY} in the last {RECENT_WEEKS} weeks"] = images.pop(ACTIVITY)
     chart_bytes = sum(len(url) for chart in images.values() for url in chart.values())
     latest = collections.sort_values("updated_at", ascending=False, kind="stable").head(MAX_THUMBNAILS)
     loaded = _load_images(lake, latest)
@@ -124,7 +129,7 @@ def _render(lake: str | os.PathLike[str], runs: list[dict[str, Any]], stored: in
         oldest_date=history.loc[history["published"], "date"].min(),
         published=int(history["published"].sum()),
         stored=stored,
-        rejected=int(history["rejected"].sum()),
+        rejected=list(history.loc[history["rejected"], "date"]),
         totals=_totals(collections, newest_date.tz_localize("UTC")),
         charts=images,
         changes=_newest_changes(recent, names),
@@ -200,11 +205,13 @@ def _totals(collections: pd.DataFrame, newest_date: pd.Timestamp) -> dict[str, i
 
 def _draw_charts(history: pd.DataFrame, recent: pa.Table, names: dict[str, str]) -> dict[str, dict[str, str]]:
     """Return the title and description of each chart, and its images by width and theme as data URLs, by heading."""
-    drawings: dict[str, Callable[..., Figure]] = {"Growth": partial(charts.growth, history)}
+    drawings: dict[str, Callable[..., Figure]] = {}
+    if history["rows"].count() > 1:
+        drawings["Growth"] = partial(charts.growth, history)
     if history.loc[history["previous_date"].notna(), [*CHANGES]].sum(axis=None):
         drawings["Changes"] = partial(charts.daily_changes, history)
     if recent.num_rows:
-        drawings["Activity"] = partial(charts.activity, recent.select(["snapshot_date", "owner_id"]), names=names)
+        drawings[ACTIVITY] = partial(charts.activity, recent.select(["snapshot_date", "owner_id"]), names=names)
     images = {}
     for heading, draw in drawings.items():
         images[heading] = {"title": charts.title_of(draw()), "description": DESCRIPTIONS[heading]}
@@ -212,8 +219,6 @@ def _draw_charts(history: pd.DataFrame, recent: pa.Table, names: dict[str, str])
             images[heading][name] = _data_url("png", charts.as_png(draw(width=width)))
             with charts.dark():
                 images[heading][f"{name}_dark"] = _data_url("png", charts.as_png(draw(width=width)))
-    if "Activity" in images and (history["date"].max() - history["date"].min()) > RECENT:
-        images[f"Activity in the last {RECENT.days // 7} weeks"] = images.pop("Activity")
     return images
 
 

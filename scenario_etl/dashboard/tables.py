@@ -70,7 +70,8 @@ def change_bars(history: pd.DataFrame) -> pd.DataFrame:
     """Return the changes of each snapshot that was compared with an earlier one, or their sums by week.
 
     The columns are `date`, `previous_date`, `added`, `updated`, `deleted`, `total`, `place`, the middle of the bar,
-    `days`, its width, and `is_long`, whether it covers more days than most bars do.
+    `days`, its width, `is_long`, whether it covers more days than most bars do, and `is_partial`, whether it is a week
+    in which the history starts or ends.
     """
     days = days_per_bar(history["date"])
     is_weekly = days > usual_days(history["date"])
@@ -78,6 +79,7 @@ def change_bars(history: pd.DataFrame) -> pd.DataFrame:
     if is_weekly:
         sums = {"previous_date": "min", **dict.fromkeys(CHANGES, "sum")}
         bars = bars.assign(date=_mondays(bars["date"])).groupby("date", as_index=False).agg(sums)
+    last_day = bars["date"] + timedelta(days=6)
     to_previous = _days_between(bars["date"])
     to_next = to_previous.shift(-1)
     return bars.assign(
@@ -85,6 +87,7 @@ def change_bars(history: pd.DataFrame) -> pd.DataFrame:
         place=bars["date"] + timedelta(days=3 if is_weekly else 0),
         days=np.fmin(days, np.fmin(to_previous, to_next)),
         is_long=bars["date"] - bars["previous_date"] > 1.5 * timedelta(days=days),
+        is_partial=is_weekly & ((bars["previous_date"] >= bars["date"]) | (last_day > history["date"].max())),
     )
 
 

@@ -53,7 +53,7 @@ def text_of(page: str) -> str:
 def test_the_page_has_totals_changes_and_runs(page: str, lake: Path) -> None:
     text = text_of(page)
     assert "Snapshot of 2026-11-02 (UTC). History of 2 snapshots since 2026-11-01 . 1 snapshot was rejected" in text
-    assert "because too many rows were missing. Lake: " in text
+    assert "because too many rows were missing (2026-11-03). Lake: " in text
     assert "collections 57 items in collections " in text
     assert re.search(r"2026-11-02 updated コレクション 🎮 &amp; Söhne 5,001 asset_count, item_count", text)
     assert text.count("2026-11-02 deleted") == 3
@@ -148,7 +148,7 @@ def test_a_single_empty_snapshot_is_enough(tmp_path: Path) -> None:
     take(tmp_path / "lake", "2026-11-01")
     text = text_of(page_of(tmp_path))
     assert "Snapshot of 2026-11-01 (UTC), the first one in this lake. Lake: " in text
-    assert "Recent changes Changes are listed from the second snapshot on." in text
+    assert "Recent changes Charts and changes start with the second snapshot." in text
     assert "Most recently updated collections The snapshot has no collections. Runs" in text
     assert "1 day with a run." in text
 
@@ -157,19 +157,19 @@ def test_sections_without_changes_have_no_chart(tmp_path: Path) -> None:
     for day in ("2026-11-01", "2026-11-02"):
         take(tmp_path / "lake", day, record())
         page = page_of(tmp_path)
-        assert "<h2>Growth</h2>" in page
         assert not re.findall("<h2>(Changes|Activity)", page)
+        assert ("<h2>Growth</h2>" in page) == (day == "2026-11-02")  # a single snapshot has none
     assert "Recent changes No changes since 2026-11-02 ." in text_of(page)
 
 
 def test_activity_states_its_period_if_the_history_is_longer(tmp_path: Path) -> None:
-    for number, day in enumerate(("2026-08-24", "2026-11-15", "2026-11-16")):
+    for number, day in enumerate(("2026-08-24", "2026-11-14", "2026-11-15")):
         take(tmp_path / "lake", day, record(itemCount=number))
-        assert "<h2>Activity in the last 12 weeks</h2>" not in page_of(tmp_path)
-    take(tmp_path / "lake", "2026-11-17", record(itemCount=9))
+        assert "<h2>Activity by owner in the last 12 weeks</h2>" not in page_of(tmp_path)
+    take(tmp_path / "lake", "2026-11-16", record(itemCount=9))  # a Monday, so the first week is that of August 31
     page = page_of(tmp_path)
-    assert "<h2>Activity in the last 12 weeks</h2>" in page
-    assert "All 3 changes since 2026-11-15 ." in text_of(page)
+    assert "<h2>Activity by owner in the last 12 weeks</h2>" in page
+    assert "All 3 changes since 2026-11-14 ." in text_of(page)
 
 
 def test_a_change_of_the_date_only_is_stated(tmp_path: Path) -> None:

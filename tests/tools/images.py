@@ -16,7 +16,7 @@ from scenario_etl.dashboard.page import write_report
 SCREENSHOT = Path(__file__).parents[2] / "docs/report.png"
 HISTORY = ["snapshot", "collections", "lake", "--demo", "--days", "30", "--date", "2026-11-23"]
 WIDTH, HEIGHT = 1024, 1604  # pixels; the image ends below the last chart
-COLORS = 128
+COLORS = 256
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 QUIET = ["--disable-background-networking", "--disable-component-update", "--disable-gpu", "--disable-quic",
          "--disable-sync", "--no-first-run", "--no-sandbox"]  # fmt: skip

@@ -93,7 +93,7 @@ MUTATIONS = [
     Mutation("a bar of two days is no day", "dashboard/titles", "if (top[\"date\"] - top[\"previous_date\"] > timedelta(days=1)).any():", "if False:"),
     Mutation("no percentage of zero items", "dashboard/titles", "    if not total:", "    if False:"),
     Mutation("a small change is not a cliff", "dashboard/axes", "max(MIN_SPAN, 1.6 * change)", "1.6 * change + 1e-9"),
-    Mutation("the number of a bar is the total of the title", "dashboard/axes", "write_number(axis, total, place, up)", "write_number(axis, up, place, up)"),
+    Mutation("the number of a bar is the total of the title", "dashboard/axes", "write_number(axis, total, place, total)", "write_number(axis, labeled[\"added\"].max(), place, total)"),
     Mutation("other owners do not take the scale", "dashboard/heat_map", "int(named.to_numpy().max())", "int(counts.to_numpy().max())"),
     Mutation("the page has at most 1 MB", "dashboard/page", "side = side * 3 // 4", "break"),
     Mutation("a snapshot counts as published after a rejected run", "dashboard/page", ' | frame["rows"].notna() | frame["added"].notna()', ""),

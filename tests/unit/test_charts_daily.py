@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.axes import Axes
+from matplotlib.dates import date2num
 
 from scenario_etl import charts
 from scenario_etl.dashboard.style import WIDTH
@@ -75,9 +76,26 @@ def test_the_numbers_of_bars_are_inside_the_chart_and_do_not_overlap(busiest: in
 def test_a_bar_of_several_days_is_hatched_and_explained() -> None:
     figure = charts.daily_changes(history())
     hatched = [bar for bar in figure.axes[0].patches if bar.get_hatch()]
-    assert [(bar.get_y(), bar.get_height()) for bar in hatched] == [(-3, 6)]  # the day after the rejected snapshot
+    assert [(bar.get_y(), bar.get_height()) for bar in hatched] == [(0, 6)]  # the day after the rejected snapshot
     assert legend(figure)[-1] == "several days"
     assert "several days" not in legend(charts.daily_changes(snapshots([1, 2, 3])))
+
+
+def test_the_height_of_a_bar_is_its_total() -> None:
+    bars = change_bars(history())
+    patches = [bar for bar in charts.daily_changes(history()).axes[0].patches if not bar.get_hatch()]
+    heights = dict.fromkeys(bars["place"], 0.0)
+    for bar in patches:
+        place = min(heights, key=lambda each: abs(date2num(each) - bar.get_x() - bar.get_width() / 2))
+        heights[place] = max(heights[place], bar.get_y() + bar.get_height())
+    assert [*heights.values()] == bars["total"].tolist()
+
+
+def test_weeks_in_which_the_history_starts_or_ends_are_dotted() -> None:
+    whole = snapshots([1] * 97)  # from a Monday to a Sunday
+    assert change_bars(whole)["is_partial"].tolist() == [True, *[False] * 13]  # the first has no earlier snapshot
+    assert change_bars(whole[:-1])["is_partial"].tolist() == [True, *[False] * 12, True]
+    assert legend(charts.daily_changes(whole))[-1] == "part of a week"
 
 
 def test_a_week_is_not_long_for_weekly_snapshots() -> None:
