@@ -10,7 +10,7 @@ import errno
 import logging
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -22,7 +22,7 @@ from pyarrow import fs
 
 from scenario_etl import parquet
 from scenario_etl.dates import parse_date
-from scenario_etl.errors import DestinationError, TransientError
+from scenario_etl.errors import DestinationError, SchemaError, TransientError
 from scenario_etl.lake_file import LakeFile, LakeFileNotFoundError, call_directly, read_errors
 from scenario_etl.redact import redact
 from scenario_etl.schema import Resource, with_pandas_types
@@ -180,6 +180,15 @@ class LakeTables:
         snapshots = LakeTable(*filesystem(lake), expand_user(lake), resource.name, resource.schema, deadline)
         changes = replace(snapshots, name=f"{resource.name}_changes", schema=changes_schema(resource))
         return cls(resource, snapshots, changes)
+
+
+def check_snapshots(changes: LakeTable, changes_dates: Iterable[dt.date], dates: Sequence[dt.date]) -> None:
+    """Raise SchemaError if there are changes of a later date than the newest snapshot, which must have existed."""
+    if lost := [later for later in changes_dates if dates and later > dates[-1]]:
+        raise SchemaError(
+            f"{redact_uri(changes.folder_uri(lost[0]))} has the changes of a snapshot that no longer exists; restore "
+            "the snapshot, or remove this folder"
+        )
 
 
 def date_before(day: dt.date, dates: Iterable[dt.date]) -> dt.date | None:

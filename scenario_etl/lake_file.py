@@ -171,7 +171,7 @@ def read_errors(uri: str) -> Iterator[None]:
             ) from error
         is_denied = isinstance(error, PermissionError) or "ACCESS_DENIED" in str(error)
         advice = "; check the permissions" if is_denied else "; check the path, and restore the file if it is damaged"
-        raise build_error(uri, f"cannot read {uri}: {redact(str(error), 200)}", error, advice) from error
+        raise build_error(uri, f"cannot read {uri}: {redact(str(error), 200).rstrip('.')}", error, advice) from error
 
 
 def _check_text(uri: str, column: pa.ChunkedArray) -> None:

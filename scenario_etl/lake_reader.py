@@ -14,7 +14,7 @@ from scenario_etl.dates import as_date
 from scenario_etl.diff import CHANGES
 from scenario_etl.errors import ConfigError, SchemaError, TransientError
 from scenario_etl.footers import COUNTS, is_next_run, is_same_run
-from scenario_etl.lake import LakeTables, changes_schema, date_before
+from scenario_etl.lake import LakeTables, changes_schema, check_snapshots, date_before
 from scenario_etl.lake_file import LakeFile
 from scenario_etl.redact import redact
 from scenario_etl.resources import resource_of
@@ -211,6 +211,9 @@ def _runs(
 
     """
     snapshot_dates, changes_dates = tables.snapshots.dates(), tables.changes.dates()
+    if snapshot_dates and changes_dates and changes_dates[-1] > snapshot_dates[-1]:
+        snapshot_dates = tables.snapshots.dates()  # another run may have published it in the meantime
+        check_snapshots(tables.changes, changes_dates, snapshot_dates)
     dates = sorted({*snapshot_dates, *changes_dates})
     if not may_be_empty and not dates:
         raise no_snapshot_error(tables.snapshots.lake, tables.resource.name)

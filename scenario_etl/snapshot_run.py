@@ -15,7 +15,7 @@ from scenario_etl.change_files import complete_changes, write_changes
 from scenario_etl.client import Client
 from scenario_etl.deletions import MissingRows
 from scenario_etl.diff import compare
-from scenario_etl.errors import ConfigError, SchemaError, TransientError
+from scenario_etl.errors import ConfigError, TransientError
 from scenario_etl.guard import Baseline, Guard, reject
 from scenario_etl.incremental import (
     Increment,
@@ -26,7 +26,7 @@ from scenario_etl.incremental import (
     plan_increment,
     server_time,
 )
-from scenario_etl.lake import FIRST_YEAR, LakeTable, LakeTables, date_before
+from scenario_etl.lake import FIRST_YEAR, LakeTable, LakeTables, check_snapshots, date_before
 from scenario_etl.lake_file import LakeFile, open_snapshot
 from scenario_etl.lookups import Lookups, can_look_up
 from scenario_etl.parallel import ParallelRun
@@ -315,12 +315,7 @@ def _check_date(options: Options, dates: Sequence[dt.date], tables: LakeTables) 
 def _previous_date(day: dt.date, dates: Sequence[dt.date], changes: LakeTable) -> dt.date | None:
     """Return the date of the snapshot to compare with, the newest earlier one; None for the first snapshot."""
     changes_dates = changes.dates()
-    orphans = [later for later in changes_dates if dates and later > dates[-1] and later != day]
-    if orphans:
-        raise SchemaError(
-            f"{redact_uri(changes.folder_uri(orphans[0]))} has the changes of a snapshot that no longer exists; "
-            "restore the snapshot, or remove this folder"
-        )
+    check_snapshots(changes, [each for each in changes_dates if each != day], dates)
     previous = date_before(day, dates)
     if previous is None and date_before(day, changes_dates):
         raise ConfigError(

@@ -229,7 +229,7 @@ def activity(changes: Table, *, names: Mapping[str, str] | None = None, width: f
 
     Args:
         changes: One row per change, as returned by `scenario_etl.changes`, with the columns `snapshot_date` and
-            `owner_id`.
+            `owner_id`. All rows of the first snapshot count as added, so pass `since=` to `changes` to leave them out.
         names: Names of owners, by their ids.
         width: Width in inches.
 

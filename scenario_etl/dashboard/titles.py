@@ -48,7 +48,8 @@ def no_changes_title(history: pd.DataFrame) -> str:
     """Return the title for a history without changes, or without two snapshots to compare."""
     published = history[history["added"].notna()]
     if published.empty:
-        return no_snapshots_title(history)
+        has_snapshots = "rows" in history and history["rows"].notna().any()
+        return "The changes are unknown" if has_snapshots else no_snapshots_title(history)
     if published["previous_date"].isna().all():
         return "No earlier snapshot to compare with"
     return f"No changes since {day(published['previous_date'].min(), published['date'].max())}"

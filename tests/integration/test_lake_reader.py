@@ -14,6 +14,7 @@ from scenario_etl.errors import (
     ConfigError,
     DestinationError,
     GuardError,
+    SchemaError,
 )
 from scenario_etl.lake import LakeTable
 from scenario_etl.lake_reader import read_history
@@ -228,3 +229,12 @@ def test_the_counts_of_a_history_are_integers_in_pandas_whether_or_not_one_is_mi
     frame = history(lake, "collections").to_pandas()
     assert {str(frame[name].dtype) for name in ("rows", "added", "deleted")} == {"Int64"}
     assert str(frame["rejected"].dtype) == "boolean"
+
+
+def test_changes_of_a_newest_snapshot_that_is_lost_are_an_error(lake: Path) -> None:
+    for day in DAYS[:2]:
+        take(lake, day, record())
+    path_of(lake, DAYS[1]).unlink()
+    for read in (changes, history):
+        with pytest.raises(SchemaError, match="has the changes of a snapshot that no longer exists; restore the snap"):
+            read(lake, "collections")

@@ -100,6 +100,7 @@ def api() -> str:
         if title == "Charts":
             parts.append(
                 "The charts require the `report` extra; without it, `scenario_etl.charts` raises `ModuleNotFoundError`."
+                ' Each is a matplotlib Figure, which Jupyter shows; `figure.savefig("chart.png")` saves it.'
             )
         for name, value in names:
             parts += _described(name, value, "###")

@@ -258,7 +258,7 @@ MUTATIONS = [
     Mutation("a redirect keeps the query", "response", "if lost := _lost_parameter(sent, target):", "if lost := '':"),
     Mutation("changes follow each other", "footers", "return before is None or not changes.footer or date(changes.footer, \"previous_date\") == before", "return True"),
     Mutation("a snapshot has changes beside it", "lake_reader", "if run.snapshot and not run.changes:", "if False:"),
-    Mutation("changes without a snapshot are an error", "snapshot_run", "    if orphans:", "    if False:"),
+    Mutation("changes without a snapshot are an error", "lake", "if dates and later > dates[-1]]:", "if False]:"),
     Mutation("changes are not made from nothing", "change_files", "if previous is None and earlier:", "if False:"),
     Mutation("a file with a row more is rewritten", "lake_file", 'if self.footer.get("rows", str(self.rows)) != str(self.rows):', "if False:"),
     Mutation("a filesystem without locks is said to", "lake", "return error.errno not in {errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK}", "return True"),

@@ -151,7 +151,7 @@ def test_a_filter_that_the_resource_does_not_declare_is_rejected(filter_command)
     ("message", "shown"),
     [
         ("page_size must be between 1 and 100, got 500", "--page-size must be between 1 and 100, got 500"),
-        ("created_after requires privacy=public", "--created-after requires privacy=public"),
+        ("privacy=public requires allow_public=true", "privacy=public requires --allow-public=true"),
         ("accept it with --accept-scope (accept_scope=True)", "accept it with --accept-scope (accept_scope=True)"),
         ("/data/page_size.parquet exists", "/data/page_size.parquet exists"),
         ("unknown argument 'model_id'", "unknown argument '--model-id'"),
