@@ -127,7 +127,7 @@ ARGUMENT_NAMES = {*FILTERS, *INCLUDE_ARGUMENTS, "signed_urls", *(each.name for k
 def with_option_names(message: str) -> str:
     """Return a message about arguments in Python with the names of the options; names of one word stay as they are."""
     return re.sub(
-        r"(?<!column )(?<![\w\"./-])[a-z]+(?:_[a-z]+)+(?!\w|=[TF)])",
+        r"(?:(?<=argument ')|(?<!column )(?<![\w'\"./-]))[a-z]+(?:_[a-z]+)+(?![\w/]|\.\w|=[TF)])",
         lambda match: option_name(match[0]) if match[0] in ARGUMENT_NAMES else match[0],
         message,
     )

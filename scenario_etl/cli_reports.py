@@ -2,23 +2,24 @@
 
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from time import time
 from typing import Any
 
 import click
-from pyarrow.fs import FileSystem
+from pyarrow.fs import FileSystem, FileType
 
 from scenario_etl.cli_options import OutputOptions, with_option_names
 from scenario_etl.cli_output import logger, write_stdout
 from scenario_etl.errors import ConfigError, DestinationError, ScenarioError
 from scenario_etl.publish import atomic_write
-from scenario_etl.redact import without_credentials
+from scenario_etl.redact import redact, without_credentials
 from scenario_etl.stores import call, filesystem, redact_uri
 
 INTERRUPTED, INTERNAL, BROKEN_PIPE = 130, 70, 141  # exit codes
+MAX_METRICS_BYTES = 100_000  # of a file of an earlier run
 METRICS = {
     "last_success_timestamp_seconds": "Time of the last run that succeeded, in seconds since 1970.",
     "last_failure_timestamp_seconds": "Time of the last run that failed, in seconds since 1970.",
@@ -40,20 +41,20 @@ def reporting(
     if outputs.metrics_file == "-":
         raise ConfigError("--metrics-file must be a file; only --report can be - for stdout")
     requested = [name for name in (outputs.report, outputs.metrics_file) if name not in (None, "-")]
-    names = requested if destination is None else [destination, *requested]
-    places = [filesystem(name)[1] for name in names]
-    if same := [name for name, place in zip(names, places, strict=True) if places.count(place) > 1]:
-        raise ConfigError(f"the outputs must be different files, got {', '.join(map(redact_uri, same))}")
-    if lake is not None:
-        _check_outside(requested, lake)
+    are_different = False
     try:
+        _check_different(requested if destination is None else [destination, *requested])
+        if lake is not None:
+            _check_outside(requested, lake)
+        are_different = True
         for name in requested:
             _check_writable(name)
         yield lambda report: _write_outputs({"succeeded": True} | report, outputs)
     except (Exception, KeyboardInterrupt, SystemExit) as error:
         code, message = describe_failure(error)
-        message = without_credentials(message)
-        _write_failure({"succeeded": False, "resource": resource, "exit_code": code, "message": message}, outputs)
+        report = {"succeeded": False, "resource": resource, "exit_code": code, "message": without_credentials(message)}
+        if are_different or not isinstance(error, ConfigError):  # an output may be the destination, or in the lake
+            _write_failure(report, outputs)
         raise
 
 
@@ -81,13 +82,16 @@ def _writers(report: dict[str, Any], outputs: OutputOptions) -> Iterator[Callabl
     elif outputs.report is not None:
         yield partial(_write, outputs.report, _as_json(report))
     if outputs.metrics_file is not None:
-        earlier = _read_metrics(outputs.metrics_file, report["resource"])
-        yield partial(_write, outputs.metrics_file, _as_metrics(report, earlier))
+        yield partial(_write_metrics, outputs.metrics_file, report)
 
 
 def _write(destination: str, text: str) -> None:
     with atomic_write(destination) as path:
         path.write_text(text)
+
+
+def _write_metrics(destination: str, report: dict[str, Any]) -> None:
+    _write(destination, _as_metrics(report, _read_metrics(destination, report["resource"])))
 
 
 def _check_writable(destination: str) -> None:
@@ -97,6 +101,13 @@ def _check_writable(destination: str) -> None:
 
 class _CheckedError(Exception):
     """Ends a write that was only a check."""
+
+
+def _check_different(names: Sequence[str]) -> None:
+    """Raise ConfigError if two outputs are the same file."""
+    places = [filesystem(name)[1] for name in names]
+    if same := [name for name, place in zip(names, places, strict=True) if places.count(place) > 1]:
+        raise ConfigError(f"the outputs must be different files, got {', '.join(map(redact_uri, same))}")
 
 
 def _check_outside(outputs: Iterable[str], lake: str) -> None:
@@ -155,11 +166,12 @@ def _as_metrics(report: dict[str, Any], earlier: dict[str, str]) -> str:
 
 
 def _read_metrics(path: str, resource: str) -> dict[str, str]:
-    """Return the metrics of a resource from the file of an earlier run; empty if it cannot be read."""
+    """Return the metrics of a resource from the file of an earlier run; empty if there is none, or with a warning."""
     store, place = filesystem(path)
     try:
         text = call(_read, store, place).decode()
-    except (OSError, ValueError):
+    except (OSError, ValueError) as error:
+        logger.warning("%s: the metrics of the last run cannot be read: %s", redact_uri(path), redact(error, 200))
         return {}
     value = r"[-+]?[0-9]+(?:\.[0-9]+)?(?:e[-+]?[0-9]+)?"
     others = {*re.findall(r'^scenario_etl_\w+\{resource="(\w+)"\}', text, re.MULTILINE)} - {resource}
@@ -170,6 +182,8 @@ def _read_metrics(path: str, resource: str) -> dict[str, str]:
 
 
 def _read(store: FileSystem, path: str) -> bytes:
+    if store.get_file_info(path).type != FileType.File:  # a pipe might never end
+        return b""
     with store.open_input_stream(path) as stream:
-        content: bytes = stream.read()
+        content: bytes = stream.read(MAX_METRICS_BYTES)
         return content

@@ -135,7 +135,7 @@ class MissingRows:
             lacking = yield from self._second_read()
             still_missing = to_numpy(self._listed.lacks(_keys(self.resource, missing)))
             self.recovered += missing.num_rows - int(still_missing.sum())
-            is_incomplete = lacking > missing.num_rows
+            is_incomplete = 0 < lacking >= missing.num_rows
             missing, in_scope = missing.filter(to_arrow(still_missing)), in_scope[still_missing]
             if self.lookups is None and is_incomplete:
                 _log_incomplete_read(self.resource.name, lacking, missing.num_rows)

@@ -63,6 +63,8 @@ def filesystem(uri: str | os.PathLike[str]) -> tuple[fs.FileSystem, str]:
         reason = reason if "://" in text else "the current folder no longer exists; change to another"
         problem = build_error(text, f"cannot open {redact_uri(text)}: {reason}", error)
     else:
+        if isinstance(store, fs.LocalFileSystem):
+            return store, os.path.realpath(path)
         return _with_timeouts(store), path.rstrip("/")
     raise problem  # without the first error, which contains the whole URI
 

@@ -188,7 +188,7 @@ def shrink(content: bytes, side: int) -> bytes:
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the limit below is lower
         image = Image.open(io.BytesIO(content), formats=FORMATS)
     with image:
-        if content.count(START_OF_SCAN) > MAX_SCANS:
+        if image.format in {"JPEG", "MPO"} and content.count(START_OF_SCAN) > MAX_SCANS:
             raise _MissingImageError(f"more than {MAX_SCANS} scans")
         if image.width * image.height > MAX_PIXELS:
             raise _MissingImageError(f"more than {MAX_PIXELS // 10**6} million pixels")

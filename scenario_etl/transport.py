@@ -85,6 +85,7 @@ class Endpoint:
         self.is_web_page = False
         project = parameters.get(PROJECT_ID.api_name)
         self._project = None if project is None else str(project)
+        self._project_text = redact_value(self._project, transport.secrets)
         self._seconds_limited = 0.0
         self._response_timeout = response_timeout or TIMEOUTS_PER_RESPONSE * transport.connections.timeout
         self.date_header: str | None = None
@@ -109,7 +110,7 @@ class Endpoint:
         if self._project is None:
             return f"GET {self.url} (page {self.page})" if self.page else f"GET {self.url}"
         page = f", page {self.page}" if self.page else ""
-        return f"GET {self.url} (project {redact(self._project)}{page})"
+        return f"GET {self.url} (project {self._project_text}{page})"
 
     @property
     def retries(self) -> int:

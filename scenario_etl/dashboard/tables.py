@@ -97,7 +97,7 @@ def by_owner_and_week(changes: pd.DataFrame) -> pd.DataFrame:
     Owners beyond the first `MAX_OWNERS` are added up in the last row, whose label is their number.
     """
     weeks = _mondays(pd.to_datetime(changes["snapshot_date"]))
-    counts = pd.crosstab(changes["owner_id"].fillna(NO_OWNER), weeks)
+    counts = pd.crosstab(changes["owner_id"].astype(object).fillna(NO_OWNER), weeks)
     if counts.empty:
         return counts
     counts = counts.reindex(columns=pd.date_range(weeks.min(), weeks.max(), freq="7D"), fill_value=0)

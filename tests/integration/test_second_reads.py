@@ -150,7 +150,7 @@ def test_thumbnails_of_a_list_without_them_are_rejected_before_any_request(lake:
 
 
 @pytest.mark.parametrize("accept_shrink", [False, True])
-@pytest.mark.parametrize("second", [[], ["a", "b"]], ids=["empty", "incomplete"])
+@pytest.mark.parametrize("second", [[], ["a", "b"], list("abcd")], ids=["empty", "incomplete", "as many"])
 def test_a_second_read_that_lacks_more_rows_than_the_first_deletes_none(
     lake: Path, tags: Resource, second, accept_shrink: bool
 ) -> None:

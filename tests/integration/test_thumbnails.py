@@ -4,6 +4,7 @@ import re
 import sys
 import threading
 import time
+import zlib
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -86,6 +87,13 @@ def test_a_jpeg_with_too_many_scans_is_not_decoded() -> None:
     scan = content[content.rindex(b"\xff\xda") : -2]
     assert thumbnail_of(content) is not None
     assert thumbnails.try_shrink(content[:-2] + 100 * scan + content[-2:], 32) == "more than 100 scans"
+
+
+def test_a_png_may_contain_the_bytes_of_a_scan() -> None:
+    content = make_image("PNG")
+    comment = b"tEXta\0" + 200 * b"\xff\xda"
+    chunk = (len(comment) - 4).to_bytes(4, "big") + comment + zlib.crc32(comment).to_bytes(4, "big")
+    assert thumbnail_of(content[:33] + chunk + content[33:]) == thumbnail_of(content)
 
 
 def test_an_image_with_too_many_pixels_gives_none_without_a_warning_from_pillow(recwarn) -> None:

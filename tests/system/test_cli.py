@@ -110,6 +110,14 @@ def test_a_wrong_record_is_exit_65_names_it_and_leaves_the_old_file(run, old: Pa
     assert os.listdir(old.parent) == ["collections.parquet"]
 
 
+def test_a_secret_that_is_passed_as_a_project_is_not_shown(run, api) -> None:
+    secret = "s3cr3t-of-mine"
+    done = run("check", "--project-id", secret, api=api, SCENARIO_SDK_API_SECRET=secret)
+    assert done.returncode == 77
+    assert "(project ***, page 1)" in done.stderr
+    assert secret not in done.stdout + done.stderr
+
+
 def test_the_secret_appears_in_no_output_at_any_log_level(run, tmp_path: Path) -> None:
     secret, encoded = "s3cr3t-of-mine", "ZGVtbzpzM2NyM3Qtb2YtbWluZQ=="
     faults = [None, Fault(status=503), Fault(status=400, body={"reason": f"bad {secret} {encoded}"})]

@@ -1,4 +1,5 @@
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -162,3 +163,34 @@ def test_metrics_at_a_uri_keep_the_last_success_when_a_run_fails(run, api, tmp_p
     text = (tmp_path / "m.prom").read_text()
     assert re.search(r"scenario_etl_last_success_timestamp_seconds\{.*\} \d+", text)
     assert re.search(r"scenario_etl_last_exit_code\{.*\} 78", text)
+
+
+def test_metrics_that_are_a_pipe_are_an_error_at_once(run, api, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    done = run("export", "collections", "c.parquet", "--metrics-file", "pipe", api=api)
+    assert (done.returncode, api.requests) == (74, [])
+    assert "it is a device or a pipe, which cannot be replaced" in done.stderr
+
+
+def test_metrics_that_cannot_be_read_are_replaced_with_a_warning(run, api, tmp_path: Path) -> None:
+    (tmp_path / "m.prom").write_bytes(b"\xff\xfe")
+    done = run("export", "collections", "c.parquet", "--metrics-file", "m.prom", api=api)
+    assert done.returncode == 0
+    assert "m.prom: the metrics of the last run cannot be read: " in done.stderr
+
+
+def test_a_store_that_cannot_be_opened_is_in_the_report_and_the_metrics(run, tmp_path: Path) -> None:
+    outputs = ("--report", "r.json", "--metrics-file", "m.prom")
+    done = run("export", "collections", "hdfs://127.0.0.1:9/c.parquet", "--demo", *outputs)
+    assert done.returncode in {74, 75}
+    assert json.loads((tmp_path / "r.json").read_text())["exit_code"] == done.returncode
+    assert f'exit_code{{resource="collections"}} {done.returncode}' in (tmp_path / "m.prom").read_text()
+
+
+def test_a_report_at_a_file_uri_does_not_replace_the_data_through_a_link(run, api, tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "link").symlink_to("folder")
+    report = (tmp_path / "link/c.parquet").as_uri()
+    done = run("export", "collections", "folder/c.parquet", "--report", report, api=api)
+    assert done.returncode == 78
+    assert "the outputs must be different files" in done.stderr

@@ -101,3 +101,9 @@ def test_the_first_column_starts_with_the_date_in_the_title() -> None:
 def test_a_name_from_right_to_left_does_not_reorder_the_title() -> None:
     title = charts.title_of(charts.activity(changes(), names={"proj_a": "\u05e9\u05dc\u05d5\u05dd"}))
     assert title == "\u200e\u05e9\u05dc\u05d5\u05dd\u200e has the most changes from Nov 2 to Nov 10: 3"
+
+
+def test_owners_may_be_a_categorical_column() -> None:
+    assert charts.title_of(charts.activity(changes().astype({"owner_id": "category"}))).startswith(
+        "proj_a has the most"
+    )

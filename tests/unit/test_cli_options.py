@@ -154,6 +154,8 @@ def test_a_filter_that_the_resource_does_not_declare_is_rejected(filter_command)
         ("privacy=public requires allow_public=true", "privacy=public requires --allow-public=true"),
         ("accept it with --accept-scope (accept_scope=True)", "accept it with --accept-scope (accept_scope=True)"),
         ("/data/page_size.parquet exists", "/data/page_size.parquet exists"),
+        ("got 'page_size'", "got 'page_size'"),
+        ("page_size.txt and page_size/x exist", "page_size.txt and page_size/x exist"),
         ("unknown argument 'model_id'", "unknown argument '--model-id'"),
         ("item_count is not an option", "item_count is not an option"),
         ("it has no column project_id", "it has no column project_id"),
