@@ -236,8 +236,8 @@ def write_lake_report(lake: str, destination: str, verbose: bool) -> None:
     filesystem(destination)  # raises ConfigError if it is not valid
     if os.path.splitext(destination)[1].lower() not in {".html", ".htm"}:
         raise ConfigError(f"DESTINATION must end in .html or .htm, got {redact_uri(destination)}")
-    runs = write_report(lake, destination)
-    history = count_of(runs, "run", "runs")
+    days = write_report(lake, destination)
+    history = count_of(days, "day", "days")
     logger.info("wrote %s with the history of %s; open it in a browser", redact_uri(destination), history)
 
 
@@ -270,12 +270,16 @@ def head(
 
 
 @cli.command(short_help="Check the credentials with one request.")
-@click.option("--project-id", metavar="ID", help="Project to check. Default: the project of the API key.")
+@click.option(
+    "--project-id", metavar="ID", multiple=True, help="Project to check. Default: the project of the API key."
+)
 @connection_options
-def check(project_id: str | None, connection: ConnectionOptions) -> None:
+def check(project_id: tuple[str, ...], connection: ConnectionOptions) -> None:
     """Request one collection, and show the base URL, the kind of credentials, and whether the API accepts them."""
     start_logging(connection.log_format, connection.verbose)
-    filters = {} if project_id is None else {"project_id": project_id}
+    if len(project_id) > 1:
+        raise ConfigError("check accepts one --project-id; run it once for each project")
+    filters = {"project_id": project_id[0]} if project_id else {}
     with demo_api(connection) as api, connect(connection, CHECK_OPTIONS, api) as client:
         write_stdout(f"base URL     {client.base_url}\ncredentials  {client.credentials}")
         started = monotonic()

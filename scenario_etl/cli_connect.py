@@ -38,8 +38,7 @@ def demo_api(connection: ConnectionOptions) -> Generator["Emulator | None"]:
         try:
             yield api
         except AuthError as error:  # the key is valid, so the project is wrong
-            given = click.get_current_context().params["project_id"] or ()
-            unknown = [each for each in ([given] if isinstance(given, str) else given) if each not in api.project_ids]
+            unknown = [each for each in click.get_current_context().params["project_id"] if each not in api.project_ids]
             project = redact(", ".join(unknown))
             message = (
                 f"the demo team has no project '{project}'; set --project-id to one of: {', '.join(api.project_ids)}"

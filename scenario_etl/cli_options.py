@@ -248,7 +248,7 @@ reading_options = option_group(
     click.option("--page-size", type=int, metavar="N", help=f"Records per request: {page_sizes()}. Default: maximum."),
     click.option(
         "--max-pages", type=click.IntRange(1), default=MAX_PAGES, show_default=True, metavar="N",
-        help="Maximum number of pages.",
+        help="Maximum number of pages of each project.",
     ),
     click.option(
         "--requests-per-minute", type=click.FloatRange(0), default=100.0, show_default=True, metavar="N",

@@ -35,8 +35,8 @@ def reporting(
 ) -> Iterator[Callable[[dict[str, Any]], None]]:
     """Yield a function that writes the JSON report and the metrics of a run, whose files are checked before the run.
 
-    If the run fails or is interrupted, or one of the outputs cannot be written, they are written with the exit code and
-    the message.
+    If the run fails or is interrupted, or an output cannot be written, the outputs that can be written contain the exit
+    code and the message.
     """
     if outputs.metrics_file == "-":
         raise ConfigError("--metrics-file must be a file; only --report can be - for stdout")
@@ -70,7 +70,7 @@ def _write_failure(report: dict[str, Any], outputs: OutputOptions) -> None:
             write()
         except ScenarioError as error:
             if (problem := str(error)) != report["message"]:
-                logger.warning("the result of this run was not written: %s", problem)
+                logger.warning("the outcome of this run could not be reported: %s", problem)
         except OSError:  # of stdout
             pass
 
@@ -166,7 +166,7 @@ def _as_metrics(report: dict[str, Any], earlier: dict[str, str]) -> str:
 
 
 def _read_metrics(path: str, resource: str) -> dict[str, str]:
-    """Return the metrics of a resource from the file of an earlier run; empty if there is none, or with a warning."""
+    """Return the metrics of a resource from the file of an earlier run; none if it does not exist or is unreadable."""
     store, place = filesystem(path)
     try:
         text = call(_read, store, place).decode()

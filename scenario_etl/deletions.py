@@ -250,7 +250,7 @@ def _log_not_looked_up(name: str, left: int, max_lookups: int) -> None:
 
 def _log_lookups_ended(name: str, left: int) -> None:
     if left:
-        logger.warning("%s: %s more not looked up after this failure; the last values are kept", name, _rows(left))
+        logger.warning("%s: the lookups end after this failure; not looked up: %s", name, _rows(left))
 
 
 def _log_incomplete_read(name: str, lacking: int, missing: int) -> None:

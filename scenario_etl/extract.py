@@ -90,7 +90,7 @@ def _projects_of(
     given = _as_list(value)
     if given is None and not all_projects:
         if check_bool("skip_forbidden", skip_forbidden):
-            raise ConfigError("skip_forbidden requires several projects: all_projects, or several ids in project_id")
+            raise ConfigError("skip_forbidden requires several projects; use all_projects, or more than one project_id")
         return None, filters
     if all_projects and value is not None:
         raise ConfigError("project_id and all_projects cannot be used together; omit one of them")

@@ -189,8 +189,9 @@ def _oldest_unfinished(resource: Resource, last: LakeFile, now: dt.datetime) -> 
     too_old = int(pc.sum(pc.less(created, pa.scalar(now - MAX_AGE, created.type))).as_py() or 0)
     if too_old:
         logger.warning(
-            "%s: %s, unfinished for more than %s days, not read again until the next full run",
+            "%s: %s unfinished for more than %s days; not reading %s again until the next full run",
             resource.name, f"{too_old:,} records" if too_old > 1 else "1 record", MAX_AGE.days,
+            "them" if too_old > 1 else "it",
         )  # fmt: skip
     oldest: dt.datetime | None = pc.min(created).as_py()
     return oldest

@@ -183,7 +183,7 @@ class LakeTables:
 
 
 def check_snapshots(changes: LakeTable, changes_dates: Iterable[dt.date], dates: Sequence[dt.date]) -> None:
-    """Raise SchemaError if there are changes of a later date than the newest snapshot, which must have existed."""
+    """Raise SchemaError if there are changes of a date after the newest snapshot: its snapshot has been lost."""
     if lost := [later for later in changes_dates if dates and later > dates[-1]]:
         raise SchemaError(
             f"{redact_uri(changes.folder_uri(lost[0]))} has the changes of a snapshot that no longer exists; restore "

@@ -135,7 +135,7 @@ class WindowPages:
             before = keys
         else:
             logger.warning(
-                "%s: records were deleted during each of %d reads at the date %s, so others may be missing; run again",
+                "%s: records were deleted in each of %d reads of those dated %s, so others may be missing; run again",
                 self._pages.url, MAX_READS, format_bound(position),
             )  # fmt: skip
         with self._cursor.lock:

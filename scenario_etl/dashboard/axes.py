@@ -124,7 +124,7 @@ def mark_rejected(axis: Axes, history: pd.DataFrame) -> None:
 
 
 def write_totals(axis: Axes, bars: pd.DataFrame, inches: float) -> None:
-    """Write the total of each bar above it, or only the largest if bars are narrow, and not two on the same place.
+    """Write the total of each bar above it, or only the largest if bars are narrow, and never two in the same place.
 
     Args:
         axis: Axis of the bars.

@@ -116,8 +116,8 @@ def largest(collections: Table, count: int = 10, *, width: float = WIDTH) -> Fig
 def growth(history: Table, *, width: float = WIDTH) -> Figure:
     """Draw the number of collections and items at each snapshot, and the dates on which the guard rejected one.
 
-    The axes start at zero if one of the lines changes by more than 30%; otherwise they span the same part of their
-    largest values, at least a quarter. The first and last values of each line are labeled.
+    The axes start at zero if one of the lines changes by more than 30% or never exceeds 2; otherwise they span the same
+    part of their largest values, at least a quarter. The first and last values of each line are labeled.
 
     Args:
         history: One row per date, as returned by `scenario_etl.history`, with the columns `date`, `rows`,

@@ -19,7 +19,8 @@ MIDDLE_LUMINANCE = 0.179  # of a color to which black and white have the same co
 def draw_cells(axis: Axes, counts: pd.DataFrame, cell_width: float) -> list[Patch]:
     """Draw counts by owner and week as colors, and as numbers if there is room; return the entries of a legend.
 
-    The row of other owners is gray, as it would make all other rows pale. `cell_width` is in inches.
+    The row of other owners is gray; in color, its high counts would make all other rows pale. `cell_width` is in
+    inches.
     """
     named = counts[[isinstance(owner, str) for owner in counts.index]]
     largest = int(named.to_numpy().max())

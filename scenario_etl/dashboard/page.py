@@ -64,11 +64,12 @@ def write_report(lake: str | os.PathLike[str], destination: str | os.PathLike[st
     missing ones are fetched by their URLs, without credentials.
 
     Args:
-        lake: Path or URI of the lake. The report shows the newest snapshot and the changes of the last twelve weeks.
+        lake: Path or URI of the lake. The report shows the newest snapshot, the growth and changes of the whole
+            history, and single changes and the activity of owners in the last twelve weeks.
         destination: Path or URI of the report, which is written atomically.
 
     Returns:
-        The number of runs in the history of the lake.
+        The number of days in the history of the lake.
 
     Raises:
         ConfigError: The lake has no snapshot of collections.

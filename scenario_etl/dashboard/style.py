@@ -108,7 +108,7 @@ def blank(figure: Figure, title: str) -> Figure:
 
 
 def set_title(figure: Figure, title: str) -> None:
-    """Write the title of a figure, in as many lines as its width needs, and not before most numbers."""
+    """Write the title of a figure, wrapped to its width; most numbers stay on the line of the word before them."""
     unbroken = re.sub(r"(?<=[a-z:]) (?=\d)", "\u00a0", title)
     lines = textwrap.fill(unbroken, int(TITLE_CHARACTERS * figure.get_figwidth()))
     figure.suptitle(lines, x=0, ha="left", fontsize=12, weight="bold")

@@ -243,7 +243,7 @@ def test_an_api_that_fails_ends_the_look_ups_and_not_the_run(lake: Path, caplog)
     report = take(lake, DAYS[1], *many(3), faults=[None, *[Fault(status=503)] * 8])
     assert (report.deleted, report.unverified, report.scan.rows) == (0, 3, 6)
     assert len(requests_but_projects()) == 9
-    assert caplog.messages[-1] == "collections: 2 rows more not looked up after this failure; the last values are kept"
+    assert caplog.messages[-1] == "collections: the lookups end after this failure; not looked up: 2 rows"
 
 
 @pytest.mark.parametrize("key", ["a/b", "a b", "a?b=c", "a#b", "\u00e4%2F", "a;b", "+"])

@@ -60,7 +60,7 @@ def test_the_bar_shows_pages_records_and_why_it_waits(connect, capsys) -> None:
     with Emulator(250, faults=[None, Fault(status=429, headers={"Retry-After": "12"})]) as api:
         extract_collections(client=connect(api), progress=True)
     shown = capsys.readouterr().err
-    assert "1 pages; 429, waiting 12 s" in shown
+    assert "1 page; 429, waiting 12 s" in shown
     assert "250 records" in shown
     assert "records/s" in shown
     assert "3 pages" in shown

@@ -174,6 +174,7 @@ def test_check_accepts_a_project(run, api) -> None:
     assert run("check", "--project-id", api.project_ids[1], api=api).returncode == 0
     assert api.requests == [("GET", f"/v1/collections?projectId={api.project_ids[1]}&pageSize=1")]
     assert "the demo team has no project 'x'" in run("check", "--demo", "--project-id", "x").stderr
+    assert "check accepts one --project-id" in run("check", "--project-id", "x", "--project-id", "y", api=api).stderr
 
 
 def test_check_tries_once_and_gives_the_exit_code_of_what_is_wrong(run, api) -> None:

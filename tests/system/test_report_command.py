@@ -13,7 +13,7 @@ def test_the_command_writes_the_page_or_an_error(run, tmp_path: Path, lake: Path
     assert missing.endswith(
         "no response (45); run `scenario-etl snapshot` with --thumbnails, which stores them in the lake"
     )
-    assert finished == "wrote page.html with the history of 3 runs; open it in a browser"
+    assert finished == "wrote page.html with the history of 3 days; open it in a browser"
     assert (tmp_path / "page.html").stat().st_size > 10_000
     empty = run("report", tmp_path / "nothing", "page.html")
     assert empty.returncode == 78
