@@ -209,7 +209,7 @@ def _draw_charts(history: pd.DataFrame, recent: pa.Table, names: dict[str, str])
     drawings: dict[str, Callable[..., Figure]] = {}
     if history["rows"].count() > 1:
         drawings["Growth"] = partial(charts.growth, history)
-    if history.loc[history["previous_date"].notna(), [*CHANGES]].sum(axis=None):
+    if history.loc[history["previous_date"].notna(), [*CHANGES]].sum().sum():
         drawings["Changes"] = partial(charts.daily_changes, history)
     if recent.num_rows:
         drawings[ACTIVITY] = partial(charts.activity, recent.select(["snapshot_date", "owner_id"]), names=names)
